@@ -1,0 +1,1 @@
+"""The domain core of Cleanroom; it knows no web framework."""

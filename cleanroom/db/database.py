@@ -1,0 +1,119 @@
+"""The unit of work: one transaction, its audit events appended last, committed here and nowhere else."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+
+@dataclass
+class PendingEvent:
+    """An audit event waiting for the end of its transaction.
+
+    Attributes:
+        kind: `slice.what_happened`.
+        organisation_id: whose event it is; None for the room's own.
+        subject_id: the thing it is about.
+        body: canonical-JSON-able facts; never anything about one person.
+        index: its place in the log, set while the transaction ends.
+    """
+
+    kind: str
+    organisation_id: str | None
+    subject_id: str
+    body: dict[str, Any]
+    index: int | None = None
+
+
+class Appender(Protocol):
+    """Writes the events of a transaction as its last statements."""
+
+    def append(self, session: Session, events: Sequence[PendingEvent]) -> None:
+        """Number and store the events, in order, and set each one's index."""
+        ...
+
+
+@dataclass
+class Transaction:
+    """What a service gets to write with; only `Database` commits it."""
+
+    session: Session
+    events: list[PendingEvent] = field(default_factory=list)
+
+    def audit(
+        self, kind: str, *, subject_id: str, organisation_id: str | None = None, body: dict[str, Any] | None = None
+    ) -> PendingEvent:
+        """Queue an event; it becomes part of the log in this very transaction, or not at all.
+
+        Returns:
+            The event; its `index` is known once the transaction has ended.
+        """
+        pending = PendingEvent(kind, organisation_id, subject_id, body or {})
+        self.events.append(pending)
+        return pending
+
+
+class Database:
+    """An engine with the room's rules for transactions."""
+
+    def __init__(self, engine: Engine, appender: Appender) -> None:
+        self.engine = engine
+        self._appender = appender
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a writing transaction; it commits when the block ends, and leaves no trace when the block raises.
+
+        On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a plain BEGIN loses concurrent writes.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            tx = Transaction(session)
+            yield tx
+            session.flush()
+            # Last, because the log's lock orders all writers and must be held as briefly as possible.
+            if tx.events:
+                self._appender.append(session, tx.events)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Open a transaction that only reads: it takes no write lock and is rolled back at its end."""
+        engine = self.engine.execution_options(cleanroom_read_only=True)
+        with Session(engine, expire_on_commit=False) as session:
+            try:
+                yield Transaction(session)
+            finally:
+                session.rollback()
+
+
+def open_engine(url: str) -> Engine:
+    """Open an engine for SQLite or PostgreSQL with safe settings.
+
+    Args:
+        url: `sqlite:////path/room.sqlite3` or `postgresql+psycopg://...`.
+
+    Returns:
+        An engine; SQLite runs in WAL with full synchronisation, foreign keys on, and starts writers with BEGIN IMMEDIATE.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": 60.0, "check_same_thread": False})
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_pre_ping=True)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own BEGIN comes late and deferred; ours is sent by `_begin_sqlite`.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    read_only = connection.get_execution_options().get("cleanroom_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
