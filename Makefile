@@ -1,0 +1,44 @@
+# Everything a newcomer needs: `make demo` and `make test` set up their own environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+FAST_GATES := --cov=crypto --cov=policies --cov=cleanroom/release --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=95
+SOURCES := cleanroom crypto policies provider_portal advertiser_api tests benchmarks alembic
+
+.PHONY: setup demo test test-slow lint format bench lock
+.DEFAULT_GOAL := setup
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $(READY)
+
+demo: setup
+	$(BIN)/cleanroom demo
+
+test: setup lint
+	$(BIN)/pytest -m "not slow" $(FAST_GATES)
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+lint: setup
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet --fix $(SOURCES)
+
+bench: setup
+	$(BIN)/python -m benchmarks.match
+
+lock: setup
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock

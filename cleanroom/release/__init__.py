@@ -1,0 +1,1 @@
+"""The one gate for figures about people: budget, noise, suppression, stored answers, receipts."""

@@ -1,0 +1,72 @@
+"""Match rates, shares and affinity indices, made of released figures only."""
+
+from collections.abc import Mapping, Sequence
+
+from cleanroom.release.types import ReleasedFigure, ReleasedRatio
+
+# Ends that hold for two counts at once, or for four, with 95% together (Bonferroni): in multiples of sigma.
+_Z_95 = 1.959964
+_Z_JOINT = {2: 2.241403, 4: 2.497705}
+
+_Ends = tuple[float, float]
+
+
+def ratios(figures: Sequence[ReleasedFigure], *, base_persons: int) -> tuple[ReleasedRatio, ...]:
+    """Divide released figures by one another.
+
+    Args:
+        figures: of one answer, among them perhaps `dataset` and counts that begin with `dataset:`.
+        base_persons: exact size of the asker's own base, which the asker knows.
+
+    Returns:
+        Match rates of either side, the share of each part in the overlap, and the affinity index of each part whose
+        dataset-side count was released. A provider's size enters only as released.
+    """
+    by_name = {figure.name: figure for figure in figures}
+    overlap = by_name["overlap"]
+    found = [_over_known("match_rate:base", overlap, base_persons)]
+    if "dataset" in by_name:
+        found.append(_quotient("match_rate:dataset", overlap, by_name["dataset"]))
+    for figure in figures:
+        if figure.name.startswith(("segment:", "breakdown:", "label:", "key:")):
+            found.append(_quotient(f"share:{figure.name}", figure, overlap))
+        if f"dataset:{figure.name}" in by_name and "dataset" in by_name:
+            found.append(_affinity(figure, by_name))
+    return tuple(found)
+
+
+def _over_known(name: str, figure: ReleasedFigure, known: int) -> ReleasedRatio:
+    if figure.value is None or figure.interval95 is None or known == 0:
+        return ReleasedRatio(name, None, None)
+    return ReleasedRatio(
+        name, min(1.0, figure.value / known), (figure.interval95[0] / known, min(1.0, figure.interval95[1] / known))
+    )
+
+
+def _quotient(name: str, part: ReleasedFigure, whole: ReleasedFigure) -> ReleasedRatio:
+    if part.value is None or not whole.value:
+        return ReleasedRatio(name, None, None)
+    part_ends, whole_ends = _ends(part, 2), _ends(whole, 2)
+    low = part_ends[0] / whole_ends[1]
+    high = min(1.0, part_ends[1] / whole_ends[0]) if whole_ends[0] > 0 else 1.0
+    return ReleasedRatio(name, min(1.0, part.value / whole.value), (low, high))
+
+
+def _affinity(part: ReleasedFigure, by_name: Mapping[str, ReleasedFigure]) -> ReleasedRatio:
+    name = f"affinity:{part.name}"
+    parts = (part, by_name["overlap"], by_name[f"dataset:{part.name}"], by_name["dataset"])
+    values = [figure.value for figure in parts]
+    if any(not value for value in values):
+        return ReleasedRatio(name, None, None)
+    inside, overlap, outside, dataset = (float(value or 0) for value in values)
+    ends = [_ends(figure, 4) for figure in parts]
+    low = 100 * ends[0][0] * ends[3][0] / (ends[1][1] * ends[2][1])
+    divisor = ends[1][0] * ends[2][0]
+    high = 100 * ends[0][1] * ends[3][1] / divisor if divisor > 0 else None
+    return ReleasedRatio(name, 100 * (inside / overlap) / (outside / dataset), (low, high))
+
+
+def _ends(figure: ReleasedFigure, jointly: int) -> _Ends:
+    low, high = figure.interval95 or (0, 0)
+    stretch = (_Z_JOINT[jointly] - _Z_95) * figure.sigma
+    return max(0.0, low - stretch), high + stretch
