@@ -1,0 +1,33 @@
+"""Errors of the accounts slice."""
+
+from cleanroom.errors import CleanroomError
+
+
+class UnknownOrganisationError(CleanroomError):
+    """No organisation has this id."""
+
+    code = "accounts.unknown_organisation"
+
+
+class OrganisationKindError(CleanroomError):
+    """The organisation is of another kind than the action needs."""
+
+    code = "accounts.wrong_kind"
+
+
+class OrganisationNameError(CleanroomError):
+    """An organisation's name is empty or too long."""
+
+    code = "accounts.bad_name"
+
+
+class MandateError(CleanroomError):
+    """A mandate does not exist, or its dates exclude each other."""
+
+    code = "accounts.bad_mandate"
+
+
+class EnrolmentError(CleanroomError):
+    """A signing key cannot be enrolled or found."""
+
+    code = "accounts.bad_key"

@@ -1,0 +1,149 @@
+"""What the operator decides, read once: from CLEANROOM_* variables and a TOML file in the room's home."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanroom.errors import CleanroomError
+
+# The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
+_ORIGIN = re.compile(r"^[^\s+]{1,255}$")
+_FIELDS = ("home", "database_url", "origin", "memory_bytes")
+MIN_MEMORY_BYTES = 64 << 20
+
+
+class SettingsError(CleanroomError):
+    """A setting is missing or cannot be used."""
+
+    code = "settings.invalid"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one room.
+
+    Attributes:
+        home: where everything the room stores lies.
+        database_url: SQLAlchemy's URL of the SQL store.
+        origin: the room's name in signed checkpoints, such as `room.example.org/cleanroom`; fixed for good.
+        memory_bytes: how much memory ingestion may use for rows in flight.
+    """
+
+    home: Path
+    database_url: str
+    origin: str
+    memory_bytes: int
+
+    @property
+    def keys_dir(self) -> Path:
+        """The directory of key files, closed to everybody else."""
+        return self.home / "keys"
+
+    @property
+    def verifier_key_path(self) -> Path:
+        """The public text that verifies the room's checkpoints."""
+        return self.keys_dir / "verifier.key"
+
+    @property
+    def objects_dir(self) -> Path:
+        """The directory of sealed files."""
+        return self.home / "objects"
+
+    @property
+    def receipts_dir(self) -> Path:
+        """The directory of receipts."""
+        return self.home / "receipts"
+
+
+def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Settings:
+    """Read the settings of a room.
+
+    The home given here wins over CLEANROOM_HOME; the environment wins over `cleanroom.toml` in the home.
+
+    Args:
+        environ: the process's environment, normally `os.environ`.
+        home: the room's home, when a command names it.
+
+    Returns:
+        Settings with an absolute home; nothing is created on disk.
+
+    Raises:
+        SettingsError: no home is named, or a value cannot be used; the message names the variable.
+    """
+    place = home or (Path(environ["CLEANROOM_HOME"]) if environ.get("CLEANROOM_HOME") else None)
+    if place is None:
+        raise SettingsError(
+            "The room's home is not set.", remedy="Set CLEANROOM_HOME to a directory, or pass --home."
+        )
+    place = place.expanduser().resolve()
+    values = _read_file(place / "cleanroom.toml")
+    for field in _FIELDS:
+        given = environ.get(_variable(field))
+        if given:
+            values[field] = given
+    return Settings(
+        home=place,
+        database_url=_database_url(values.get("database_url"), home=place),
+        origin=_origin(values.get("origin", "room.local/cleanroom")),
+        memory_bytes=_memory(values.get("memory_bytes", 1 << 30)),
+    )
+
+
+def _variable(field: str) -> str:
+    return f"CLEANROOM_{field.upper()}"
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(
+            f"The file cleanroom.toml in the room's home cannot be read ({type(error).__name__}).",
+            remedy="Write it as TOML in UTF-8, or remove it.",
+        ) from None
+    unknown = sorted(set(values) - set(_FIELDS[1:]))
+    if unknown:
+        raise SettingsError(
+            f"The file cleanroom.toml has the unknown setting {unknown[0]}.",
+            remedy=f"Known settings: {', '.join(_FIELDS[1:])}.",
+        )
+    return values
+
+
+def _database_url(value: object, *, home: Path) -> str:
+    if value is None:
+        return f"sqlite:///{home / 'room.sqlite3'}"
+    # A plain `postgresql://` would make SQLAlchemy look for another driver than the one that is installed.
+    text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", str(value))
+    if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise SettingsError(
+            "CLEANROOM_DATABASE_URL names a database that is not supported.",
+            remedy="Use sqlite:////path/room.sqlite3 or postgresql://user@host/name.",
+        )
+    return text
+
+
+def _origin(value: object) -> str:
+    if not isinstance(value, str) or not _ORIGIN.match(value):
+        raise SettingsError(
+            "CLEANROOM_ORIGIN is empty, longer than 255 characters, or holds a space or a plus sign.",
+            remedy="Use a name such as room.example.org/cleanroom.",
+        )
+    return value
+
+
+def _memory(value: object) -> int:
+    try:
+        count = int(str(value))
+    except ValueError:
+        count = 0
+    if count < MIN_MEMORY_BYTES:
+        raise SettingsError(
+            f"CLEANROOM_MEMORY_BYTES is not a whole number of at least {MIN_MEMORY_BYTES}.",
+            remedy="Give the bytes as digits, for example 1073741824.",
+        )
+    return count

@@ -1,0 +1,21 @@
+"""Errors of the object store; keys hold ids only, so they may be named."""
+
+from cleanroom.errors import CleanroomError
+
+
+class ObjectKeyError(CleanroomError):
+    """A key is not made of ids joined by slashes."""
+
+    code = "storage.bad_key"
+
+
+class ObjectMissingError(CleanroomError):
+    """No object has this key."""
+
+    code = "storage.missing"
+
+
+class ObjectExistsError(CleanroomError):
+    """An object has this key already; objects never change."""
+
+    code = "storage.exists"

@@ -1,0 +1,34 @@
+"""What the room asks of a place that keeps sealed files."""
+
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class ObjectStore(Protocol):
+    """Keeps immutable files under keys such as `ws_.../dv_.../fl_...`."""
+
+    def create(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Write a new object; it appears whole when the block ends, and not at all when the block raises."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading, unbuffered, with a descriptor for `preadv`; the caller closes it."""
+        ...
+
+    def path(self, key: str) -> Path:
+        """Return the path of an existing object on this machine."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a key without object is no error, so that a repeated clean-up succeeds."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """List keys that start with a prefix, in sorted order."""
+        ...
+
+    def sweep(self, known_keys: Collection[str], *, prefix: str = "") -> list[str]:
+        """Remove what a crash left: unfinished files, and objects that nothing refers to."""
+        ...

@@ -1,0 +1,1 @@
+"""An organisation's isolated container: its own keys, its own storage, its population."""

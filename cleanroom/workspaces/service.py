@@ -1,0 +1,367 @@
+"""Making, opening, re-keying and destroying workspaces."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import event, func, select
+
+from cleanroom.clock import Clock
+from cleanroom.db.database import Transaction
+from cleanroom.ids import new_id, uuid_of
+from cleanroom.workspaces.errors import (
+    UnknownPopulationError,
+    UnknownSecretError,
+    UnknownWorkspaceError,
+    WorkspaceDestroyedError,
+    WorkspaceNameError,
+)
+from cleanroom.workspaces.models import PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
+from cleanroom.workspaces.types import Population, Workspace, WorkspaceKeys
+from crypto.keys import BoundKek, KeyProvider
+from crypto.package import generate_identity
+
+MAX_NAME_LENGTH = 200
+_SECRET_BYTES = 32
+_TOKEN, _AGE_IDENTITY, _FINGERPRINT = "token", "age_identity", "fingerprint"
+# Fixed-width numbers, not names: a joined text could be read in two ways.
+_PURPOSE_NUMBERS = {_TOKEN: 1, _AGE_IDENTITY: 2, _FINGERPRINT: 3}
+
+RewrapFiles = Callable[[BoundKek, BoundKek], None]
+
+
+@dataclass(frozen=True)
+class RotatedKek:
+    """The key-encryption keys before and after a rotation."""
+
+    old_kek_id: str
+    new_kek_id: str
+
+
+class Workspaces:
+    """The service of the workspaces slice."""
+
+    def __init__(self, keys: KeyProvider, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def create_population(self, tx: Transaction, *, organisation_id: str, name: str) -> Population:
+        """Register people who share one privacy account, for datasets about truly different people."""
+        now = self._clock.now()
+        row = PopulationRow(
+            id=new_id("pop", now), organisation_id=organisation_id, name=_name(name), created_at=now
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        tx.audit(
+            "workspaces.population_created",
+            subject_id=row.id,
+            organisation_id=organisation_id,
+            body={"name": row.name},
+        )
+        return _population(row)
+
+    def population(self, tx: Transaction, population_id: str) -> Population:
+        """Return a population; raises UnknownPopulationError."""
+        row = tx.session.get(PopulationRow, population_id)
+        if row is None:
+            raise UnknownPopulationError("There is no population with this id.", remedy="Register it first.")
+        return _population(row)
+
+    def create_workspace(
+        self, tx: Transaction, *, organisation_id: str, name: str, population_id: str | None = None
+    ) -> Workspace:
+        """Make a workspace with keys of its own.
+
+        Args:
+            tx: the caller's transaction; if it is rolled back, the new key-encryption key is destroyed.
+            organisation_id: whose workspace it is.
+            name: 1 to 200 characters.
+            population_id: a population of the same organisation, when other workspaces are about the same
+                people; by default the workspace gets its own.
+
+        Returns:
+            The workspace.
+
+        Raises:
+            WorkspaceNameError: the name is empty or too long.
+            UnknownPopulationError: the population is not the organisation's.
+        """
+        title = _name(name)
+        if population_id is None:
+            population = self.create_population(tx, organisation_id=organisation_id, name=title)
+        else:
+            population = self.population(tx, population_id)
+            if population.organisation_id != organisation_id:
+                raise UnknownPopulationError(
+                    "The organisation has no population with this id.", remedy="Use one of its own."
+                )
+        now = self._clock.now()
+        workspace_id = new_id("ws", now)
+        identity, recipient = generate_identity()
+        kek = self._new_kek(tx, workspace_id)
+        row = WorkspaceRow(
+            id=workspace_id,
+            organisation_id=organisation_id,
+            population_id=population.id,
+            name=title,
+            kek_id=kek.kek_id,
+            token_key_version=1,
+            recipient=recipient,
+            created_at=now,
+            destroyed_at=None,
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        for purpose, secret in (
+            (_TOKEN, secrets.token_bytes(_SECRET_BYTES)),
+            (_AGE_IDENTITY, identity.encode("ascii")),
+            (_FINGERPRINT, secrets.token_bytes(_SECRET_BYTES)),
+        ):
+            _store(tx, kek, workspace_id=workspace_id, purpose=purpose, version=1, secret=secret)
+        tx.audit(
+            "workspaces.created",
+            subject_id=workspace_id,
+            organisation_id=organisation_id,
+            body={
+                "name": title,
+                "population_id": population.id,
+                "kek_id": kek.kek_id,
+                "recipient": recipient,
+            },
+        )
+        return _workspace(row)
+
+    def workspace(self, tx: Transaction, workspace_id: str) -> Workspace:
+        """Return a workspace; raises UnknownWorkspaceError."""
+        return _workspace(_row(tx, workspace_id))
+
+    def recipient(self, tx: Transaction, workspace_id: str) -> str:
+        """Return the public age recipient that uploads to the workspace are encrypted to."""
+        return _row(tx, workspace_id).recipient
+
+    def secrets(self, tx: Transaction, workspace_id: str) -> WorkspaceKeys:
+        """Unwrap a workspace's keys for one piece of work.
+
+        Raises:
+            UnknownWorkspaceError: there is no such workspace.
+            WorkspaceDestroyedError: its keys were destroyed.
+        """
+        row = _living(tx, workspace_id)
+        kek = BoundKek(self._keys, row.kek_id)
+        version = row.token_key_version
+        return WorkspaceKeys(
+            token_secret=_open(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version),
+            token_version=version,
+            age_identity=_open(tx, kek, workspace_id=row.id, purpose=_AGE_IDENTITY, version=1).decode(
+                "ascii"
+            ),
+            fingerprint_key=_open(tx, kek, workspace_id=row.id, purpose=_FINGERPRINT, version=1),
+            kek=kek,
+        )
+
+    def token_secret(self, tx: Transaction, workspace_id: str, version: int) -> bytes:
+        """Unwrap the token secret of one version; a rotation needs the old one and the new one together."""
+        row = _living(tx, workspace_id)
+        kek = BoundKek(self._keys, row.kek_id)
+        return _open(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version)
+
+    def add_token_secret(self, tx: Transaction, workspace_id: str) -> int:
+        """Make the next token secret without using it yet.
+
+        Returns:
+            Its version; `switch_token_secret` puts it in use once every file is re-tokenised under it.
+        """
+        row = _living(tx, workspace_id)
+        newest = select(func.max(WorkspaceSecretRow.version)).where(
+            WorkspaceSecretRow.workspace_id == row.id, WorkspaceSecretRow.purpose == _TOKEN
+        )
+        version = (tx.session.scalar(newest) or 0) + 1
+        kek = BoundKek(self._keys, row.kek_id)
+        fresh = secrets.token_bytes(_SECRET_BYTES)
+        _store(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version, secret=fresh)
+        tx.audit(
+            "workspaces.token_secret_added",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"version": version},
+        )
+        return version
+
+    def switch_token_secret(self, tx: Transaction, workspace_id: str, version: int) -> None:
+        """Put a token secret in use and remove the one used before.
+
+        Args:
+            tx: the transaction that also switches every dataset version to files of the new secret.
+            workspace_id: the workspace.
+            version: what `add_token_secret` returned.
+
+        Raises:
+            UnknownSecretError: the version does not exist.
+        """
+        row = _living(tx, workspace_id)
+        _secret(tx, workspace_id=row.id, purpose=_TOKEN, version=version)
+        old = row.token_key_version
+        if old == version:
+            return
+        row.token_key_version = version
+        retired = _secret(tx, workspace_id=row.id, purpose=_TOKEN, version=old)
+        retired.wrapped = b""
+        retired.retired_at = self._clock.now()
+        tx.session.flush()
+        tx.audit(
+            "workspaces.token_secret_switched",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"from_version": old, "to_version": version},
+        )
+
+    def rotate_kek(self, tx: Transaction, workspace_id: str, *, rewrap_files: RewrapFiles) -> RotatedKek:
+        """Replace a workspace's key-encryption key; the old one is destroyed after the commit.
+
+        Args:
+            tx: the caller's transaction; if it is rolled back, the new key goes and the old one stays.
+            workspace_id: the workspace.
+            rewrap_files: moves every sealed file from the first key to the second. It must leave the old
+                headers readable until the commit: write new objects and point SQL at them in this transaction.
+
+        Returns:
+            The ids of both keys.
+        """
+        row = _living(tx, workspace_id)
+        old = BoundKek(self._keys, row.kek_id)
+        new = self._new_kek(tx, row.id)
+        rows = select(WorkspaceSecretRow).where(
+            WorkspaceSecretRow.workspace_id == row.id, WorkspaceSecretRow.retired_at.is_(None)
+        )
+        for secret in tx.session.scalars(rows):
+            context = _context(row.id, secret.purpose, secret.version)
+            secret.wrapped = self._keys.rewrap(old.kek_id, new.kek_id, secret.wrapped, context=context)
+        rewrap_files(old, new)
+        row.kek_id = new.kek_id
+        self._retire_kek(tx, row, old.kek_id)
+        tx.audit(
+            "workspaces.kek_rotated",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"old_kek_id": old.kek_id, "new_kek_id": new.kek_id},
+        )
+        return RotatedKek(old_kek_id=old.kek_id, new_kek_id=new.kek_id)
+
+    def destroy(self, tx: Transaction, workspace_id: str) -> None:
+        """Shred a workspace: its key-encryption key is destroyed when the transaction has committed.
+
+        Everything sealed in it becomes unreadable, copies included, except by backups of the key file.
+        """
+        row = _living(tx, workspace_id)
+        row.destroyed_at = self._clock.now()
+        rows = select(WorkspaceSecretRow).where(WorkspaceSecretRow.workspace_id == row.id)
+        for secret in tx.session.scalars(rows):
+            secret.wrapped = b""
+        self._retire_kek(tx, row, row.kek_id)
+        tx.audit(
+            "workspaces.destroyed",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"kek_id": row.kek_id},
+        )
+
+    def recover(self, tx: Transaction) -> tuple[str, ...]:
+        """Destroy retired keys that a crash just after the commit left behind; for the room's start.
+
+        Returns:
+            The ids of the keys destroyed.
+        """
+        retired = set(tx.session.scalars(select(RetiredKekRow.kek_id)))
+        left_over = tuple(kek_id for kek_id in self._keys.kek_ids() if kek_id in retired)
+        for kek_id in left_over:
+            self._keys.destroy(kek_id)
+        return left_over
+
+    def _new_kek(self, tx: Transaction, workspace_id: str) -> BoundKek:
+        kek_id = self._keys.create_kek(workspace_id)
+        event.listen(tx.session, "after_rollback", lambda _session: self._keys.destroy(kek_id), once=True)
+        return BoundKek(self._keys, kek_id)
+
+    def _retire_kek(self, tx: Transaction, row: WorkspaceRow, kek_id: str) -> None:
+        # Written down first, so that `recover` finishes after a crash; and destroyed not before the commit, because
+        # a rollback would leave SQL pointing at a key that is gone.
+        tx.session.add(RetiredKekRow(kek_id=kek_id, workspace_id=row.id, retired_at=self._clock.now()))
+        tx.session.flush()
+        event.listen(tx.session, "after_commit", lambda _session: self._keys.destroy(kek_id), once=True)
+
+
+def _name(name: str) -> str:
+    text = name.strip()
+    if not 0 < len(text) <= MAX_NAME_LENGTH:
+        raise WorkspaceNameError(f"A name has 1 to {MAX_NAME_LENGTH} characters.")
+    return text
+
+
+def _row(tx: Transaction, workspace_id: str) -> WorkspaceRow:
+    row = tx.session.get(WorkspaceRow, workspace_id)
+    if row is None:
+        raise UnknownWorkspaceError("There is no workspace with this id.", remedy="Make it first.")
+    return row
+
+
+def _living(tx: Transaction, workspace_id: str) -> WorkspaceRow:
+    row = _row(tx, workspace_id)
+    if row.destroyed_at is not None:
+        raise WorkspaceDestroyedError(
+            "The workspace's keys were destroyed; nothing in it can be read.", remedy="Make a new workspace."
+        )
+    return row
+
+
+def _context(workspace_id: str, purpose: str, version: int) -> bytes:
+    label = b"cleanroom/workspace-secret/v1\n"
+    return (
+        label + uuid_of(workspace_id).bytes + bytes([_PURPOSE_NUMBERS[purpose]]) + version.to_bytes(4, "big")
+    )
+
+
+def _store(
+    tx: Transaction, kek: BoundKek, *, workspace_id: str, purpose: str, version: int, secret: bytes
+) -> None:
+    wrapped = kek.wrap(secret, context=_context(workspace_id, purpose, version))
+    tx.session.add(
+        WorkspaceSecretRow(
+            workspace_id=workspace_id, purpose=purpose, version=version, wrapped=wrapped, retired_at=None
+        )
+    )
+    tx.session.flush()
+
+
+def _secret(tx: Transaction, *, workspace_id: str, purpose: str, version: int) -> WorkspaceSecretRow:
+    row = tx.session.get(WorkspaceSecretRow, (workspace_id, purpose, version))
+    if row is None or row.retired_at is not None:
+        raise UnknownSecretError(
+            f"The workspace has no {purpose} secret of version {version}.", remedy="Use the version in use."
+        )
+    return row
+
+
+def _open(tx: Transaction, kek: BoundKek, *, workspace_id: str, purpose: str, version: int) -> bytes:
+    row = _secret(tx, workspace_id=workspace_id, purpose=purpose, version=version)
+    return kek.unwrap(row.wrapped, context=_context(workspace_id, purpose, version))
+
+
+def _population(row: PopulationRow) -> Population:
+    return Population(
+        id=row.id, organisation_id=row.organisation_id, name=row.name, created_at=row.created_at
+    )
+
+
+def _workspace(row: WorkspaceRow) -> Workspace:
+    return Workspace(
+        id=row.id,
+        organisation_id=row.organisation_id,
+        population_id=row.population_id,
+        name=row.name,
+        kek_id=row.kek_id,
+        token_key_version=row.token_key_version,
+        recipient=row.recipient,
+        created_at=row.created_at,
+        destroyed_at=row.destroyed_at,
+    )

@@ -1,0 +1,69 @@
+"""Workspaces, populations and a workspace's keys as values."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from crypto.keys import BoundKek
+
+
+@dataclass(frozen=True)
+class Population:
+    """People whose datasets share one privacy account.
+
+    Attributes:
+        id: `pop_...`.
+        organisation_id: whose population it is.
+        name: as shown to its owner.
+        created_at: when it was registered.
+    """
+
+    id: str
+    organisation_id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An isolated container of one organisation.
+
+    Attributes:
+        id: `ws_...`.
+        organisation_id: whose it is.
+        population_id: whom its datasets are about.
+        name: as shown to its owner.
+        kek_id: the key-encryption key that wraps all its other keys.
+        token_key_version: the version of the token secret in use.
+        recipient: the public age recipient that uploads are encrypted to.
+        created_at: when it was made.
+        destroyed_at: when its keys were destroyed; None while it lives.
+    """
+
+    id: str
+    organisation_id: str
+    population_id: str
+    name: str
+    kek_id: str
+    token_key_version: int
+    recipient: str
+    created_at: datetime
+    destroyed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class WorkspaceKeys:
+    """A workspace's keys, unwrapped for one piece of work; never stored, logged or shown.
+
+    Attributes:
+        token_secret: 32 bytes from which token keys are derived.
+        token_version: the version of that secret.
+        age_identity: the private age identity that opens uploads.
+        fingerprint_key: 32 bytes keying the fingerprints of bases.
+        kek: wraps and unwraps data keys of sealed files.
+    """
+
+    token_secret: bytes = field(repr=False)
+    token_version: int
+    age_identity: str = field(repr=False)
+    fingerprint_key: bytes = field(repr=False)
+    kek: BoundKek = field(repr=False)
