@@ -16,3 +16,27 @@ class PolicyError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+
+class QuestionError(PolicyError):
+    """A question cannot be understood: its form, an attribute, an operator or a literal's type."""
+
+    code = "policies.question"
+
+
+class NestingError(QuestionError):
+    """A question or a document is nested deeper than the limit."""
+
+    code = "policies.nesting"
+
+
+class PolicyFormatError(PolicyError):
+    """A policy document cannot be understood: its form, a rule's tag or a rule's limit."""
+
+    code = "policies.format"
+
+
+class PrecisionError(PolicyError):
+    """A noise scale or a budget was asked for that no mechanism here provides."""
+
+    code = "policies.precision"

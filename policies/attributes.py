@@ -1,0 +1,65 @@
+"""What a question needs to know about an attribute: public metadata, declared before any data is loaded."""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+
+NUMERIC_TYPES = ("integer", "decimal", "date")
+CODED_TYPES = ("category", "boolean")
+
+# The lowest value of each width stands for "null" in the stored columns, so the values begin one above it.
+_INT64 = (-(2**63) + 1, 2**63 - 1)
+_INT32 = (-(2**31) + 1, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AttributeInfo:
+    """The declared shape of one attribute.
+
+    Attributes:
+        type: integer, decimal, date, category, boolean or set.
+        values: the declared values of a category or a set, in declared order; value i has code i + 1.
+        bands: lower bounds of the bands after the first, in stored units; they only group, they never filter.
+        scale: digits after the point that a decimal is stored with; its stored unit is 10 to the power of
+            -scale.
+        max_values: how many values of a set one person may have.
+    """
+
+    type: str
+    values: tuple[str, ...] = ()
+    bands: tuple[int, ...] = ()
+    scale: int = 0
+    max_values: int = 1
+
+    @property
+    def domain(self) -> tuple[int, int]:
+        """The lowest and the highest stored value or code, "null" apart."""
+        if self.type == "date":
+            return _INT32
+        if self.type in NUMERIC_TYPES:
+            return _INT64
+        return (1, 2) if self.type == "boolean" else (1, len(self.values) + 1)
+
+    @property
+    def groupable(self) -> bool:
+        """Whether the attribute can stand in a breakdown: its cells were declared."""
+        return bool(self.bands) if self.type in NUMERIC_TYPES else self.type == "boolean" or bool(self.values)
+
+    @property
+    def cells(self) -> int:
+        """The number of cells of a breakdown, "other" and "unknown" included."""
+        if self.type in NUMERIC_TYPES:
+            return len(self.bands) + 2
+        return self.domain[1] + 1
+
+    @property
+    def touched(self) -> int:
+        """The largest number of those cells that one person can be in."""
+        return max(1, min(self.max_values, self.domain[1])) if self.type == "set" else 1
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The code of every literal of a category or a set; `other` names what was not declared."""
+        codes = {"other": len(self.values) + 1}
+        codes.update({unicodedata.normalize("NFC", value): code for code, value in enumerate(self.values, 1)})
+        return codes

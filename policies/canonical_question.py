@@ -1,0 +1,123 @@
+"""The canonical form of a question: one tree for all spellings, and maps back to what was asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from policies.attributes import AttributeInfo
+from policies.canonical import attribute_info, canonical_condition
+from policies.errors import QuestionError
+from policies.nodes import Node, node_to_data
+from policies.question import Question
+
+MAX_CELLS = 100_000
+
+
+@dataclass(frozen=True)
+class AskedBreakdown:
+    """Where an asked breakdown stands among the canonical ones.
+
+    Attributes:
+        attributes: in the asker's order.
+        index: which canonical breakdown holds its cells.
+        axes: axis i of the asked table is axis `axes[i]` of the canonical one (as numpy's transpose takes
+            them).
+    """
+
+    attributes: tuple[str, ...]
+    index: int
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CanonicalQuestion:
+    """What is counted, each thing once, in an order of its own.
+
+    Attributes:
+        kind: match_test, overlap or profile.
+        segments: distinct conditions, by key; segment i is one cell.
+        segment_of: for each of the asker's names, in the asker's order, the index of its condition.
+        breakdowns: distinct groups, attributes by name, groups by their attributes.
+        asked_breakdowns: in the asker's order.
+        labels: count the base's labels.
+        per_key: count by the key that matched.
+        affinity: count segments and breakdowns in the whole dataset too.
+        tree: plain data for hashing: no names, no ids, no purpose and no precision (these are apart in a
+            stored answer's key, or in the answer itself).
+    """
+
+    kind: str
+    segments: tuple[Node, ...]
+    segment_of: Mapping[str, int]
+    breakdowns: tuple[tuple[str, ...], ...]
+    asked_breakdowns: tuple[AskedBreakdown, ...]
+    labels: bool
+    per_key: bool
+    affinity: bool
+    tree: Mapping[str, Any]
+
+
+def canonical_question(question: Question, attributes: Mapping[str, AttributeInfo]) -> CanonicalQuestion:
+    """Bring a question to its canonical form.
+
+    Args:
+        question: as asked.
+        attributes: the dataset's attributes that are offered, by name.
+
+    Raises:
+        QuestionError: an unknown attribute or operator, a literal of another type, a breakdown by an
+            attribute without declared cells, or more than `MAX_CELLS` cells.
+    """
+    nodes = {
+        segment.name: canonical_condition(segment.condition, attributes) for segment in question.segments
+    }
+    segments = sorted({node.key: node for node in nodes.values()}.values(), key=lambda node: node.key)
+    position = {node.key: index for index, node in enumerate(segments)}
+    breakdowns = sorted({tuple(sorted(group)) for group in question.breakdowns})
+    _check_cells(breakdowns, attributes)
+    asked = tuple(
+        AskedBreakdown(
+            group, breakdowns.index(tuple(sorted(group))), tuple(sorted(group).index(name) for name in group)
+        )
+        for group in question.breakdowns
+    )
+    single = question.kind == "match_test"
+    labels, per_key = question.labels and not single, question.per_key and not single
+    tree = {
+        "v": 1,
+        "kind": question.kind,
+        "segments": [node_to_data(node, attributes) for node in segments],
+        "breakdowns": [list(group) for group in breakdowns],
+        "labels": labels,
+        "per_key": per_key,
+        "affinity": question.affinity,
+    }
+    return CanonicalQuestion(
+        kind=question.kind,
+        segments=tuple(segments),
+        segment_of={name: position[node.key] for name, node in nodes.items()},
+        breakdowns=tuple(breakdowns),
+        asked_breakdowns=asked,
+        labels=labels,
+        per_key=per_key,
+        affinity=question.affinity,
+        tree=tree,
+    )
+
+
+def _check_cells(breakdowns: list[tuple[str, ...]], attributes: Mapping[str, AttributeInfo]) -> None:
+    cells = 0
+    for group in breakdowns:
+        for name in group:
+            if not attribute_info(name, attributes).groupable:
+                raise QuestionError(
+                    f"{name!r} has no declared cells to break down by.",
+                    remedy="Ask the owner to declare `bands` or `values`.",
+                )
+        cells += prod(attributes[name].cells for name in group)
+        if cells > MAX_CELLS:
+            raise QuestionError(
+                f"The breakdowns have more than {MAX_CELLS} cells.",
+                remedy="Leave an attribute out, or ask twice.",
+            )
