@@ -1,8 +1,8 @@
 """The prepared payload inside the age file: a header, frames of columns, and a trailer with the rejects.
 
-`CRB1`, u32 length, canonical JSON header; frames: u32 rows (1..131,072), then every column's raw bytes; u32 zero;
-u32 length, canonical JSON trailer; the rejects' row numbers (u64) and reason codes (u16). All integers are
-little-endian. Nothing may follow.
+`CRB1`, u32 length, canonical JSON header; frames: u32 rows (1..131,072), then every column's raw bytes;
+u32 zero; u32 length, canonical JSON trailer; the rejects' row numbers (u64) and reason codes (u16).
+All integers are little-endian. Nothing may follow.
 """
 
 import json

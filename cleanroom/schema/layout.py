@@ -72,9 +72,10 @@ def layout(schema: Schema, mode: Mode = "full") -> tuple[ColumnSpec, ...]:
 def attribute_column(attribute: Attribute) -> ColumnSpec:
     """Return the column of one attribute.
 
-    Category and boolean: codes, 0 = no value, then the declared values, then "other" (categories only). Integer
-    and decimal: stored units, NULL_INT = no value. Date: days since 1970-01-01, NULL_DATE = no value. Set: bit
-    words, bit i-1 is the i-th declared value and the bit after the last is "other"; no bit = no value.
+    Category and boolean: codes, 0 = no value, then the declared values, then "other" (categories only).
+    Integer and decimal: stored units, NULL_INT = no value. Date: days since 1970-01-01, NULL_DATE = no
+    value. Set: bit words, bit i-1 is the i-th declared value and the bit after the last is "other"; no bit
+    is no value.
     """
     name = f"attr:{attribute.name}"
     if attribute.type in (AttributeType.INTEGER, AttributeType.DECIMAL):

@@ -200,7 +200,7 @@ class Schema:
 
     @property
     def kind(self) -> Literal["base", "dataset"]:
-        """Return `base` for a file of keys, labelled or not, and `dataset` for one with attributes or consents."""
+        """Return `base` for a file of keys, labelled or not; `dataset` if it has attributes or consents."""
         return "base" if self.label or not (self.attributes or self.consents) else "dataset"
 
     def attribute(self, name: str) -> Attribute:
@@ -282,7 +282,7 @@ def shown(attribute: Attribute, stored: int) -> str:
 
 
 def schema_to_dict(schema: Schema) -> dict[str, Any]:
-    """Write a schema as plain JSON; without defaults and with order kept in lists, so that hashes stay stable."""
+    """Write a schema as plain JSON without defaults, order kept in lists, so that hashes stay stable."""
     plain = _declared(schema)
     for one, attribute in zip(plain.get("attributes", []), schema.attributes, strict=True):
         for key in ("bands", "clamp"):
