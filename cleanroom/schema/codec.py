@@ -223,8 +223,8 @@ def _refuse(path: str, name: str, column: str, values: tuple[str, ...], sensitiv
     special = sensitivity is Sensitivity.SPECIAL or any(map(is_special_name, (name, column)))
     if special or any(map(is_special_value, values)):
         raise SpecialCategoryError(
-            f"{path} is a special category of personal data (health, ethnicity, religion, politics, sexual life,"
-            " biometrics, convictions), which is refused.",
+            f"{path} is a special category of personal data (health, ethnicity, religion, politics, sexual"
+            " life, biometrics, convictions), which is refused.",
             remedy="Leave the attribute out of the schema; its column may stay in the file and is not read.",
         )
     if any(map(is_identifying_name, (name, column))):

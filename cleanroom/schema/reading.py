@@ -141,7 +141,7 @@ def stored_number(text: str, *, scale: int, path: str) -> int:
             f"{path} is not a number of at most {15 - scale} digits with at most {scale} after the point.",
             remedy="Correct it, or set `scale:`.",
         )
-    magnitude = int(match[2]) * 10**scale + int(part.ljust(scale, "0") or "0")
+    magnitude = int(match[2] + part.ljust(scale, "0"))
     return -magnitude if match[1] == "-" else magnitude
 
 
