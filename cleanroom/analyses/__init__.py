@@ -1,0 +1,1 @@
+"""Questions from asking to answer: orchestrates decision, budget, matching and release."""

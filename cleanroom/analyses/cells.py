@@ -1,0 +1,88 @@
+"""The cells of a question: from exact counts to the gate under canonical names, and back to the asker's own names."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from cleanroom.matching.types import ExactCounts, SideCounts
+from cleanroom.release.types import Cell
+from policies.canonical_question import CanonicalQuestion
+
+OVERLAP = "overlap"
+DATASET = "dataset"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a question's cells are called by its asker.
+
+    Attributes:
+        question: the canonical question.
+        keys: names of the match keys, when shares per key are asked for; else empty.
+        labels: the base's labels, when they are asked for; else empty.
+        cell_labels: for each attribute of a breakdown, the labels of its cells, in stored order.
+    """
+
+    question: CanonicalQuestion
+    keys: tuple[str, ...]
+    labels: tuple[str, ...]
+    cell_labels: Mapping[str, Sequence[str]]
+
+    def asked_names(self) -> dict[str, tuple[str, ...]]:
+        """Map each canonical name to the names its asker gave, in the asker's order; equal conditions share a cell."""
+        names: dict[str, list[str]] = {OVERLAP: [OVERLAP]}
+        for key in self.keys:
+            names[f"key:{key}"] = [f"key:{key}"]
+        for label in self.labels:
+            names[f"label:{label}"] = [f"label:{label}"]
+        parts = dict[str, list[str]]()
+        for name, index in self.question.segment_of.items():
+            parts.setdefault(f"segment:{index}", []).append(f"segment:{name}")
+        for canonical, asked in self._breakdown_names():
+            parts.setdefault(canonical, []).append(asked)
+        names |= parts
+        if self.question.affinity:
+            names[DATASET] = [DATASET]
+            names |= {f"{DATASET}:{name}": [f"{DATASET}:{asked}" for asked in all_] for name, all_ in parts.items()}
+        return {name: tuple(all_) for name, all_ in names.items()}
+
+    def _breakdown_names(self) -> Iterator[tuple[str, str]]:
+        for breakdown in self.question.asked_breakdowns:
+            stored = self.question.breakdowns[breakdown.index]
+            sizes = [len(self.cell_labels[name]) for name in stored]
+            for position in product(*(range(len(self.cell_labels[name])) for name in breakdown.attributes)):
+                at = dict(zip(breakdown.attributes, position, strict=True))
+                flat = 0
+                for name, size in zip(stored, sizes, strict=True):
+                    flat = flat * size + at[name]
+                labels = ",".join(f"{name}={self.cell_labels[name][at[name]]}" for name in breakdown.attributes)
+                yield f"breakdown:{breakdown.index}:{flat}", f"breakdown:{labels}"
+
+
+def exact_cells(layout: Layout, counts: ExactCounts) -> list[Cell]:
+    """Lay exact counts out for the gate, containing cells first.
+
+    Args:
+        layout: of the question that was counted.
+        counts: straight from the engine.
+    """
+    cells = [Cell(OVERLAP, counts.overlap, None)]
+    cells += [Cell(f"key:{key}", counts.keys[key], OVERLAP) for key in layout.keys]
+    cells += [
+        Cell(f"label:{label}", count, OVERLAP) for label, count in zip(layout.labels, counts.labels, strict=True)
+    ]
+    cells += _parts(counts, "", OVERLAP)
+    if counts.dataset is not None:
+        cells.append(Cell(DATASET, counts.dataset.persons, None))
+        cells += _parts(counts.dataset, f"{DATASET}:", DATASET)
+    return cells
+
+
+def _parts(counts: ExactCounts | SideCounts, prefix: str, within: str) -> list[Cell]:
+    segments = [Cell(f"{prefix}segment:{i}", count, within) for i, count in enumerate(counts.segments)]
+    cells = [
+        Cell(f"{prefix}breakdown:{i}:{j}", int(count), within)
+        for i, table in enumerate(counts.breakdowns)
+        for j, count in enumerate(table)
+    ]
+    return segments + cells

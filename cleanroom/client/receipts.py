@@ -1,0 +1,111 @@
+"""Receipts: the proof, verifiable offline with the room's verifier key alone, of what was released or refused."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cleanroom.canonical import canonical_json
+from cleanroom.errors import CleanroomError
+from crypto.checkpoint import open_note
+from crypto.errors import CryptoError
+from crypto.merkle import leaf_hash, verify_inclusion
+
+FORMAT = "cleanroom-receipt/v1"
+MAX_RECEIPT_BYTES = 64 * 1024 * 1024
+_FIELDS = {"format", "record", "index", "proof", "checkpoint"}
+
+
+class ReceiptError(CleanroomError):
+    """A receipt does not prove what it says."""
+
+    code = "client.receipt_invalid"
+
+
+@dataclass(frozen=True)
+class VerifiedReceipt:
+    """A receipt whose place in the room's log was proven.
+
+    Attributes:
+        record: the log's record; `record["body"]` says what was released or refused, and why.
+        index: the record's place in the log.
+        size: the size of the log that the checkpoint signs.
+        origin: the name of the log.
+    """
+
+    record: dict[str, Any]
+    index: int
+    size: int
+    origin: str
+
+
+def assemble_receipt(*, record: bytes, index: int, proof: list[bytes], checkpoint: str) -> bytes:
+    """Put the proof and the signed checkpoint around a log record.
+
+    Args:
+        record: the record exactly as it stands in the log: canonical JSON.
+        index: its place in the log.
+        proof: hashes of 32 bytes, from the leaf up, to the checkpoint's root.
+        checkpoint: the signed note of a log of at least index + 1 records.
+
+    Returns:
+        The receipt file: indented JSON, UTF-8.
+    """
+    receipt = {
+        "format": FORMAT,
+        "record": json.loads(record),
+        "index": index,
+        "proof": [base64.b64encode(node).decode() for node in proof],
+        "checkpoint": checkpoint,
+    }
+    return json.dumps(receipt, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def verify_receipt(receipt: bytes, *, verifier_key: str) -> VerifiedReceipt:
+    """Prove a receipt offline.
+
+    The key must come from elsewhere: a key taken from the receipt itself would prove nothing.
+
+    Args:
+        receipt: the file's bytes.
+        verifier_key: the room's `name+id+key`, as the room publishes it.
+
+    Raises:
+        ReceiptError: not a receipt, signed by another key, or altered after it was signed.
+
+    Source: RFC 6962 (leaf, proof); C2SP tlog-checkpoint and signed-note.
+    """
+    fields = _parse(receipt)
+    try:
+        checkpoint = open_note(fields["checkpoint"], verifier_key)
+        proof = [base64.b64decode(node, validate=True) for node in fields["proof"]]
+        leaf = leaf_hash(canonical_json(fields["record"]))
+        verify_inclusion(leaf, fields["index"], checkpoint.size, proof, checkpoint.root)
+    except (CryptoError, CleanroomError, binascii.Error) as error:
+        raise ReceiptError(
+            f"The receipt does not verify: {error}", remedy="Ask the room for its receipt and its verifier key anew."
+        ) from None
+    return VerifiedReceipt(fields["record"], fields["index"], checkpoint.size, checkpoint.origin)
+
+
+def _parse(receipt: bytes) -> dict[str, Any]:
+    if len(receipt) > MAX_RECEIPT_BYTES:
+        raise ReceiptError(f"A receipt has at most {MAX_RECEIPT_BYTES} bytes.")
+    try:
+        fields = json.loads(receipt)
+    except (ValueError, RecursionError):
+        raise ReceiptError("The file is not JSON.", remedy="Name a file from the room's receipts folder.") from None
+    shaped = (
+        isinstance(fields, dict)
+        and set(fields) == _FIELDS
+        and fields["format"] == FORMAT
+        and isinstance(fields["record"], dict)
+        and type(fields["index"]) is int
+        and isinstance(fields["proof"], list)
+        and all(isinstance(node, str) for node in fields["proof"])
+        and isinstance(fields["checkpoint"], str)
+    )
+    if not shaped:
+        raise ReceiptError(f"The file is not a receipt of the format {FORMAT}.")
+    return dict(fields)

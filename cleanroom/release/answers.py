@@ -1,0 +1,137 @@
+"""The answer store: the same question about the same data is answered again at no budget."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from cleanroom.canonical import canonical_json
+from cleanroom.db.database import Transaction
+from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_from_dict, mechanism_to_dict
+from cleanroom.release.mechanism import FAMILY
+from cleanroom.release.models import StoredAnswer
+from cleanroom.release.types import Mechanism, ReleasedFigure
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Everything, but time and precision, that makes two questions the same.
+
+    Attributes:
+        grant_id: whose budget pays; another grant's answers are never given.
+        version_id: the dataset's published version.
+        policy_id: the version of the analysis rule.
+        purpose: declared reason for processing.
+        base_fingerprint: keyed fingerprint of the base, 32 bytes.
+        tree: the canonical question, as plain data.
+    """
+
+    grant_id: str
+    version_id: str
+    policy_id: str
+    purpose: str
+    base_fingerprint: bytes
+    tree: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """SHA-256, in hex, over the canonical form of all of it and the family of the mechanism."""
+        return hashlib.sha256(
+            canonical_json(
+                {
+                    "v": 1,
+                    "grant": self.grant_id,
+                    "version": self.version_id,
+                    "policy": self.policy_id,
+                    "purpose": self.purpose,
+                    "base": self.base_fingerprint.hex(),
+                    "tree": self.tree,
+                    "family": FAMILY,
+                }
+            )
+        ).hexdigest()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The state of a dataset's consents: the last accepted batch, and the day if consents can expire by the clock.
+
+    Attributes:
+        number: 0 before the first batch of changes.
+        as_of_day: `2026-11-22`, or empty when no consent of the dataset carries an expiry.
+    """
+
+    number: int
+    as_of_day: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stored answer.
+
+    Attributes:
+        analysis_id: of the question that paid for it.
+        epoch: the state of the consents that it counts.
+        released_at: its date.
+        mechanism: how it was made.
+        figures: as they were released.
+    """
+
+    analysis_id: str
+    epoch: Epoch
+    released_at: datetime
+    mechanism: Mechanism
+    figures: tuple[ReleasedFigure, ...]
+
+
+def find_answer(
+    tx: Transaction, asked: Asked, *, epoch: Epoch | None, rho_micro: int, at: datetime | None = None
+) -> Found | None:
+    """Look for an answer at least as precise as asked.
+
+    Args:
+        tx: any transaction.
+        asked: the question and its data.
+        epoch: the state of the consents it must count; None accepts any, for an answer "as of" a date.
+        rho_micro: what a fresh answer would cost; a finer stored one serves too.
+        at: accept only answers released until then.
+
+    Returns:
+        The newest fitting answer, or None.
+    """
+    query = select(StoredAnswer).where(StoredAnswer.question_key == asked.key, StoredAnswer.rho_micro >= rho_micro)
+    if epoch is not None:
+        query = query.where(
+            StoredAnswer.consent_epoch == epoch.number, StoredAnswer.as_of_day == epoch.as_of_day
+        )
+    if at is not None:
+        query = query.where(StoredAnswer.released_at <= at)
+    row = tx.session.scalar(query.order_by(StoredAnswer.released_at.desc(), StoredAnswer.analysis_id.desc()).limit(1))
+    if row is None:
+        return None
+    return Found(
+        analysis_id=row.analysis_id,
+        epoch=Epoch(row.consent_epoch, row.as_of_day),
+        released_at=row.released_at,
+        mechanism=mechanism_from_dict(row.mechanism),
+        figures=tuple(figure_from_dict(item) for item in row.figures["figures"]),
+    )
+
+
+def store_answer(tx: Transaction, asked: Asked, found: Found) -> None:
+    """Keep a released answer in the transaction that releases it."""
+    tx.session.add(
+        StoredAnswer(
+            analysis_id=found.analysis_id,
+            question_key=asked.key,
+            consent_epoch=found.epoch.number,
+            as_of_day=found.epoch.as_of_day,
+            rho_micro=found.mechanism.rho_micro,
+            mechanism=mechanism_to_dict(found.mechanism),
+            figures={"figures": [figure_to_dict(figure) for figure in found.figures]},
+            released_at=found.released_at,
+        )
+    )

@@ -1,0 +1,46 @@
+"""Issuing receipts: the log's record of a release or refusal, with the proof of its place and a signed checkpoint."""
+
+import os
+from pathlib import Path
+
+from cleanroom.audit.log import AuditLog
+from cleanroom.client.receipts import assemble_receipt
+from cleanroom.db.database import Transaction
+from crypto.checkpoint import open_note
+
+
+class Receipts:
+    """The room's folder of receipts; a file can always be made again from the log."""
+
+    def __init__(self, log: AuditLog, directory: Path) -> None:
+        self._log = log
+        self._directory = directory
+
+    def issue(self, tx: Transaction, *, analysis_id: str, index: int) -> Path:
+        """Write the receipt of a log record that was committed before.
+
+        Args:
+            tx: a writing transaction, for the checkpoint.
+            analysis_id: names the file.
+            index: of the record that says what was released or refused.
+
+        Returns:
+            The file; it appears whole or not at all.
+        """
+        note = self._log.checkpoint(tx)
+        size = open_note(note, self._log.verifier_key).size
+        receipt = assemble_receipt(
+            record=self._log.record(tx, index),
+            index=index,
+            proof=self._log.inclusion(tx, index, size),
+            checkpoint=note,
+        )
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = self._directory / f"{analysis_id}.json"
+        partial = target.with_suffix(f".{os.getpid()}.partial")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(receipt)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+        return target
