@@ -1,0 +1,96 @@
+"""Policy documents as YAML and as plain data."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from policies.errors import PolicyFormatError
+from policies.model import VERSION, PolicyDocument
+from policies.rules import REGISTRY, Attributes, Purposes
+from policies.text import load_yaml
+
+PRESETS = ("strict", "standard", "relaxed")
+
+
+def policy_from_data(data: object) -> PolicyDocument:
+    """Read a document from plain data: `v`, `name` and `rules`, a list of mappings with the tag under `rule`.
+
+    Raises:
+        PolicyFormatError: another version, an unknown tag or key, or a limit outside its range.
+    """
+    if not isinstance(data, Mapping) or not {"v", "name", "rules"} == set(data):
+        raise PolicyFormatError("A policy document has the keys v, name and rules.")
+    if data["v"] != VERSION or isinstance(data["v"], bool):
+        raise PolicyFormatError(f"This room reads policy documents of version {VERSION}.")
+    name, rules = data["name"], data["rules"]
+    if not isinstance(name, str) or not 0 < len(name) <= 200:
+        raise PolicyFormatError("A policy's name is text of 1 to 200 characters.")
+    if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
+        raise PolicyFormatError("`rules` is a list of mappings, each with its tag under `rule`.")
+    return PolicyDocument(
+        name=name,
+        rules=tuple(
+            REGISTRY.find(rule.get("rule")).from_data({key: rule[key] for key in rule if key != "rule"})
+            for rule in rules
+        ),
+    )
+
+
+def policy_to_data(document: PolicyDocument) -> dict[str, Any]:
+    """Write a document as the plain data that `policy_from_data` reads; fit for canonical JSON."""
+    return {
+        "v": document.v,
+        "name": document.name,
+        "rules": [{"rule": rule.tag, **rule.to_data()} for rule in document.rules],
+    }
+
+
+def policy_from_yaml(text: str) -> PolicyDocument:
+    """Read a document from YAML; raises PolicyFormatError, or DocumentError when it is not YAML."""
+    return policy_from_data(load_yaml(text))
+
+
+def policy_to_yaml(document: PolicyDocument) -> str:
+    """Write a document as YAML, one rule after another, so that versions can be compared line by line."""
+    written: str = yaml.safe_dump(policy_to_data(document), sort_keys=False, allow_unicode=True)
+    return written
+
+
+def load_preset(
+    name: str, *, purposes: Sequence[str], attributes: Sequence[str] | str = "*", blocked: Sequence[str] = ()
+) -> PolicyDocument:
+    """Return a preset with the owner's own purposes and attributes filled in.
+
+    Args:
+        name: strict, standard or relaxed.
+        purposes: which purposes the owner allows.
+        attributes: which attributes may be filtered and broken down by; "*" for all.
+        blocked: attributes that may not be used at all.
+
+    Raises:
+        PolicyFormatError: there is no such preset, or no purpose is given.
+    """
+    if name not in PRESETS:
+        raise PolicyFormatError("Unknown preset.", remedy=f"Use one of: {', '.join(PRESETS)}.")
+    if not purposes:
+        raise PolicyFormatError(
+            "A policy without purposes refuses everything.", remedy="Name at least one purpose."
+        )
+    allowed = None if attributes == "*" else frozenset(attributes)
+    preset = _preset(name)
+    return PolicyDocument(
+        name=preset.name,
+        rules=(
+            Purposes(frozenset(purposes)),
+            Attributes(filter=allowed, breakdown=allowed, blocked=frozenset(blocked)),
+            *preset.rules,
+        ),
+    )
+
+
+@cache
+def _preset(name: str) -> PolicyDocument:
+    return policy_from_yaml(files("policies").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8"))

@@ -1,0 +1,119 @@
+"""The decision: documents and a request in; a permit, a denial that teaches, or a gap out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from policies.canonical_question import canonical_question
+from policies.combine import combine, limits_of, missing_rules
+from policies.decision import Decision, Deny, Gap, Limits, Permit, Reason
+from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
+from policies.model import PolicyDocument
+from policies.question import question_to_dict
+from policies.request import Check, Request
+from policies.rules import Buyers, Purposes, Validity
+
+_ROUNDS = 8
+
+
+def decide(documents: Sequence[PolicyDocument], request: Request) -> Decision:
+    """Decide on a question; pure, and blind to the provider's rows.
+
+    Args:
+        documents: the current policy of every dataset that meets in the question; the strictest of each
+            rule wins.
+        request: the question and the facts around it.
+
+    Returns:
+        A permit with the combined limits and the price; a denial with every broken rule, each with the
+        nearest question that is truly permitted; or a gap when a document, or a required rule in one, is
+        missing.
+
+    Raises:
+        QuestionError: the question cannot be understood at all.
+    """
+    missing = _missing(documents)
+    if missing:
+        return Gap(missing)
+    rules = combine(documents)
+    limits = limits_of(rules)
+    cost = Cost(limits)
+    checks: tuple[Check, ...] = (KillSwitch(), *rules.values(), GrantTerm(), GrantPurpose(), cost)
+    canonical = canonical_question(request.question, request.attributes)
+    reasons = _reasons(checks, request)
+    if not reasons:
+        cells, rho_micro = cost.price(request)
+        return Permit(limits=limits, question=canonical, l0=cells, rho_micro=rho_micro)
+    nearest = _nearest(checks, request)
+    return Deny(tuple(replace(reason, nearest=nearest) for reason in reasons))
+
+
+def grant_limits(
+    documents: Sequence[PolicyDocument],
+    *,
+    purposes: Sequence[str],
+    advertiser_id: str,
+    agency_id: str | None,
+    at: datetime,
+) -> Limits | Deny | Gap:
+    """Tell whether a grant may be given to these parties for these purposes, and within which limits.
+
+    Args:
+        documents: the current policies, as for a question.
+        purposes: at least one; every one must be allowed.
+        advertiser_id: who gets the grant.
+        agency_id: through whom, if anyone.
+        at: the instant of granting.
+    """
+    missing = _missing(documents)
+    if missing or not purposes:
+        return Gap(missing or ("purposes",))
+    rules = combine(documents)
+    reasons: list[Reason] = []
+    allowed, buyers, validity = rules[Purposes], rules.get(Buyers), rules.get(Validity)
+    assert isinstance(allowed, Purposes)
+    refused = tuple(sorted(set(purposes) - allowed.allowed))
+    if refused:
+        listed = tuple(sorted(allowed.allowed))
+        message = f"The owner allows these purposes: {', '.join(listed) or 'none'}."
+        reasons.append(Reason(Purposes.tag, message, listed, refused))
+    if isinstance(buyers, Buyers):
+        reasons.extend(filter(None, [buyers.refuse(advertiser_id, agency_id)]))
+    if isinstance(validity, Validity):
+        reasons.extend(filter(None, [validity.refuse(at)]))
+    return Deny(tuple(reasons)) if reasons else limits_of(rules)
+
+
+def _missing(documents: Sequence[PolicyDocument]) -> tuple[str, ...]:
+    if not documents:
+        return ("policy",)
+    return tuple(sorted({tag for document in documents for tag in missing_rules(document)}))
+
+
+def _reasons(checks: Sequence[Check], request: Request) -> list[Reason]:
+    return [reason for check in checks if (reason := check.check(request)) is not None]
+
+
+def _nearest(checks: Sequence[Check], request: Request) -> dict[str, Any] | None:
+    """Repair what each check forbids until nothing is forbidden; None when something cannot be repaired."""
+    nearer = request
+    for _ in range(_ROUNDS):
+        broken = [check for check in checks if check.check(nearer) is not None]
+        if not broken:
+            return _differences(request, nearer)
+        for check in broken:
+            repaired = check.repair(nearer)
+            if repaired is None:
+                return None
+            nearer = repaired
+    return None
+
+
+def _differences(asked: Request, nearest: Request) -> dict[str, Any]:
+    data: dict[str, Any] = {"question": question_to_dict(nearest.question)}
+    if nearest.base_persons != asked.base_persons:
+        data["base_persons"] = nearest.base_persons
+    if nearest.at != asked.at:
+        data["not_before"] = nearest.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return data

@@ -1,0 +1,132 @@
+"""What the grant and the room add to the owner's rules: kill switch, term, purposes, budget left."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from policies.accounting import questions_left
+from policies.canonical_question import canonical_question
+from policies.decision import Limits, Reason
+from policies.l0 import l0
+from policies.mechanisms import narrowest_half_width, rho_for
+from policies.question import LEVELS, Precision
+from policies.request import Request
+from policies.rules import Rounding
+
+_WIDEST = 1_000_000
+
+
+class KillSwitch:
+    """The owner's kill switch stops every question."""
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid everything while the switch is on."""
+        if not request.stopped:
+            return None
+        return Reason("kill_switch", "The owner has stopped all questions to this dataset.", "off", "on")
+
+    def repair(self, request: Request) -> Request | None:  # noqa: ARG002 - nothing that the asker can change
+        """Return None: only the owner can release the switch."""
+        return None
+
+
+class GrantTerm:
+    """A grant pays within its term, while it is active."""
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid a question outside the term of its grant."""
+        grant = request.grant
+        if grant.active and grant.valid_from <= request.at < grant.expires_at:
+            return None
+        dates = [
+            instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for instant in (grant.valid_from, grant.expires_at, request.at)
+        ]
+        limit = f"{dates[0]} .. {dates[1]}" if grant.active else "an active grant"
+        message = f"The grant is valid {limit}." if grant.active else "The grant was closed."
+        return Reason("grant_term", message, limit, dates[2])
+
+    def repair(self, request: Request) -> Request | None:
+        """Wait for the first instant, if it is still to come."""
+        grant = request.grant
+        if not grant.active or request.at >= grant.valid_from:
+            return None
+        return replace(request, at=grant.valid_from)
+
+
+class GrantPurpose:
+    """A grant pays for the purposes it was given for."""
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid a purpose outside the grant."""
+        purposes = request.grant.purposes
+        if request.question.purpose in purposes:
+            return None
+        message = f"The grant was given for: {', '.join(purposes)}."
+        return Reason("grant_purpose", message, purposes, request.question.purpose)
+
+    def repair(self, request: Request) -> Request | None:
+        """Take the first purpose of the grant."""
+        if not request.grant.purposes:
+            return None
+        return replace(request, question=replace(request.question, purpose=request.grant.purposes[0]))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A question costs no more than one question may, and no more than its grant has left."""
+
+    limits: Limits
+
+    def price(self, request: Request) -> tuple[int, int]:
+        """Return the question's L0 and its cost in micro-rho."""
+        question = canonical_question(request.question, request.attributes)
+        cells = l0(
+            question,
+            request.attributes,
+            labels=request.labels,
+            match_keys=request.match_keys,
+            dataset_side_public=request.dataset_side_public,
+        )
+        rho_micro = rho_for(
+            cells,
+            request.question.precision,
+            cap_rho_micro=self.limits.cap_rho_micro,
+            kind=request.question.kind,
+            round_to=self.limits.round_to,
+        )
+        return cells, rho_micro
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid a question that costs more than may or can be paid."""
+        if Rounding(self.limits.round_to).check(request) is not None:
+            return None  # it has no price; the rounding rule speaks
+        _, rho_micro = self.price(request)
+        left, most = request.grant.left_micro, self.limits.question_max_rho_micro
+        if rho_micro > most:
+            message = (
+                f"One question may cost at most {most} micro-rho; at this precision it costs {rho_micro}."
+            )
+            return Reason("budget_question", message, most, rho_micro)
+        if questions_left(left, rho_micro) < 1:
+            message = (
+                f"The grant has {left} micro-rho left; at this precision the question costs {rho_micro}."
+            )
+            return Reason("budget_left", message, left, rho_micro)
+        return None
+
+    def repair(self, request: Request) -> Request | None:
+        """Ask less precisely: the best level that can be paid, or else the narrowest half-width."""
+        cells, _ = self.price(request)
+        payable = min(request.grant.left_micro, self.limits.question_max_rho_micro)
+        if payable < 1:
+            return None
+        asked = request.question.precision.level
+        coarser = () if asked is None else tuple(reversed(LEVELS[: LEVELS.index(asked)]))
+        narrowest = narrowest_half_width(cells, payable, round_to=self.limits.round_to)
+        if narrowest > _WIDEST:
+            return None
+        for precision in (*(Precision(level) for level in coarser), Precision(None, narrowest)):
+            nearer = replace(request, question=replace(request.question, precision=precision))
+            if self.check(nearer) is None:
+                return nearer
+        return None
