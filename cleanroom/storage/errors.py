@@ -9,7 +9,7 @@ class ObjectKeyError(CleanroomError):
     code = "storage.bad_key"
 
 
-class ObjectMissingError(CleanroomError):
+class ObjectMissingError(CleanroomError, FileNotFoundError):
     """No object has this key."""
 
     code = "storage.missing"

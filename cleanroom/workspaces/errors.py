@@ -27,6 +27,12 @@ class WorkspaceDestroyedError(CleanroomError):
     code = "workspaces.destroyed"
 
 
+class NoRotationError(CleanroomError):
+    """No rotation of the workspace's key-encryption key is under way."""
+
+    code = "workspaces.no_rotation"
+
+
 class UnknownSecretError(CleanroomError):
     """The workspace has no secret of this version."""
 

@@ -29,6 +29,7 @@ class WorkspaceRow(Base):
     population_id: Mapped[str] = mapped_column(ForeignKey("populations.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     kek_id: Mapped[str] = mapped_column(String(100))
+    next_kek_id: Mapped[str | None] = mapped_column(String(100))
     token_key_version: Mapped[int]
     recipient: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]

@@ -1,8 +1,6 @@
 """Making, opening, re-keying and destroying workspaces."""
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy import event, func, select
 
@@ -10,6 +8,7 @@ from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id, uuid_of
 from cleanroom.workspaces.errors import (
+    NoRotationError,
     UnknownPopulationError,
     UnknownSecretError,
     UnknownWorkspaceError,
@@ -17,7 +16,7 @@ from cleanroom.workspaces.errors import (
     WorkspaceNameError,
 )
 from cleanroom.workspaces.models import PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
-from cleanroom.workspaces.types import Population, Workspace, WorkspaceKeys
+from cleanroom.workspaces.types import EitherKek, KekRotation, Population, Workspace, WorkspaceKeys
 from crypto.keys import BoundKek, KeyProvider
 from crypto.package import generate_identity
 
@@ -26,16 +25,6 @@ _SECRET_BYTES = 32
 _TOKEN, _AGE_IDENTITY, _FINGERPRINT = "token", "age_identity", "fingerprint"
 # Fixed-width numbers, not names: a joined text could be read in two ways.
 _PURPOSE_NUMBERS = {_TOKEN: 1, _AGE_IDENTITY: 2, _FINGERPRINT: 3}
-
-RewrapFiles = Callable[[BoundKek, BoundKek], None]
-
-
-@dataclass(frozen=True)
-class RotatedKek:
-    """The key-encryption keys before and after a rotation."""
-
-    old_kek_id: str
-    new_kek_id: str
 
 
 class Workspaces:
@@ -99,13 +88,14 @@ class Workspaces:
         now = self._clock.now()
         workspace_id = new_id("ws", now)
         identity, recipient = generate_identity()
-        kek = self._new_kek(tx, workspace_id)
+        kek = BoundKek(self._keys, self._new_kek(tx, workspace_id))
         row = WorkspaceRow(
             id=workspace_id,
             organisation_id=organisation_id,
             population_id=population.id,
             name=title,
             kek_id=kek.kek_id,
+            next_kek_id=None,
             token_key_version=1,
             recipient=recipient,
             created_at=now,
@@ -157,7 +147,7 @@ class Workspaces:
                 "ascii"
             ),
             fingerprint_key=_open(tx, kek, workspace_id=row.id, purpose=_FINGERPRINT, version=1),
-            kek=kek,
+            kek=kek if row.next_kek_id is None else EitherKek(BoundKek(self._keys, row.next_kek_id), kek),
         )
 
     def token_secret(self, tx: Transaction, workspace_id: str, version: int) -> bytes:
@@ -216,37 +206,63 @@ class Workspaces:
             body={"from_version": old, "to_version": version},
         )
 
-    def rotate_kek(self, tx: Transaction, workspace_id: str, *, rewrap_files: RewrapFiles) -> RotatedKek:
-        """Replace a workspace's key-encryption key; the old one is destroyed after the commit.
+    def begin_kek_rotation(self, tx: Transaction, workspace_id: str) -> KekRotation:
+        """Make the key-encryption key that is to replace a workspace's.
+
+        Commit, then move every sealed file of the workspace with `crypto.sealed.rewrap`, then finish. From the
+        commit on, files under either key can be read and new ones stand under the new key. No ingestion that
+        began earlier may still be running: its files stand under the old key. After a crash, begin again: the
+        rotation under way is continued.
 
         Args:
-            tx: the caller's transaction; if it is rolled back, the new key goes and the old one stays.
+            tx: the caller's transaction; if it is rolled back, the new key is destroyed.
             workspace_id: the workspace.
-            rewrap_files: moves every sealed file from the first key to the second. It must leave the old
-                headers readable until the commit: write new objects and point SQL at them in this transaction.
 
         Returns:
-            The ids of both keys.
+            The ids of the keys that files move from and to.
         """
         row = _living(tx, workspace_id)
-        old = BoundKek(self._keys, row.kek_id)
-        new = self._new_kek(tx, row.id)
+        if row.next_kek_id is None:
+            row.next_kek_id = self._new_kek(tx, row.id)
+            tx.session.flush()
+            tx.audit(
+                "workspaces.kek_rotation_begun",
+                subject_id=row.id,
+                organisation_id=row.organisation_id,
+                body={"old_kek_id": row.kek_id, "new_kek_id": row.next_kek_id},
+            )
+        return KekRotation(old_kek_id=row.kek_id, new_kek_id=row.next_kek_id)
+
+    def finish_kek_rotation(self, tx: Transaction, workspace_id: str) -> None:
+        """Move the workspace's own secrets to the new key; the old key is destroyed after the commit.
+
+        Args:
+            tx: the caller's transaction.
+            workspace_id: a workspace all of whose sealed files have moved.
+
+        Raises:
+            NoRotationError: no rotation is under way.
+        """
+        row = _living(tx, workspace_id)
+        old, new = row.kek_id, row.next_kek_id
+        if new is None:
+            raise NoRotationError(
+                "No key rotation of this workspace is under way.", remedy="Begin one first."
+            )
         rows = select(WorkspaceSecretRow).where(
             WorkspaceSecretRow.workspace_id == row.id, WorkspaceSecretRow.retired_at.is_(None)
         )
         for secret in tx.session.scalars(rows):
             context = _context(row.id, secret.purpose, secret.version)
-            secret.wrapped = self._keys.rewrap(old.kek_id, new.kek_id, secret.wrapped, context=context)
-        rewrap_files(old, new)
-        row.kek_id = new.kek_id
-        self._retire_kek(tx, row, old.kek_id)
+            secret.wrapped = self._keys.rewrap(old, new, secret.wrapped, context=context)
+        row.kek_id, row.next_kek_id = new, None
+        self._retire_kek(tx, row, old)
         tx.audit(
             "workspaces.kek_rotated",
             subject_id=row.id,
             organisation_id=row.organisation_id,
-            body={"old_kek_id": old.kek_id, "new_kek_id": new.kek_id},
+            body={"old_kek_id": old, "new_kek_id": new},
         )
-        return RotatedKek(old_kek_id=old.kek_id, new_kek_id=new.kek_id)
 
     def destroy(self, tx: Transaction, workspace_id: str) -> None:
         """Shred a workspace: its key-encryption key is destroyed when the transaction has committed.
@@ -258,7 +274,8 @@ class Workspaces:
         rows = select(WorkspaceSecretRow).where(WorkspaceSecretRow.workspace_id == row.id)
         for secret in tx.session.scalars(rows):
             secret.wrapped = b""
-        self._retire_kek(tx, row, row.kek_id)
+        for kek_id in filter(None, (row.kek_id, row.next_kek_id)):
+            self._retire_kek(tx, row, kek_id)
         tx.audit(
             "workspaces.destroyed",
             subject_id=row.id,
@@ -278,14 +295,14 @@ class Workspaces:
             self._keys.destroy(kek_id)
         return left_over
 
-    def _new_kek(self, tx: Transaction, workspace_id: str) -> BoundKek:
+    def _new_kek(self, tx: Transaction, workspace_id: str) -> str:
         kek_id = self._keys.create_kek(workspace_id)
         event.listen(tx.session, "after_rollback", lambda _session: self._keys.destroy(kek_id), once=True)
-        return BoundKek(self._keys, kek_id)
+        return kek_id
 
     def _retire_kek(self, tx: Transaction, row: WorkspaceRow, kek_id: str) -> None:
-        # Written down first, so that `recover` finishes after a crash; and destroyed not before the commit, because
-        # a rollback would leave SQL pointing at a key that is gone.
+        # Written down first, so that `recover` finishes after a crash; and destroyed not before the commit,
+        # because a rollback would leave SQL pointing at a key that is gone.
         tx.session.add(RetiredKekRow(kek_id=kek_id, workspace_id=row.id, retired_at=self._clock.now()))
         tx.session.flush()
         event.listen(tx.session, "after_commit", lambda _session: self._keys.destroy(kek_id), once=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from crypto.keys import BoundKek
+from crypto.keys import BoundKek, UnwrapError, WrapKey
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,43 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class KekRotation:
+    """The key-encryption keys that a rotation moves from and to.
+
+    Attributes:
+        old_kek_id: destroyed once the rotation has finished.
+        new_kek_id: wraps everything written since it began.
+    """
+
+    old_kek_id: str
+    new_kek_id: str
+
+
+@dataclass(frozen=True)
+class EitherKek:
+    """The `WrapKey` of a workspace while its key-encryption key is being replaced.
+
+    Attributes:
+        new: wraps, and is tried first.
+        old: opens what has not been moved yet.
+    """
+
+    new: BoundKek
+    old: BoundKek
+
+    def wrap(self, key: bytes, *, context: bytes) -> bytes:
+        """Encrypt a key under the new key-encryption key."""
+        return self.new.wrap(key, context=context)
+
+    def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        """Decrypt a key under whichever of both wrapped it; raises UnwrapError when neither did."""
+        try:
+            return self.new.unwrap(wrapped, context=context)
+        except UnwrapError:
+            return self.old.unwrap(wrapped, context=context)
+
+
+@dataclass(frozen=True)
 class WorkspaceKeys:
     """A workspace's keys, unwrapped for one piece of work; never stored, logged or shown.
 
@@ -66,4 +103,4 @@ class WorkspaceKeys:
     token_version: int
     age_identity: str = field(repr=False)
     fingerprint_key: bytes = field(repr=False)
-    kek: BoundKek = field(repr=False)
+    kek: WrapKey = field(repr=False)

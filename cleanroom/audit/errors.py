@@ -1,0 +1,15 @@
+"""Errors of the audit slice."""
+
+from cleanroom.errors import CleanroomError
+
+
+class UnknownEventError(CleanroomError):
+    """The log has no event of this index, or no tree of this size."""
+
+    code = "audit.unknown_event"
+
+
+class LogUnreadableError(CleanroomError):
+    """The log's database cannot be opened for verification."""
+
+    code = "audit.unreadable"
