@@ -3,6 +3,7 @@
 import io
 from collections import deque
 from threading import Condition
+from typing import Any
 
 _MOST_WAITING = 4
 
@@ -58,7 +59,7 @@ class Channel:
 
 
 class ChannelReader(io.RawIOBase):
-    """The taking end as a binary stream; `read(n)` gives n bytes unless the stream ends before."""
+    """The taking end as a raw binary stream, to be wrapped in `io.BufferedReader`."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -69,19 +70,11 @@ class ChannelReader(io.RawIOBase):
         """Tell that it can be read."""
         return True
 
-    def read(self, size: int | None = -1) -> bytes:
-        """Read `size` bytes, fewer only at the end; all that follow when negative or None."""
-        wanted = -1 if size is None else size
-        parts = []
-        while wanted:
-            if not self._chunk and not self._refill():
-                break
-            part = self._chunk if wanted < 0 else self._chunk[:wanted]
-            self._chunk = self._chunk[len(part) :]
-            parts.append(part)
-            wanted -= len(part) if wanted > 0 else 0
-        return b"".join(parts)
-
-    def _refill(self) -> bool:
-        self._chunk = memoryview(self._channel.get())
-        return bool(self._chunk)
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill as much of the buffer as one chunk does; 0 at the end."""
+        if not self._chunk:
+            self._chunk = memoryview(self._channel.get())
+        count = min(len(buffer), len(self._chunk))
+        buffer[:count] = self._chunk[:count]
+        self._chunk = self._chunk[count:]
+        return count

@@ -16,3 +16,21 @@ class CryptoError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+
+class UnknownKeyError(CryptoError):
+    """No key of this id was ever created here."""
+
+    code = "crypto.unknown_key"
+
+
+class KeyDestroyedError(CryptoError):
+    """The key was destroyed on purpose; what it wrapped cannot be opened again."""
+
+    code = "crypto.key_destroyed"
+
+
+class UnwrapError(CryptoError):
+    """A wrapped key is damaged, or belongs to another key or context."""
+
+    code = "crypto.unwrap"

@@ -16,8 +16,7 @@ from typing import Any, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto.errors import CryptoError
-from crypto.keys import KeyDestroyedError, UnknownKeyError, UnwrapError
+from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
 from crypto.limits import KEY_BYTES, MAX_KEY_FILE_BYTES, MAX_LABEL_BYTES, MAX_WRAP_PLAINTEXT_BYTES, TAG_BYTES
 
 _PURPOSE = b"cleanroom/kek-wrap/v1\n"

@@ -6,26 +6,26 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from crypto.errors import CryptoError
+from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
+from crypto.key_file import KeyFileError, KeyFileExposedError, LocalKeyFile
 from crypto.limits import KEY_BYTES
 
-
-class UnknownKeyError(CryptoError):
-    """No key of this id was ever created here."""
-
-    code = "crypto.unknown_key"
-
-
-class KeyDestroyedError(CryptoError):
-    """The key was destroyed on purpose; what it wrapped cannot be opened again."""
-
-    code = "crypto.key_destroyed"
-
-
-class UnwrapError(CryptoError):
-    """A wrapped key is damaged, or belongs to another key or context."""
-
-    code = "crypto.unwrap"
+__all__ = [
+    "BoundKek",
+    "KeyDestroyedError",
+    "KeyFileError",
+    "KeyFileExposedError",
+    "KeyProvider",
+    "LocalKeyFile",
+    "SignatureError",
+    "UnknownKeyError",
+    "UnwrapError",
+    "WrapKey",
+    "generate_signing_key",
+    "public_key",
+    "sign",
+    "verify",
+]
 
 
 class SignatureError(CryptoError):
