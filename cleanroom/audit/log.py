@@ -2,14 +2,13 @@
 
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cleanroom.audit.errors import UnknownEventError
 from cleanroom.audit.models import AuditCheckpoint, AuditEvent, AuditHead, AuditNode
+from cleanroom.audit.reader import AuditReader, log_size
 from cleanroom.audit.tree import Peaks, closed_by, peak_positions
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock, rfc3339
@@ -23,10 +22,9 @@ _SALT_BYTES = 32
 # Any constant will do; it only has to differ from other users of advisory locks in the same database.
 _ADVISORY_LOCK = 0x636C65616E726F6F
 _HEAD_ID = 1
-_MAX_CACHED_NODES = 65_536
 
 
-class AuditLog:
+class AuditLog(AuditReader):
     """The room's log; it implements `db.Appender`."""
 
     def __init__(self, *, origin: str, seed: bytes, clock: Clock) -> None:
@@ -54,7 +52,7 @@ class AuditLog:
         """
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        size = _size(session)
+        size = log_size(session)
         peaks = Peaks(size, _peaks(session, size))
         now = self._clock.now()
         rows: list[dict[str, object]] = []
@@ -96,21 +94,6 @@ class AuditLog:
         else:
             session.execute(insert(AuditHead).values(id=_HEAD_ID, **head))
 
-    def size(self, tx: Transaction) -> int:
-        """Return how many events the log holds, without those that the transaction itself has queued."""
-        return _size(tx.session)
-
-    def record(self, tx: Transaction, index: int) -> bytes:
-        """Return the canonical JSON of one event, the very bytes that its leaf hashes.
-
-        Raises:
-            UnknownEventError: the log has no such event.
-        """
-        record = tx.session.scalar(select(AuditEvent.record).where(AuditEvent.index == index))
-        if record is None:
-            raise UnknownEventError("The log has no event of this index.", remedy="Ask for a smaller index.")
-        return record
-
     def checkpoint(self, tx: Transaction) -> str:
         """Return the signed head of the log and keep it for good, one per size.
 
@@ -128,62 +111,8 @@ class AuditLog:
         )
         return note
 
-    def inclusion(self, tx: Transaction, index: int, size: int) -> list[bytes]:
-        """Prove that event `index` is in the tree of the first `size` events.
-
-        Returns:
-            Sibling hashes, lowest first, 32 bytes each.
-
-        Raises:
-            UnknownEventError: the log has no such event, or is smaller than `size`.
-
-        Source: RFC 6962, section 2.1.1.
-        """
-        if not 0 <= index < size <= _size(tx.session):
-            raise UnknownEventError(
-                "A proof needs an index below the size, and a size up to the log's.",
-                remedy="Use an older size.",
-            )
-        return merkle.inclusion_from(node_source(tx.session), index, size)
-
-    def consistency(self, tx: Transaction, old_size: int, size: int) -> list[bytes]:
-        """Prove that the log at `size` only added events to the log at `old_size`.
-
-        Returns:
-            Hashes, 32 bytes each; none when the sizes are equal.
-
-        Raises:
-            UnknownEventError: the sizes are not 1 <= old_size <= size <= the log's size.
-
-        Source: RFC 6962, section 2.1.2.
-        """
-        if not 1 <= old_size <= size <= _size(tx.session):
-            raise UnknownEventError(
-                "A proof goes from a size of at least 1 to a larger one up to the log's.", remedy="Swap them."
-            )
-        return merkle.consistency_from(node_source(tx.session), old_size, size)
-
     def _sign(self, size: int, root: bytes) -> str:
         return sign_note(format_checkpoint(self._origin, size, root), name=self._origin, seed=self._seed)
-
-
-def node_source(session: Session) -> merkle.NodeSource:
-    """Serve the hashes of complete subtrees from the database, remembering the recent ones."""
-
-    @lru_cache(maxsize=_MAX_CACHED_NODES)
-    def node(level: int, position: int) -> bytes:
-        last = closed_by(level, position)
-        if level == 0:
-            return session.scalars(select(AuditEvent.leaf_hash).where(AuditEvent.index == last)).one()
-        found = select(AuditNode.hash).where(AuditNode.closed_by == last, AuditNode.level == level)
-        return session.scalars(found).one()
-
-    return node
-
-
-def _size(session: Session) -> int:
-    newest = session.scalar(select(func.max(AuditEvent.index)))
-    return 0 if newest is None else newest + 1
 
 
 def _peaks(session: Session, size: int) -> list[bytes]:

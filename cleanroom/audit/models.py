@@ -28,7 +28,7 @@ class AuditEvent(Base):
 class AuditNode(Base):
     """The hash of one complete subtree above the leaves.
 
-    Keyed by the event that completed it, not by its position: a verifier recomputes the nodes in this order, so
+    Keyed by the event that completed it, not by its position: verifiers recompute the nodes in this order, so
     one pass over both tables suffices. The node's position in its level is `closed_by >> level`.
     """
 

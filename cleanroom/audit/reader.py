@@ -1,0 +1,95 @@
+"""Reading the log: records, the signed head, proofs. No key is needed."""
+
+from functools import lru_cache
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cleanroom.audit.errors import UnknownEventError
+from cleanroom.audit.models import AuditEvent, AuditHead, AuditNode
+from cleanroom.audit.tree import closed_by
+from cleanroom.db.database import Transaction
+from crypto import merkle
+
+_MAX_CACHED_NODES = 65_536
+
+
+class AuditReader:
+    """The reading half of the room's log."""
+
+    def size(self, tx: Transaction) -> int:
+        """Return how many events the log holds, without those that the transaction itself has queued."""
+        return log_size(tx.session)
+
+    def record(self, tx: Transaction, index: int) -> bytes:
+        """Return the canonical JSON of one event, the very bytes that its leaf hashes.
+
+        Raises:
+            UnknownEventError: the log has no such event.
+        """
+        record = tx.session.scalar(select(AuditEvent.record).where(AuditEvent.index == index))
+        if record is None:
+            raise UnknownEventError("The log has no event of this index.", remedy="Ask for a smaller index.")
+        return record
+
+    def head(self, tx: Transaction) -> str:
+        """Return the signed head of the log; raises UnknownEventError while the log is empty."""
+        note: str | None = tx.session.scalar(select(AuditHead.note))
+        if note is None:
+            raise UnknownEventError("The log is empty.", remedy="Let the room do something first.")
+        return note
+
+    def inclusion(self, tx: Transaction, index: int, size: int) -> list[bytes]:
+        """Prove that event `index` is in the tree of the first `size` events.
+
+        Returns:
+            Sibling hashes, lowest first, 32 bytes each.
+
+        Raises:
+            UnknownEventError: the log has no such event, or is smaller than `size`.
+
+        Source: RFC 6962, section 2.1.1.
+        """
+        if not 0 <= index < size <= log_size(tx.session):
+            raise UnknownEventError(
+                "A proof needs an index below the size, and a size up to the log's.",
+                remedy="Use an older size.",
+            )
+        return merkle.inclusion_from(node_source(tx.session), index, size)
+
+    def consistency(self, tx: Transaction, old_size: int, size: int) -> list[bytes]:
+        """Prove that the log at `size` only added events to the log at `old_size`.
+
+        Returns:
+            Hashes, 32 bytes each; none when the sizes are equal.
+
+        Raises:
+            UnknownEventError: the sizes are not 1 <= old_size <= size <= the log's size.
+
+        Source: RFC 6962, section 2.1.2.
+        """
+        if not 1 <= old_size <= size <= log_size(tx.session):
+            raise UnknownEventError(
+                "A proof goes from a size of at least 1 to a larger one up to the log's.", remedy="Swap them."
+            )
+        return merkle.consistency_from(node_source(tx.session), old_size, size)
+
+
+def node_source(session: Session) -> merkle.NodeSource:
+    """Serve the hashes of complete subtrees from the database, remembering the recent ones."""
+
+    @lru_cache(maxsize=_MAX_CACHED_NODES)
+    def node(level: int, position: int) -> bytes:
+        last = closed_by(level, position)
+        if level == 0:
+            return session.scalars(select(AuditEvent.leaf_hash).where(AuditEvent.index == last)).one()
+        found = select(AuditNode.hash).where(AuditNode.closed_by == last, AuditNode.level == level)
+        return session.scalars(found).one()
+
+    return node
+
+
+def log_size(session: Session) -> int:
+    """Return how many events the log holds."""
+    newest = session.scalar(select(func.max(AuditEvent.index)))
+    return 0 if newest is None else newest + 1

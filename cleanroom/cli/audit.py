@@ -1,0 +1,142 @@
+"""`cleanroom audit`: what an auditor does with the log; none of it needs a private key."""
+
+import base64
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.orm import Session
+
+from cleanroom.audit.errors import LogUnreadableError
+from cleanroom.audit.export import export_events, json_line
+from cleanroom.audit.files import verify_files
+from cleanroom.audit.reader import AuditReader
+from cleanroom.audit.reading import open_log
+from cleanroom.audit.types import Problem
+from cleanroom.audit.verify import verify_log
+from cleanroom.cli.main import EXIT_PROBLEM_FOUND
+from cleanroom.cli.published import published_files
+from cleanroom.db.database import Transaction
+from cleanroom.settings import Settings, load_settings
+from cleanroom.storage import LocalDirectory
+from crypto.checkpoint import open_note
+
+app = typer.Typer(no_args_is_help=True, help="Verify the audit log, and take evidence out of it.")
+
+Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]
+Key = Annotated[
+    str | None,
+    typer.Option(help="The verifier key, or a file that holds it; the one in the home when not given."),
+]
+
+
+@app.command()
+def verify(
+    home: Home = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint kept outside the room: shows a room that was rolled back."),
+    ] = None,
+    key: Key = None,
+) -> None:
+    """Recompute the whole log and check every sealed file; exit code 1 names what is damaged."""
+    settings = load_settings(os.environ, home=home)
+    note = _read(against) if against is not None else None
+    report = verify_log(settings.database_url, verifier_key=_verifier_key(settings, key), against=note)
+    problems = list(report.problems)
+    files = 0
+    if not any(problem.what == "database" for problem in problems):
+        found, files = _verify_files(settings, report.file_roots)
+        problems += found
+    for problem in problems:
+        typer.echo(f"DAMAGED {problem}")
+    if problems:
+        raise typer.Exit(EXIT_PROBLEM_FOUND)
+    typer.echo(f"INTACT {report.events} events, {files} sealed files, root {report.root}")
+
+
+@app.command()
+def checkpoint(home: Home = None) -> None:
+    """Print the signed head of the log; keep it outside the room, for `verify --against`."""
+    with _reading(load_settings(os.environ, home=home)) as tx:
+        typer.echo(AuditReader().head(tx), nl=False)
+
+
+@app.command()
+def proof(
+    home: Home = None,
+    key: Key = None,
+    index: Annotated[int | None, typer.Option(help="Prove that this event is in the log.")] = None,
+    since: Annotated[int | None, typer.Option(help="Prove that the log only grew since this size.")] = None,
+) -> None:
+    """Print one proof against the newest checkpoint as JSON, hashes in base64."""
+    if (index is None) == (since is None):
+        raise typer.BadParameter("give either --index or --since")
+    settings = load_settings(os.environ, home=home)
+    reader = AuditReader()
+    with _reading(settings) as tx:
+        note = reader.head(tx)
+        size = open_note(note, _verifier_key(settings, key)).size
+        content: dict[str, object] = {"v": 1, "checkpoint": note}
+        if index is not None:
+            content |= {"index": index, "record": reader.record(tx, index).decode("utf-8")}
+            hashes = reader.inclusion(tx, index, size)
+        else:
+            content |= {"since": since}
+            hashes = reader.consistency(tx, since or 0, size)
+    content["proof"] = [base64.b64encode(node).decode("ascii") for node in hashes]
+    typer.echo(json_line(content))
+
+
+@app.command()
+def export(
+    home: Home = None,
+    key: Key = None,
+    start: Annotated[int, typer.Option(help="The first event.")] = 0,
+    end: Annotated[int | None, typer.Option(help="The event to stop before.")] = None,
+    proofs: Annotated[bool, typer.Option(help="Add each event's inclusion proof.")] = True,
+) -> None:
+    """Write events as JSON lines, after a first line with the checkpoint that they are proven against."""
+    settings = load_settings(os.environ, home=home)
+    verifier_key = _verifier_key(settings, key)
+    with _reading(settings) as tx:
+        for line in export_events(tx, verifier_key=verifier_key, start=start, end=end, proofs=proofs):
+            typer.echo(line)
+
+
+def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[list[Problem], int]:
+    store = LocalDirectory(settings.objects_dir)
+    count = 0
+
+    def counted(key: str) -> Path:
+        nonlocal count
+        count += 1
+        return store.path(key)
+
+    with _reading(settings) as tx:
+        published = published_files(tx.session)
+        return list(verify_files(published, path_of=counted, stated_roots=stated_roots)), count
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Transaction]:
+    with open_log(settings.database_url) as connection, Session(connection) as session:
+        yield Transaction(session)
+
+
+def _verifier_key(settings: Settings, given: str | None) -> str:
+    if given is not None and "+" in given and not Path(given).exists():
+        return given
+    return _read(Path(given) if given is not None else settings.verifier_key_path)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogUnreadableError(
+            f"The file {path.name} cannot be read ({type(error).__name__}).", remedy="Check the path."
+        ) from None

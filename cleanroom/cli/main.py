@@ -1,0 +1,72 @@
+"""The command `cleanroom`: finds a group, and turns errors into messages and stable exit codes."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from cleanroom.errors import KNOWN_ERRORS
+
+EXIT_PROBLEM_FOUND = 1
+EXIT_KNOWN_ERROR = 3
+
+# Name -> module with a Typer application called `app`.
+_GROUPS = {
+    "audit": "cleanroom.cli.audit",
+    "demo": "cleanroom.cli.demo",
+    "receipt": "cleanroom.cli.receipt",
+}
+_SERVER_PACKAGES = {"alembic", "opendp", "psycopg", "sqlalchemy"}
+
+
+class ServerMissingError(Exception):
+    """A command of the server was called where only the SDK is installed."""
+
+
+class _LazyGroup(TyperGroup):
+    """Knows its commands by name, and imports one when it is needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base's signature
+        return sorted(_GROUPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the base's signature
+        if cmd_name not in _GROUPS:
+            return None
+        try:
+            module = importlib.import_module(_GROUPS[cmd_name])
+        except ModuleNotFoundError as error:
+            if error.name in _SERVER_PACKAGES:
+                raise ServerMissingError(cmd_name) from None
+            raise
+        return typer.main.get_command(module.app)
+
+
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def cleanroom() -> None:
+    """A self-hosted, privacy-first data clean room."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    The codes are stable: 0 done, 1 a check found a problem, 2 wrong usage, 3 an error that the user can act on.
+
+    Args:
+        arguments: what stands after the program's name; the process's own when not given.
+    """
+    try:
+        app(list(arguments) if arguments is not None else None, prog_name="cleanroom")
+    except KNOWN_ERRORS as error:
+        code = getattr(error, "code", "cleanroom.error")
+        typer.echo(f"{error} [{code}]", err=True)
+        sys.exit(EXIT_KNOWN_ERROR)
+    except ServerMissingError as error:
+        message = f"The command {error} needs the server. Install it with: pip install 'cleanroom[server]'"
+        typer.echo(message, err=True)
+        sys.exit(EXIT_KNOWN_ERROR)

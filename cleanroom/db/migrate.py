@@ -1,0 +1,67 @@
+"""Bringing a database to the schema of this version of the code."""
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, MetaData, text
+
+from alembic import command
+from cleanroom.errors import CleanroomError
+
+# Two processes may start on the same database at once; only one of them may change its schema.
+_ADVISORY_LOCK = 0x6D69677261746573
+
+
+class MigrationsMissingError(CleanroomError):
+    """The migrations were not installed with the code."""
+
+    code = "db.migrations_missing"
+
+
+def migrations_directory() -> Path:
+    """Return where the migrations lie: inside the installed package, or beside it in a source tree."""
+    package = Path(__file__).resolve().parent.parent
+    for directory in (package / "_migrations", package.parent / "alembic"):
+        if (directory / "env.py").is_file():
+            return directory
+    raise MigrationsMissingError(
+        "The database migrations are not installed.",
+        remedy="Install Cleanroom from its wheel or source tree.",
+    )
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring a database up to a revision in one transaction; one that is there already is left alone."""
+    with engine.begin() as connection:
+        _lock(connection)
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str = "base") -> None:
+    """Take a database back to a revision in one transaction; what later revisions store is lost."""
+    with engine.begin() as connection:
+        _lock(connection)
+        command.downgrade(_config(connection), revision)
+
+
+def differences(engine: Engine, metadata: MetaData) -> list[object]:
+    """List what stands in the models but not in the database, or the reverse; empty when they agree."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    # The parser of the configuration gives percent signs a meaning.
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
