@@ -1,0 +1,1 @@
+"""Privacy budgets: allocated to grants out of every enclosing account, and never overspent."""

@@ -1,0 +1,117 @@
+"""The accounts and the ledger in SQL: every movement is one conditional statement, so none overspends."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cleanroom.db.database import Transaction
+from cleanroom.grants.models import BudgetAccountRow, LedgerRow
+from cleanroom.grants.types import Account, AccountKind
+from cleanroom.ids import new_id
+
+AccountKey = tuple[AccountKind, str]
+
+# The population's total comes first, so that it alone orders all who lock several accounts of one population.
+_ORDER = {kind: position for position, kind in enumerate(AccountKind)}
+
+
+def lock_accounts(
+    tx: Transaction, population_id: str, keys: Sequence[AccountKey], now: datetime
+) -> dict[AccountKey, int]:
+    """Lock accounts until the transaction ends, opening those that do not exist yet.
+
+    Always in the same order, or two grants could wait for each other for ever.
+
+    Returns:
+        What each account has allocated, in micro-rho.
+    """
+    found: dict[AccountKey, int] = {}
+    for kind, party in sorted(keys, key=lambda key: (_ORDER[key[0]], key[1])):
+        values = {
+            "id": new_id("acc", now),
+            "population_id": population_id,
+            "kind": kind.value,
+            "party": party,
+            "allocated_micro": 0,
+        }
+        postgres = tx.session.get_bind().dialect.name == "postgresql"
+        opened = postgresql.insert if postgres else sqlite.insert
+        tx.session.execute(opened(BudgetAccountRow).values(values).on_conflict_do_nothing())
+        locked = (
+            select(BudgetAccountRow.allocated_micro).where(*_is(population_id, kind, party)).with_for_update()
+        )
+        found[kind, party] = tx.session.execute(locked).scalar_one()
+    return found
+
+
+def take(tx: Transaction, population_id: str, key: AccountKey, rho_micro: int, *, cap_micro: int) -> bool:
+    """Add to what an account has allocated, unless that passes the cap; tells whether it was done."""
+    taken = (
+        update(BudgetAccountRow)
+        .where(*_is(population_id, *key), BudgetAccountRow.allocated_micro + rho_micro <= cap_micro)
+        .values(allocated_micro=BudgetAccountRow.allocated_micro + rho_micro)
+        .returning(BudgetAccountRow.id)
+    )
+    return tx.session.execute(taken).first() is not None
+
+
+def give_back(tx: Transaction, population_id: str, key: AccountKey, rho_micro: int) -> None:
+    """Return to an account what an ended grant has not spent."""
+    tx.session.execute(
+        update(BudgetAccountRow)
+        .where(*_is(population_id, *key))
+        .values(allocated_micro=BudgetAccountRow.allocated_micro - rho_micro)
+    )
+
+
+def record(
+    tx: Transaction,
+    kind: str,
+    *,
+    population_id: str,
+    subject_id: str,
+    rho_micro: int,
+    now: datetime,
+    grant_id: str | None = None,
+    base_id: str | None = None,
+) -> None:
+    """Add a movement to the ledger."""
+    tx.session.execute(
+        insert(LedgerRow).values(
+            id=new_id("le", now),
+            population_id=population_id,
+            grant_id=grant_id,
+            kind=kind,
+            subject_id=subject_id,
+            base_id=base_id,
+            rho_micro=rho_micro,
+            at=now,
+        )
+    )
+
+
+def recorded(tx: Transaction, kind: str, subject_id: str) -> LedgerRow | None:
+    """Return the movement of one kind about one subject, if there is one."""
+    return tx.session.scalar(
+        select(LedgerRow).where(LedgerRow.subject_id == subject_id, LedgerRow.kind == kind)
+    )
+
+
+def accounts_of(tx: Transaction, population_id: str) -> tuple[Account, ...]:
+    """Return every account of a population."""
+    rows = select(BudgetAccountRow).where(BudgetAccountRow.population_id == population_id)
+    ordered = rows.order_by(BudgetAccountRow.kind, BudgetAccountRow.party)
+    return tuple(
+        Account(AccountKind(row.kind), row.party, row.allocated_micro)
+        for row in tx.session.scalars(ordered.execution_options(populate_existing=True))
+    )
+
+
+def _is(population_id: str, kind: AccountKind, party: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        BudgetAccountRow.population_id == population_id,
+        BudgetAccountRow.kind == kind.value,
+        BudgetAccountRow.party == party,
+    )

@@ -1,0 +1,54 @@
+"""Grants between values and rows."""
+
+from sqlalchemy import select
+
+from cleanroom.db.database import Transaction
+from cleanroom.grants.errors import UnknownGrantError
+from cleanroom.grants.models import GrantRow
+from cleanroom.grants.types import Grant, GrantStatus
+
+
+def load(tx: Transaction, grant_id: str) -> Grant:
+    """Return a grant as the database has it now; raises UnknownGrantError."""
+    found = select(GrantRow).where(GrantRow.id == grant_id).execution_options(populate_existing=True)
+    row = tx.session.scalar(found)
+    if row is None:
+        raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
+    return _grant(row)
+
+
+def row_of(grant: Grant) -> GrantRow:
+    """Return a new row for a grant."""
+    return GrantRow(
+        id=grant.id,
+        population_id=grant.population_id,
+        dataset_id=grant.dataset_id,
+        advertiser_id=grant.advertiser_id,
+        agency_id=grant.agency_id,
+        affiliate_group=grant.affiliate_group,
+        purposes=list(grant.purposes),
+        size=grant.size,
+        rho_micro=grant.rho_micro,
+        spent_micro=grant.spent_micro,
+        valid_from=grant.valid_from,
+        expires_at=grant.expires_at,
+        status=grant.status.value,
+    )
+
+
+def _grant(row: GrantRow) -> Grant:
+    return Grant(
+        id=row.id,
+        population_id=row.population_id,
+        dataset_id=row.dataset_id,
+        advertiser_id=row.advertiser_id,
+        agency_id=row.agency_id,
+        affiliate_group=row.affiliate_group,
+        purposes=tuple(row.purposes),
+        size=row.size,
+        rho_micro=row.rho_micro,
+        spent_micro=row.spent_micro,
+        valid_from=row.valid_from,
+        expires_at=row.expires_at,
+        status=GrantStatus(row.status),
+    )

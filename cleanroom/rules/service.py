@@ -1,0 +1,120 @@
+"""Setting analysis rules and stopping questions."""
+
+import hashlib
+
+from sqlalchemy import select
+
+from cleanroom.canonical import canonical_json
+from cleanroom.clock import Clock
+from cleanroom.db.database import Transaction
+from cleanroom.ids import new_id
+from cleanroom.rules.errors import UnknownPolicyError
+from cleanroom.rules.models import KillSwitchRow, PolicyRow
+from cleanroom.rules.types import PolicyVersion
+from policies.codec import policy_from_data, policy_to_data
+from policies.model import PolicyDocument
+
+
+class Rules:
+    """The service of the rules slice."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def set_policy(
+        self,
+        tx: Transaction,
+        dataset_id: str,
+        document: PolicyDocument,
+        *,
+        organisation_id: str | None = None,
+    ) -> PolicyVersion:
+        """Put a new version of a dataset's analysis rule in force.
+
+        Args:
+            tx: the caller's transaction.
+            dataset_id: whose rule it is.
+            document: the rules; the same as the current ones is no new version.
+            organisation_id: the owner, for the audit log.
+
+        Returns:
+            The version in force.
+        """
+        data = policy_to_data(document)
+        digest = hashlib.sha256(canonical_json(data)).hexdigest()
+        current = self.current(tx, dataset_id)
+        if current is not None and current.sha256 == digest:
+            return current
+        now = self._clock.now()
+        row = PolicyRow(
+            id=new_id("pol", now),
+            dataset_id=dataset_id,
+            number=1 if current is None else current.number + 1,
+            document=data,
+            sha256=digest,
+            created_at=now,
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        tx.audit(
+            "rules.policy_set",
+            subject_id=row.id,
+            organisation_id=organisation_id,
+            body={"dataset_id": dataset_id, "number": row.number, "sha256": digest, "document": data},
+        )
+        return _version(row)
+
+    def current(self, tx: Transaction, dataset_id: str) -> PolicyVersion | None:
+        """Return the version in force, or None when the owner has set none: then nothing is answered."""
+        newest = select(PolicyRow).where(PolicyRow.dataset_id == dataset_id).order_by(PolicyRow.number.desc())
+        row = tx.session.scalar(newest.limit(1))
+        return None if row is None else _version(row)
+
+    def policy(self, tx: Transaction, policy_id: str) -> PolicyVersion:
+        """Return a version by its id; raises UnknownPolicyError."""
+        row = tx.session.get(PolicyRow, policy_id)
+        if row is None:
+            raise UnknownPolicyError(
+                "There is no policy with this id.", remedy="Look the id up in the audit log."
+            )
+        return _version(row)
+
+    def history(self, tx: Transaction, dataset_id: str) -> tuple[PolicyVersion, ...]:
+        """Return every version of a dataset's rule, the first one first."""
+        rows = select(PolicyRow).where(PolicyRow.dataset_id == dataset_id).order_by(PolicyRow.number)
+        return tuple(_version(row) for row in tx.session.scalars(rows))
+
+    def stop(self, tx: Transaction, dataset_id: str, *, organisation_id: str | None = None) -> None:
+        """Refuse every question to a dataset from now on, those being computed included."""
+        self._switch(tx, dataset_id, stopped=True, organisation_id=organisation_id)
+
+    def resume(self, tx: Transaction, dataset_id: str, *, organisation_id: str | None = None) -> None:
+        """Release the kill switch."""
+        self._switch(tx, dataset_id, stopped=False, organisation_id=organisation_id)
+
+    def stopped(self, tx: Transaction, dataset_id: str) -> bool:
+        """Tell whether the kill switch is on."""
+        # Read as a column: a question's second transaction must see what was committed while it computed.
+        switch = select(KillSwitchRow.stopped).where(KillSwitchRow.dataset_id == dataset_id)
+        return bool(tx.session.scalar(switch))
+
+    def _switch(
+        self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str | None
+    ) -> None:
+        if self.stopped(tx, dataset_id) == stopped:
+            return
+        tx.session.merge(KillSwitchRow(dataset_id=dataset_id, stopped=stopped, changed_at=self._clock.now()))
+        tx.session.flush()
+        kind = "rules.dataset_stopped" if stopped else "rules.dataset_resumed"
+        tx.audit(kind, subject_id=dataset_id, organisation_id=organisation_id)
+
+
+def _version(row: PolicyRow) -> PolicyVersion:
+    return PolicyVersion(
+        id=row.id,
+        dataset_id=row.dataset_id,
+        number=row.number,
+        document=policy_from_data(row.document),
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )
