@@ -1,0 +1,95 @@
+"""The tree served from stored nodes gives what RFC 6962 defines, with few look-ups."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto.merkle import (
+    EMPTY_ROOT,
+    ProofError,
+    completed_nodes,
+    consistency_from,
+    in_memory,
+    inclusion_from,
+    leaf_hash,
+    node_hash,
+    root,
+    root_from,
+    verify_consistency,
+    verify_inclusion,
+)
+
+
+def leaves(count: int) -> list[bytes]:
+    return [leaf_hash(number.to_bytes(4)) for number in range(count)]
+
+
+def test_hashes_are_separated_by_their_first_byte() -> None:
+    assert leaf_hash(b"x") == hashlib.sha256(b"\x00x").digest()
+    assert node_hash(b"a", b"b") == hashlib.sha256(b"\x01ab").digest()
+    assert root([]) == EMPTY_ROOT == hashlib.sha256(b"").digest()
+    assert root_from(in_memory([]), 0) == EMPTY_ROOT
+
+
+@given(st.integers(1, 300))
+def test_nodes_stored_leaf_by_leaf_serve_roots_and_proofs(size: int) -> None:
+    store: dict[tuple[int, int], bytes] = {}
+    asked: list[tuple[int, int]] = []
+
+    def source(level: int, position: int) -> bytes:
+        asked.append((level, position))
+        return store[level, position]
+
+    for index, leaf in enumerate(leaves(size)):
+        nodes = completed_nodes(source, index, leaf)
+        store.update({(level, position): value for level, position, value in nodes})
+    assert root_from(source, size) == root(leaves(size))
+    most = 2 * size.bit_length() + 1
+    for index in (0, size // 2, size - 1):
+        asked.clear()
+        proof = inclusion_from(source, index, size)
+        assert len(asked) <= most
+        verify_inclusion(leaves(size)[index], index, size, proof, root(leaves(size)))
+    for older in {1, (size + 1) // 2, size}:
+        asked.clear()
+        proof = consistency_from(source, older, size)
+        assert len(asked) <= most
+        verify_consistency(older, root(leaves(older)), size, root(leaves(size)), proof)
+
+
+@given(st.data(), st.integers(2, 60))
+def test_a_proof_shows_nothing_else(data: st.DataObject, size: int) -> None:
+    source = in_memory(leaves(size))
+    index = data.draw(st.integers(0, size - 1))
+    other = data.draw(st.integers(0, size - 1).filter(lambda number: number != index))
+    proof, top = inclusion_from(source, index, size), root_from(source, size)
+    claims = [(leaves(size)[other], index, proof, top), (leaves(size)[index], other, proof, top)]
+    claims += [(leaves(size)[index], index, proof, bytes(32)), (leaves(size)[index], index, proof[:-1], top)]
+    claims += [(leaves(size)[index], index, [*proof, bytes(32)], top), (b"", index, proof, top)]
+    for leaf, place, path, head in claims:
+        with pytest.raises(ProofError):
+            verify_inclusion(leaf, place, size, path, head)
+    older = data.draw(st.integers(1, size - 1))
+    path = consistency_from(source, older, size)
+    pairs = [(bytes(32), top, path), (root(leaves(older)), bytes(32), path)]
+    pairs += [(root(leaves(older)), top, path[:-1]), (root(leaves(older)), top, [*path, bytes(32)])]
+    pairs += [(root(leaves(older)), top, [b"short", *path[1:]])]
+    for first, second, hashes in pairs:
+        with pytest.raises(ProofError):
+            verify_consistency(older, first, size, second, hashes)
+
+
+@pytest.mark.parametrize(("index", "size"), [(-1, 5), (5, 5), (0, 0)])
+def test_a_leaf_outside_the_tree_has_no_proof(index: int, size: int) -> None:
+    with pytest.raises(ProofError, match="below"):
+        inclusion_from(in_memory(leaves(5)), index, size)
+
+
+@pytest.mark.parametrize(("older", "size"), [(0, 5), (6, 5), (-1, 5)])
+def test_sizes_that_cannot_follow_have_no_proof(older: int, size: int) -> None:
+    with pytest.raises(ProofError):
+        consistency_from(in_memory(leaves(5)), older, size)
+    with pytest.raises(ProofError):
+        verify_consistency(older, bytes(32), size, bytes(32), [])
