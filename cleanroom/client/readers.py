@@ -1,0 +1,244 @@
+"""Rows of a CSV or Parquet file as batches of text columns, in bounded memory."""
+
+import csv
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cleanroom.client.errors import (
+    ColumnTypeError,
+    DamagedFileError,
+    EmptyFileError,
+    FileError,
+    MissingColumnError,
+    RaggedFileError,
+    UnclosedQuoteError,
+)
+from cleanroom.client.records import check_records, find_records, line_too_long
+from cleanroom.client.text_source import utf8_blocks
+from crypto.limits import MAX_LINE_BYTES
+
+SEPARATORS = (",", ";", "\t")
+MAX_FILE_COLUMNS = 16_384
+BATCH_ROWS = 131_072
+_PARQUET_MAGIC = b"PAR1"
+_CORRECT_HEADER = "Correct the header line."
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Some rows of the file, in order.
+
+    Attributes:
+        frame: the wanted columns as text, blanks around values removed, null for empty.
+        rows: 1-based numbers of the rows in the file, the header not counted.
+        rejected: rows that could not be read: number and reason.
+    """
+
+    frame: pl.DataFrame
+    rows: NDArray[np.uint64]
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read_rows(
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    list_separators: Mapping[str, str] | None = None,
+) -> Iterator[RowBatch]:
+    """Read the columns that a schema names; the file's other columns are not read.
+
+    CSV files may be separated by comma, semicolon or tab, packed with gzip, in UTF-8 or Windows-1251.
+
+    Args:
+        path: of the file.
+        required: columns the file must have.
+        optional: columns that are read when the file has them.
+        list_separators: what joins the values of a Parquet list, by column.
+
+    Raises:
+        FileError: the file is refused as a whole; subclasses say why.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError:
+        raise FileError("The file cannot be opened.", remedy="Check its path and permissions.") from None
+    if not magic:
+        raise EmptyFileError("The file is empty.", remedy="It needs a header and at least one data row.")
+    if magic == _PARQUET_MAGIC:
+        yield from _read_parquet(path, required, optional, list_separators or {})
+    else:
+        yield from _read_csv(path, required, optional)
+
+
+def _trimmed(frame: pl.DataFrame) -> pl.DataFrame:
+    text = pl.all().str.strip_chars()
+    return frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+
+
+def _chosen(names: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, int]:
+    clean = [unicodedata.normalize("NFC", name).strip() for name in names]
+    missing = [name for name in required if name not in clean]
+    if missing:
+        raise MissingColumnError(
+            f"The file lacks {len(missing)} of the schema's columns: {', '.join(missing[:20])}.",
+            remedy="Correct the header or the schema; CSV columns are separated by comma, semicolon or tab.",
+        )
+    wanted = [*required, *(name for name in optional if name in clean)]
+    double = [name for name in wanted if clean.count(name) > 1]
+    if double:
+        raise MissingColumnError(
+            f"The file has a column of the schema twice: {', '.join(double[:20])}.",
+            remedy="Rename one of them.",
+        )
+    return {name: clean.index(name) for name in wanted}
+
+
+class _CsvTable:
+    """The header of a CSV file and how to cut the wanted columns out of its records."""
+
+    def __init__(self, header: bytes, required: Sequence[str], optional: Sequence[str]) -> None:
+        line = header.decode().rstrip("\r\n")
+        try:
+            splits = {one: next(csv.reader([line], delimiter=one), []) for one in SEPARATORS}
+        except csv.Error:
+            raise FileError("The header cannot be read as CSV.", remedy=_CORRECT_HEADER) from None
+        # The separator that shows most of the wanted columns; of equals the one with most columns.
+        self.separator = max(
+            SEPARATORS,
+            key=lambda one: (len(set(required) & {name.strip() for name in splits[one]}), len(splits[one])),
+        )
+        names = splits[self.separator]
+        self.fields = len(names)
+        if self.fields > MAX_FILE_COLUMNS:
+            raise FileError(f"The file has over {MAX_FILE_COLUMNS} columns.", remedy="Leave some out.")
+        self._positions = _chosen(names, required, optional)
+
+    def frame(self, text: bytes, rows: int) -> pl.DataFrame:
+        """Parse records that are known to have the right number of fields."""
+        frame = pl.read_csv(
+            text,
+            has_header=False,
+            separator=self.separator,
+            schema=dict.fromkeys(map(str, range(self.fields)), pl.String),
+            columns=sorted(self._positions.values()),
+            infer_schema=False,
+        )
+        if frame.height != rows:
+            raise DamagedFileError(
+                "The file's quotes are ambiguous.", remedy="Write it with a standard CSV library."
+            )
+        return frame.select(pl.col(str(index)).alias(name) for name, index in self._positions.items())
+
+
+def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[RowBatch]:
+    table: _CsvTable | None = None
+    pending, next_row = b"", 1
+    for block in _with_end(utf8_blocks(path)):
+        data = pending + block if block else pending + b"\n"
+        if not block and not pending:
+            break
+        records = find_records(data)
+        if table is None and records.end:
+            header_end = int(records.newlines[0]) + 1
+            if header_end > MAX_LINE_BYTES:
+                raise line_too_long(0)
+            table = _CsvTable(data[:header_end], required, optional)
+            data = data[header_end:]
+            records = find_records(data)
+        if len(data) - records.end > MAX_LINE_BYTES:
+            raise line_too_long(next_row + records.newlines.size if table else 0)
+        pending = data[records.end :]
+        if table is not None and records.end:
+            checked = check_records(
+                data, records, separator=table.separator, fields=table.fields, first_row=next_row
+            )
+            if checked.ragged and not checked.rows.size and next_row == 1:
+                raise RaggedFileError(
+                    f"The header has {table.fields} columns, but no data row has as many.",
+                    remedy=_CORRECT_HEADER,
+                )
+            frame = (
+                table.frame(checked.text, checked.rows.size)
+                if checked.rows.size
+                else _empty(required, optional)
+            )
+            bad = [(row, "ragged_row") for row in checked.ragged] + [
+                (row, "broken_quotes") for row in checked.broken
+            ]
+            yield RowBatch(_trimmed(frame), checked.rows, sorted(bad))
+            next_row = checked.next_row
+    if pending.strip(b"\r\n"):
+        raise UnclosedQuoteError(
+            f"A quote opened in data row {next_row} is never closed.", remedy="Close it, or write it doubled."
+        )
+    if table is None or next_row == 1:
+        raise EmptyFileError(
+            "The file has no data row.", remedy="It needs a header and at least one data row."
+        )
+
+
+def _with_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from blocks
+    yield b""
+
+
+def _empty(required: Sequence[str], optional: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys((*required, *optional), pl.String))
+
+
+def _read_parquet(
+    path: Path, required: Sequence[str], optional: Sequence[str], separators: Mapping[str, str]
+) -> Iterator[RowBatch]:
+    next_row = 1
+    try:
+        lazy = pl.scan_parquet(path)
+        schema = lazy.collect_schema()
+        names = schema.names()
+        chosen = _chosen(names, required, optional)
+        text = [
+            _as_text(name, names[index], schema[names[index]], separators.get(name))
+            for name, index in chosen.items()
+        ]
+        for frame in lazy.select(text).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            for part in frame.iter_slices(BATCH_ROWS):
+                rows = np.arange(next_row, next_row + part.height, dtype=np.uint64)
+                yield RowBatch(_trimmed(part), rows)
+                next_row += part.height
+    except pl.exceptions.PolarsError:
+        raise DamagedFileError(
+            "The Parquet file is truncated or damaged.", remedy="Write it again."
+        ) from None
+    if next_row == 1:
+        raise EmptyFileError("The file has no data row.", remedy="It needs at least one.")
+
+
+def _as_text(name: str, column: str, dtype: pl.DataType, separator: str | None) -> pl.Expr:
+    value = pl.col(column)
+    if isinstance(dtype, pl.List) and separator is not None:
+        text = value.cast(pl.List(pl.String)).list.join(separator)
+    elif dtype.is_float():
+        # Whole numbers that were widened because some are missing.
+        whole = (value == value.round()) & (value.abs() < 10**15)
+        text = (
+            pl.when(whole)
+            .then(value.cast(pl.Int64, strict=False).cast(pl.String))
+            .otherwise(value.cast(pl.String))
+        )
+    elif isinstance(dtype, pl.Datetime):
+        utc = value.dt.convert_time_zone("UTC") if dtype.time_zone else value
+        text = utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+    elif dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        raise ColumnTypeError(
+            f"Column {name} is not text, a number, a truth value, a date or a list.", remedy="Convert it."
+        )
+    else:
+        text = value.cast(pl.String)
+    return text.alias(name)
