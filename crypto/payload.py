@@ -143,9 +143,6 @@ class _HashingSink:
         self.size += len(data)
         return self._file.write(data)
 
-    def flush(self) -> None:
-        self._file.flush()
-
 
 @contextmanager
 def open_payload(path: Path, identity: str) -> Iterator[BufferedReader]:

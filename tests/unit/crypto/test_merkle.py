@@ -19,6 +19,7 @@ from crypto.merkle import (
     root_from,
     verify_consistency,
     verify_inclusion,
+    verify_subtree_consistency,
 )
 
 
@@ -93,3 +94,32 @@ def test_sizes_that_cannot_follow_have_no_proof(older: int, size: int) -> None:
         consistency_from(in_memory(leaves(5)), older, size)
     with pytest.raises(ProofError):
         verify_consistency(older, bytes(32), size, bytes(32), [])
+
+
+def subtree_proof(start: int, end: int, tree: list[bytes], known: bool) -> list[bytes]:
+    """SUBTREE_SUBPROOF of draft-ietf-plants-merkle-tree-certs, by the recursion that defines it."""
+    if (start, end) == (0, len(tree)):
+        return [] if known else [root(tree)]
+    k = 1 << (len(tree) - 1).bit_length() - 1
+    if end <= k:
+        return [*subtree_proof(start, end, tree[:k], known), root(tree[k:])]
+    if k <= start:
+        return [*subtree_proof(start - k, end - k, tree[k:], known), root(tree[:k])]
+    return [*subtree_proof(0, end - k, tree[k:], False), root(tree[:k])]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 13, 21])
+def test_every_subtree_is_proved_to_be_part_of_its_tree(size: int) -> None:
+    tree = leaves(size)
+    for start in range(size):
+        for end in range(start + 1, size + 1):
+            proof = subtree_proof(start, end, tree, True)
+            if start % (1 << (end - start - 1).bit_length()):
+                with pytest.raises(ProofError, match="form a subtree"):
+                    verify_subtree_consistency(start, end, root(tree[start:end]), size, root(tree), proof)
+                continue
+            verify_subtree_consistency(start, end, root(tree[start:end]), size, root(tree), proof)
+            with pytest.raises(ProofError):
+                verify_subtree_consistency(start, end, bytes(32), size, root(tree), proof)
+            with pytest.raises(ProofError):
+                verify_subtree_consistency(start, end, root(tree[start:end]), size, bytes(32), proof)
