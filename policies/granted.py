@@ -12,8 +12,6 @@ from policies.question import LEVELS, Precision
 from policies.request import Request
 from policies.rules import Rounding
 
-_WIDEST = 1_000_000
-
 
 class KillSwitch:
     """The owner's kill switch stops every question."""
@@ -123,10 +121,7 @@ class Cost:
         asked = request.question.precision.level
         coarser = () if asked is None else tuple(reversed(LEVELS[: LEVELS.index(asked)]))
         narrowest = narrowest_half_width(cells, payable, round_to=self.limits.round_to)
-        if narrowest > _WIDEST:
-            return None
-        for precision in (*(Precision(level) for level in coarser), Precision(None, narrowest)):
-            nearer = replace(request, question=replace(request.question, precision=precision))
-            if self.check(nearer) is None:
-                return nearer
-        return None
+        # The half-width always fits, so the search always ends with a question that can be paid.
+        offers = (*(Precision(level) for level in coarser), Precision(None, narrowest))
+        requests = (replace(request, question=replace(request.question, precision=offer)) for offer in offers)
+        return next(nearer for nearer in requests if self.check(nearer) is None)

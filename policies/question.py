@@ -11,6 +11,7 @@ from policies.errors import QuestionError
 KINDS = ("match_test", "overlap", "profile")
 LEVELS = ("rough", "normal", "fine")
 MAX_NAME_CHARACTERS = 200
+MAX_HALF_WIDTH = 1_000_000_000
 _KEYS = (
     "kind",
     "purpose",
@@ -47,8 +48,8 @@ class Precision:
             raise QuestionError(
                 "Unknown precision.", remedy=f"Use one of: {', '.join(LEVELS)}; or `half_width` in people."
             )
-        if self.half_width is not None and not 1 <= self.half_width <= 1_000_000:
-            raise QuestionError("A half-width lies between 1 and 1000000 people.")
+        if self.half_width is not None and not 1 <= self.half_width <= MAX_HALF_WIDTH:
+            raise QuestionError(f"A half-width lies between 1 and {MAX_HALF_WIDTH} people.")
 
 
 @dataclass(frozen=True)

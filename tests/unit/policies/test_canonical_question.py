@@ -1,0 +1,170 @@
+import pytest
+
+from policies.attributes import AttributeInfo
+from policies.canonical_question import canonical_question
+from policies.errors import QuestionError
+from policies.l0 import disjoint, disjoint_groups, l0
+from policies.question import question_from_dict
+
+
+def ask(attributes, **parts):
+    source = {"purpose": "p", "dataset_id": "d", "base_id": "b"} | parts
+    return canonical_question(question_from_dict(source), attributes)
+
+
+def age(op, value):
+    return {"attribute": "age", "op": op, "value": value}
+
+
+def city(value):
+    return {"attribute": "city", "op": "==", "value": value}
+
+
+def cells(question, attributes, *, labels=0, match_keys=1, public=False):
+    return l0(question, attributes, labels=labels, match_keys=match_keys, dataset_side_public=public)
+
+
+def test_names_order_purpose_and_precision_are_no_part_of_the_tree(attributes):
+    one = ask(
+        attributes,
+        segments={"a": age("<", 18), "b": city("Москва"), "c": age("<=", 17)},
+        breakdowns=[["city", "age"], ["adult"], ["age", "city"]],
+    )
+    other = ask(
+        attributes,
+        segments={"x": city("Москва"), "y": age("<", 18)},
+        breakdowns=[["adult"], ["age", "city"]],
+        precision="fine",
+        purpose="q",
+    )
+
+    assert one.tree == other.tree
+    assert len(one.segments) == 2
+    assert one.segment_of["a"] == one.segment_of["c"] == other.segment_of["y"]
+    assert list(one.segment_of) == ["a", "b", "c"]
+
+
+def test_asked_breakdowns_map_onto_the_canonical_ones(attributes):
+    question = ask(attributes, breakdowns=[["city", "age", "adult"], ["adult"]])
+
+    assert question.breakdowns == (("adult",), ("adult", "age", "city"))
+    asked = question.asked_breakdowns[0]
+    assert asked.attributes == ("city", "age", "adult")
+    assert question.breakdowns[asked.index] == ("adult", "age", "city")
+    assert tuple(question.breakdowns[asked.index][axis] for axis in asked.axes) == asked.attributes
+
+
+def test_kinds_and_flags_are_part_of_the_tree(attributes):
+    trees = [
+        ask(attributes).tree,
+        ask(attributes, kind="match_test").tree,
+        ask(attributes, labels=False).tree,
+        ask(attributes, per_key=False).tree,
+        ask(attributes, kind="profile").tree,
+        ask(attributes, kind="profile", affinity=True).tree,
+    ]
+
+    assert all(one != other for index, one in enumerate(trees) for other in trees[:index])
+
+
+def test_a_match_test_counts_neither_labels_nor_keys(attributes):
+    question = ask(attributes, kind="match_test")
+
+    assert not question.labels
+    assert not question.per_key
+    assert cells(question, attributes, labels=3, match_keys=2) == 1
+
+
+def test_breakdowns_need_declared_cells(attributes):
+    with pytest.raises(QuestionError, match=r"'note' has no declared cells to break down by. Ask the owner"):
+        ask(attributes, breakdowns=[["note"]])
+    with pytest.raises(QuestionError, match="'since' has no declared cells"):
+        ask(attributes, breakdowns=[["since"]])
+    with pytest.raises(QuestionError, match="Unknown attribute 'nope'"):
+        ask(attributes, breakdowns=[["nope"]])
+
+
+def test_cells_are_limited():
+    wide = AttributeInfo("category", values=tuple(map(str, range(400))))
+
+    with pytest.raises(QuestionError, match=r"more than 100000 cells. Leave"):
+        ask({"a": wide, "b": wide}, breakdowns=[["a", "b"]])
+
+
+def test_cells_count_other_and_unknown(attributes):
+    assert attributes["age"].cells == 5
+    assert attributes["city"].cells == 5
+    assert attributes["adult"].cells == 3
+    assert attributes["bought"].cells == 5
+    assert attributes["bought"].touched == 2
+    assert attributes["city"].touched == 1
+
+
+def test_l0_counts_what_one_person_can_touch(attributes):
+    segments = {"young": age("<", 18), "old": age(">=", 60), "moscow": city("Москва")}
+    question = ask(attributes, segments=segments, breakdowns=[["city", "adult"], ["bought"]])
+
+    # overlap 1, segments 2 (young and old are disjoint), sex x city 1, a set of two values 2
+    assert cells(question, attributes) == 6
+    assert cells(question, attributes, labels=3, match_keys=2) == 8
+    assert cells(ask(attributes, labels=False, per_key=False), attributes, labels=3, match_keys=2) == 1
+
+
+def test_affinity_adds_the_datasets_side_unless_it_is_public(attributes):
+    question = ask(attributes, segments={"young": age("<", 18)}, breakdowns=[["city"]], affinity=True)
+
+    assert cells(question, attributes) == 6
+    assert cells(question, attributes, public=True) == 3
+
+
+def test_twelve_overlapping_segments_and_a_breakdown_make_fourteen(attributes):
+    segments = {f"s{n}": age(">=", n) for n in range(12)}
+
+    assert cells(ask(attributes, segments=segments, breakdowns=[["city", "age"]]), attributes) == 14
+
+
+def test_a_segment_for_nobody_and_a_repeated_one_cost_nothing(attributes):
+    segments = {"none": {"all": [age("<", 1), age(">", 1)]}, "a": age("<", 9), "b": age("<=", 8)}
+
+    assert cells(ask(attributes, segments=segments), attributes) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (age("<", 18), age(">=", 18), True),
+        (age("<", 18), age(">=", 17), False),
+        (city("Москва"), {"not": city("Москва")}, True),
+        ({"all": [city("Москва"), age("<", 30)]}, {"any": [city("Казань"), age(">", 30)]}, False),
+        ({"all": [city("Москва"), age("<", 30)]}, {"all": [city("Казань"), age("<", 30)]}, True),
+        ({"any": [city("Москва"), {"all": [city("Пермь"), age("<", 30)]}]}, city("Казань"), True),
+        ({"not": age("<", 18)}, {"attribute": "age", "op": "is_null"}, False),
+        (age("<", 18), city("Москва"), False),
+        ({"attribute": "bought", "op": "has_any", "value": ["tea"]}, age("<", 1), False),
+        (city("Тверь"), city("Москва"), True),
+        (
+            {"attribute": "age", "op": "in", "value": [1, 5, 9]},
+            {"attribute": "age", "op": "in", "value": [3, 7]},
+            True,
+        ),
+    ],
+)
+def test_disjointness_is_claimed_only_when_proven(attributes, one, other, expected):
+    question = ask(attributes, segments={"one": one, "other": other})
+    nodes = [question.segments[question.segment_of[name]] for name in ("one", "other")]
+
+    assert disjoint(*nodes, attributes) is expected
+    assert disjoint(*reversed(nodes), attributes) is expected
+
+
+def test_impossible_pieces_are_left_out_of_groups(attributes):
+    # Two conditions that contradict each other only across a nested group.
+    never = {
+        "all": [
+            age("<", 18),
+            {"any": [{"all": [age(">", 20), city("Москва")]}, {"all": [age(">", 30), city("Пермь")]}]},
+        ]
+    }
+    question = ask(attributes, segments={"never": never})
+
+    assert disjoint_groups(question.segments, attributes) == ()

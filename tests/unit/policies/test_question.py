@@ -1,0 +1,84 @@
+import pytest
+
+from policies.errors import QuestionError
+from policies.question import Precision, Question, question_from_dict, question_to_dict
+
+LEAF = {"attribute": "age", "op": ">", "value": 17.5}
+
+
+def test_a_segments_file_becomes_a_question():
+    question = question_from_dict(
+        {
+            "purpose": "advertising",
+            "precision": "fine",
+            "segments": {"adults": LEAF},
+            "breakdowns": [["sex", "age"]],
+        },
+        dataset_id="ds_1",
+        base_id="ds_2",
+    )
+
+    assert question.kind == "profile"
+    assert question.precision == Precision("fine")
+    assert question.breakdowns == (("sex", "age"),)
+    assert question.segments[0].name == "adults"
+    assert (question.labels, question.per_key, question.affinity) == (True, True, False)
+
+
+@pytest.mark.parametrize("precision", [{"precision": "rough"}, {"half_width": 50}, {}])
+def test_a_question_survives_being_written_and_read(precision):
+    question = question_from_dict(
+        {
+            "purpose": "p",
+            "dataset_id": "d",
+            "base_id": "b",
+            "segments": {"s": LEAF},
+            "affinity": False,
+            **precision,
+        }
+    )
+
+    assert question_from_dict(question_to_dict(question)) == question
+    assert question.kind == "overlap"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epsilon": 3}, "Unknown key 'epsilon' in a question. Use: kind, purpose"),
+        ({"purpose": ""}, "A question needs `purpose`: text of 1 to 200"),
+        ({"purpose": None}, "A question needs `purpose`"),
+        ({"kind": "dump"}, "Unknown kind of analysis. Use one of: match_test, overlap, profile"),
+        ({"kind": "match_test", "segments": {"s": LEAF}}, "has no segments. Ask for an `overlap`"),
+        ({"kind": "overlap", "breakdowns": [["age"]]}, "Only a profile has breakdowns"),
+        ({"affinity": True}, "Only a profile has breakdowns and affinity"),
+        ({"segments": [LEAF]}, "`segments` maps names to conditions. Write"),
+        ({"segments": {1: LEAF}}, "A name is text of 1 to 200 characters. Put numbers in quotes"),
+        ({"segments": {"e\u0301": LEAF, "\u00e9": LEAF}}, "Two segments have the same name. Rename"),
+        ({"breakdowns": "age"}, "`breakdowns` is a list of lists"),
+        ({"breakdowns": ["age"]}, "A breakdown is a list of attributes"),
+        ({"breakdowns": [["age", "age"]]}, "at least one attribute, each once"),
+        ({"breakdowns": [[]]}, "at least one attribute, each once"),
+        ({"labels": "yes"}, "`labels` is true or false"),
+        ({"precision": "exact"}, "Unknown precision. Use one of: rough, normal, fine"),
+        ({"precision": "fine", "half_width": 3}, "a precision or a half-width, and not both"),
+        ({"half_width": 0}, "between 1 and 1000000000 people"),
+        ({"half_width": 2.5}, "`half_width` a whole number of people. Words: rough"),
+        ({"half_width": True}, "`half_width` a whole number"),
+    ],
+)
+def test_bad_questions_are_refused_with_the_limit_and_the_remedy(change, message):
+    with pytest.raises(QuestionError) as caught:
+        question_from_dict({"purpose": "p", "dataset_id": "d", "base_id": "b"} | change)
+
+    assert message in str(caught.value)
+
+
+def test_a_question_is_a_mapping():
+    with pytest.raises(QuestionError, match="A question is a mapping"):
+        question_from_dict([])
+
+
+def test_a_question_needs_a_precision_or_a_half_width():
+    with pytest.raises(QuestionError, match="a precision or a half-width"):
+        Question("overlap", "p", "d", "b", precision=Precision(None, None))
