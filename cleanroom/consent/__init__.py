@@ -1,0 +1,1 @@
+"""Who may be counted for a purpose at an instant: baseline consents, withdrawals, epochs."""

@@ -1,0 +1,351 @@
+"""Withdrawals, epochs, and who may be counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from cleanroom.clock import Clock, rfc3339
+from cleanroom.consent.errors import WithdrawalError
+from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.segments import (
+    EVERY_PURPOSE,
+    PERSON,
+    SEGMENT_DTYPE,
+    Segment,
+    holders,
+    microseconds,
+    values_of,
+)
+from cleanroom.consent.types import ALL_PURPOSES, Outcome, Withdrawal
+from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
+from cleanroom.datasets.junk import JUNK_DTYPE
+from cleanroom.datasets.models import DatasetRow
+from cleanroom.datasets.service import Datasets
+from cleanroom.datasets.tokens import token_key
+from cleanroom.datasets.types import Dataset, Role, SealedFile
+from cleanroom.db.database import Database, Transaction
+from cleanroom.ids import new_id
+from cleanroom.schema.model import NULL_DATE, Consent, ConsentState, Schema
+from cleanroom.storage import ObjectStore
+from cleanroom.workspaces.service import Workspaces
+from crypto.limits import DIGEST_BYTES
+from crypto.tokens import tokenise
+
+MAX_BATCH = 1_000_000
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ConsentView:
+    """The consents of one version as of one epoch, ready to be evaluated without SQL.
+
+    Attributes:
+        reader: of the version's files.
+        persons: how many there are.
+        consent: the schema's declaration for the purpose; None when it declares none.
+        column: the purpose's position in the schema.
+        segments: sealed segments up to the epoch.
+    """
+
+    reader: PlaceReader
+    persons: int
+    consent: Consent | None
+    column: int
+    segments: tuple[PlaceReader, ...]
+
+    def mask(self, at: datetime) -> Mask:
+        """Tell who may be counted at an instant: granted, not expired, not withdrawn since it was collected.
+
+        Returns:
+            (persons,) in the version's order; nobody, when the schema has no consent for the purpose.
+        """
+        if self.consent is None:
+            return np.zeros(self.persons, np.bool_)
+        allowed: Mask = self.reader.read(Role.CONSENT_STATE, self.column, np.uint8) == ConsentState.GRANTED
+        if self.consent.expires_at:
+            until = self.reader.read(Role.CONSENT_UNTIL, self.column, "<i4")
+            # The last day of validity still counts.
+            allowed &= (until == NULL_DATE) | (until >= (at.astimezone(UTC).date() - date(1970, 1, 1)).days)
+        persons, instants = self._withdrawn(microseconds(at))
+        if persons.size:
+            if self.consent.collected_at:
+                collected = self.reader.read(Role.CONSENT_AT, self.column, "<i8")[persons]
+                persons = persons[collected <= instants]
+            allowed[persons] = False
+        return allowed
+
+    def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return persons and the instant of a withdrawal of theirs; a person can stand in it several times."""
+        parts = [reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for reader in self.segments]
+        segment: Segment = np.concatenate([np.empty(0, SEGMENT_DTYPE), *parts])
+        for_purpose = (segment["purpose"] == self.column) | (segment["purpose"] == EVERY_PURPOSE)
+        segment = segment[for_purpose & (segment["at"] <= now)]
+        persons, instants = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
+        for column in np.unique(segment["key"]).tolist():
+            own = segment[segment["key"] == column]
+            # Of several withdrawals by one value the latest counts, so it comes last.
+            own = own[np.lexsort((own["at"], own["hi"]))]
+            last = np.append(own["hi"][1:] != own["hi"][:-1], True)
+            tokens, when = own["hi"][last], own["at"][last]
+            for found, values in holders(self.reader, column, tokens):
+                persons.append(found)
+                instants.append(when[np.searchsorted(tokens, values)])
+        return np.concatenate(persons), np.concatenate(instants)
+
+
+class Consents:
+    """The service of the consent slice; `withdraw` opens its own transactions."""
+
+    def __init__(
+        self, *, db: Database, workspaces: Workspaces, datasets: Datasets, store: ObjectStore, clock: Clock
+    ) -> None:
+        self._db = db
+        self._workspaces = workspaces
+        self._datasets = datasets
+        self._store = store
+        self._clock = clock
+
+    def epoch(self, tx: Transaction, dataset_id: str) -> int:
+        """Return the dataset's consent epoch; 0 before the first change."""
+        last = self._last(tx, dataset_id)
+        return last.epoch if last else 0
+
+    def advance(self, tx: Transaction, dataset_id: str) -> int:
+        """Begin a new epoch if consents can have expired since the last one, and return the current epoch.
+
+        Decided by the calendar alone, once a day and only when the schema knows last days of validity: whether anybody
+        did expire must not show.
+        """
+        dataset = self._datasets.dataset(tx, dataset_id)
+        expiring = any(consent.expires_at for consent in dataset.schema.consents)
+        if not expiring or dataset.current_version_id is None:
+            return self.epoch(tx, dataset_id)
+        _lock(tx, dataset_id)
+        last, now = self._last(tx, dataset_id), self._clock.now()
+        published = self._datasets.version(tx, dataset.current_version_id).published_at or now
+        since = max(last.at, published) if last else published
+        if since.astimezone(UTC).date() >= now.astimezone(UTC).date():
+            return last.epoch if last else 0
+        return self._enter(tx, dataset, "expiry", now, submitted=0, token_key_version=0, file=None)
+
+    def view(self, tx: Transaction, version_id: str, *, purpose: str, epoch: int) -> ConsentView:
+        """Collect what decides who may be counted, as of an epoch; evaluate it after the transaction."""
+        version = self._datasets.version(tx, version_id)
+        dataset = self._datasets.dataset(tx, version.dataset_id)
+        purposes = [consent.purpose for consent in dataset.schema.consents]
+        column = purposes.index(purpose) if purpose in purposes else len(purposes)
+        rows = select(ConsentEpochRow).where(
+            ConsentEpochRow.dataset_id == dataset.id,
+            ConsentEpochRow.epoch <= epoch,
+            ConsentEpochRow.object_key.is_not(None),
+        )
+        kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
+        return ConsentView(
+            reader=self._datasets.reader(tx, version_id),
+            persons=version.persons,
+            consent=dataset.schema.consents[column] if column < len(purposes) else None,
+            column=column,
+            segments=tuple(
+                PlaceReader(
+                    self._store, Place(dataset.workspace_id, dataset.id, row.id), [_file(row)], kek=kek
+                )
+                for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
+            ),
+        )
+
+    def withdraw(
+        self, dataset_id: str, requests: Sequence[Withdrawal], *, at: datetime | None = None
+    ) -> Outcome:
+        """Take a batch of withdrawals; it counts from the next analysis on.
+
+        It binds to the people found in the current version and to all keys they hold now, so that it holds in later
+        versions and restores too; people who are not found are remembered by the identifier they gave.
+
+        Args:
+            dataset_id: of which dataset.
+            requests: at most 1,000,000 identifiers in all.
+            at: when they withdrew; now, when not given, and never later than now.
+
+        Returns:
+            What could be applied; never who was found.
+
+        Raises:
+            WithdrawalError: an unknown purpose, a digest of the wrong length, or a batch that is too large.
+        """
+        instant = min(at or self._clock.now(), self._clock.now())
+        with self._db.reading() as tx:
+            dataset = self._datasets.dataset(tx, dataset_id)
+            _check(dataset.schema, requests)
+            keys = self._workspaces.secrets(tx, dataset.workspace_id)
+            current = dataset.current_version_id
+            reader = self._datasets.reader(tx, current) if current else None
+            persons = self._datasets.version(tx, current).persons if current else 0
+        names = [name for key in dataset.schema.match_keys for name in key.qualified_names]
+        token_keys = {
+            name: token_key(
+                keys.token_secret, workspace_id=dataset.workspace_id, version=keys.token_version, key=name
+            )
+            for name in names
+        }
+        applied = [request for request in requests if request.key in token_keys]
+        submitted = sum(len(request.digests) // DIGEST_BYTES for request in applied)
+        segment = _submitted(dataset.schema, applied, names, token_keys, microseconds(instant))
+        if reader is not None:
+            segment = _with_all_keys(segment, reader, persons, len(names))
+        with self._db.transaction() as tx:
+            _lock(tx, dataset_id)
+            if self._workspaces.secrets(tx, dataset.workspace_id).token_version != keys.token_version:
+                raise WithdrawalError("The token key was rotated meanwhile.", remedy="Send the batch again.")
+            epoch = self.epoch(tx, dataset_id)
+            if submitted:
+                epoch = self._store_segment(tx, dataset, segment, instant, submitted, keys.token_version)
+        not_applied = dict.fromkeys(request.key for request in requests if request.key not in token_keys)
+        return Outcome(tuple(dict.fromkeys(r.key for r in applied)), tuple(not_applied), submitted, epoch)
+
+    def _store_segment(
+        self,
+        tx: Transaction,
+        dataset: Dataset,
+        segment: Segment,
+        at: datetime,
+        submitted: int,
+        token_version: int,
+    ) -> int:
+        batch_id = new_id("ce", self._clock.now())
+        place = Place(dataset.workspace_id, dataset.id, batch_id)
+        kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
+        with PlaceWriter(self._store, place, kek=kek, clock=self._clock) as writer:
+            writer.write(Role.CONSENT_SEGMENT, 0, segment)
+        return self._enter(
+            tx,
+            dataset,
+            "withdrawal",
+            at,
+            submitted=submitted,
+            token_key_version=token_version,
+            file=writer.files[0],
+            batch_id=batch_id,
+        )
+
+    def _enter(
+        self,
+        tx: Transaction,
+        dataset: Dataset,
+        kind: str,
+        at: datetime,
+        *,
+        submitted: int,
+        token_key_version: int,
+        file: SealedFile | None,
+        batch_id: str | None = None,
+    ) -> int:
+        epoch = self.epoch(tx, dataset.id) + 1
+        row = ConsentEpochRow(
+            id=batch_id or new_id("ce", self._clock.now()),
+            dataset_id=dataset.id,
+            epoch=epoch,
+            kind=kind,
+            at=self._clock.now(),
+            submitted=submitted,
+            token_key_version=token_key_version,
+            file_id=file.file_id if file else None,
+            ciphertext_sha256=file.ciphertext_sha256 if file else None,
+            object_key=file.object_key if file else None,
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        tx.audit(
+            "consent.epoch_begun",
+            subject_id=row.id,
+            organisation_id=self._workspaces.workspace(tx, dataset.workspace_id).organisation_id,
+            body={
+                "dataset_id": dataset.id,
+                "epoch": epoch,
+                "kind": kind,
+                "at": rfc3339(at),
+                "submitted": submitted,
+                "ciphertext_sha256": row.ciphertext_sha256,
+            },
+        )
+        return epoch
+
+    def _last(self, tx: Transaction, dataset_id: str) -> ConsentEpochRow | None:
+        rows = select(ConsentEpochRow).where(ConsentEpochRow.dataset_id == dataset_id)
+        return tx.session.scalars(rows.order_by(ConsentEpochRow.epoch.desc()).limit(1)).first()
+
+
+def _lock(tx: Transaction, dataset_id: str) -> None:
+    tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
+
+
+def _file(row: ConsentEpochRow) -> SealedFile:
+    assert row.file_id is not None
+    assert row.object_key is not None
+    return SealedFile(
+        id=row.object_key.rpartition("/")[2],
+        role=Role.CONSENT_SEGMENT,
+        column=0,
+        file_id=row.file_id,
+        bytes=0,
+        ciphertext_sha256=row.ciphertext_sha256 or "",
+        object_key=row.object_key,
+    )
+
+
+def _check(schema: Schema, requests: Sequence[Withdrawal]) -> None:
+    purposes = [consent.purpose for consent in schema.consents]
+    for request in requests:
+        if request.purpose != ALL_PURPOSES and request.purpose not in purposes:
+            raise WithdrawalError(
+                "The dataset has no consent for this purpose.",
+                remedy=f"Use one of: {', '.join([ALL_PURPOSES, *purposes])}.",
+            )
+        if len(request.digests) % DIGEST_BYTES:
+            raise WithdrawalError(
+                f"A digest has {DIGEST_BYTES} bytes.", remedy="Send SHA-256 digests, as raw bytes."
+            )
+    if sum(len(request.digests) // DIGEST_BYTES for request in requests) > MAX_BATCH:
+        raise WithdrawalError(f"A batch has at most {MAX_BATCH} identifiers.", remedy="Send several batches.")
+
+
+def _submitted(
+    schema: Schema, requests: Sequence[Withdrawal], names: Sequence[str], keys: dict[str, bytes], at: int
+) -> Segment:
+    purposes = [consent.purpose for consent in schema.consents]
+    parts = [np.empty(0, SEGMENT_DTYPE)]
+    for request in requests:
+        halves = np.frombuffer(tokenise(request.digests, key=keys[request.key]), ">u8").reshape(-1, 2)
+        part = np.empty(len(halves), SEGMENT_DTYPE)
+        part["key"], part["at"] = names.index(request.key), at
+        part["purpose"] = (
+            EVERY_PURPOSE if request.purpose == ALL_PURPOSES else purposes.index(request.purpose)
+        )
+        part["hi"], part["lo"] = halves[:, 0], halves[:, 1]
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def _with_all_keys(segment: Segment, reader: PlaceReader, persons: int, keys: int) -> Segment:
+    """Add all values that the people found hold; values with too many holders name nobody and are not added."""
+    junk = reader.read(Role.JUNK, 0, JUNK_DTYPE) if reader.has(Role.JUNK) else np.empty(0, JUNK_DTYPE)
+    parts = [segment]
+    for purpose in np.unique(segment["purpose"]).tolist():
+        own = segment[segment["purpose"] == purpose]
+        found = np.zeros(persons, np.bool_)
+        for column in np.unique(own["key"]).tolist():
+            for people, _ in holders(reader, column, np.unique(own["hi"][own["key"] == column])):
+                found[people] = True
+        if not found.any():
+            continue
+        for column in (*range(keys), PERSON):
+            for _, hi, lo in values_of(reader, column, found):
+                kept = ~np.isin(hi, junk["hi"][junk["key"] == column])
+                part = np.empty(int(kept.sum()), SEGMENT_DTYPE)
+                part["key"], part["purpose"], part["at"] = column, purpose, segment["at"][0]
+                part["hi"], part["lo"] = hi[kept], lo[kept]
+                parts.append(part)
+    return np.unique(np.concatenate(parts))

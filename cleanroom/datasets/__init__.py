@@ -1,0 +1,1 @@
+"""Registered tables: their schema, their immutable versions, the sealed files of each version."""

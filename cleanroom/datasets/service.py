@@ -1,0 +1,207 @@
+"""Registering datasets and bases, and finding their versions and files."""
+
+import json
+
+from sqlalchemy import select
+
+from cleanroom.clock import Clock
+from cleanroom.datasets.errors import DatasetNotFoundError, DatasetSchemaError, VersionNotFoundError
+from cleanroom.datasets.files import Place, PlaceReader
+from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
+from cleanroom.datasets.types import (
+    Dataset,
+    DatasetKind,
+    DatasetVersion,
+    OwnerFigure,
+    Role,
+    SealedFile,
+    VersionStatus,
+)
+from cleanroom.db.database import Transaction
+from cleanroom.ids import new_id
+from cleanroom.schema.codec import schema_from_dict
+from cleanroom.schema.model import Schema, schema_to_dict
+from cleanroom.storage import ObjectStore
+from cleanroom.workspaces.service import Workspaces
+
+MAX_NAME_CHARACTERS = 200
+
+
+class Datasets:
+    """The service of the datasets slice."""
+
+    def __init__(self, *, workspaces: Workspaces, store: ObjectStore, clock: Clock) -> None:
+        self._workspaces = workspaces
+        self._store = store
+        self._clock = clock
+
+    def register(
+        self, tx: Transaction, *, workspace_id: str, kind: DatasetKind | str, name: str, schema: Schema
+    ) -> Dataset:
+        """Register a table; nothing is loaded yet.
+
+        Args:
+            tx: the caller's transaction.
+            workspace_id: whose table it is.
+            kind: `dataset` of a provider, or `base` of an advertiser.
+            name: 1 to 200 characters.
+            schema: what its owner declares; it does not change later.
+
+        Returns:
+            The dataset, without a version.
+
+        Raises:
+            UnknownWorkspaceError: there is no such workspace.
+            DatasetSchemaError: the kind, the name or the schema does not fit.
+        """
+        workspace = self._workspaces.workspace(tx, workspace_id)
+        title = name.strip()
+        if not 0 < len(title) <= MAX_NAME_CHARACTERS:
+            raise DatasetSchemaError(f"A dataset's name has 1 to {MAX_NAME_CHARACTERS} characters.")
+        if kind not in set(DatasetKind):
+            raise DatasetSchemaError("The kind is not known.", remedy=f"Use one of {', '.join(DatasetKind)}.")
+        if kind == DatasetKind.BASE and (schema.attributes or schema.consents):
+            raise DatasetSchemaError(
+                "A base has match keys and a label only.",
+                remedy="Remove attributes and consent from its schema.",
+            )
+        if kind == DatasetKind.DATASET and schema.label:
+            raise DatasetSchemaError("Only a base has a label.", remedy="Declare the column as an attribute.")
+        row = DatasetRow(
+            id=new_id("ds", self._clock.now()),
+            workspace_id=workspace_id,
+            kind=DatasetKind(kind).value,
+            name=title,
+            schema=schema_to_dict(schema),
+            schema_sha256=schema.sha256(),
+            current_version_id=None,
+            created_at=self._clock.now(),
+        )
+        tx.session.add(row)
+        tx.session.flush()
+        tx.audit(
+            "datasets.registered",
+            subject_id=row.id,
+            organisation_id=workspace.organisation_id,
+            body={
+                "workspace_id": workspace_id,
+                "kind": row.kind,
+                "name": title,
+                "schema_sha256": row.schema_sha256,
+            },
+        )
+        return _dataset(row)
+
+    def dataset(self, tx: Transaction, dataset_id: str) -> Dataset:
+        """Return a dataset; raises DatasetNotFoundError."""
+        row = tx.session.get(DatasetRow, dataset_id)
+        if row is None:
+            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+        return _dataset(row)
+
+    def version(self, tx: Transaction, version_id: str) -> DatasetVersion:
+        """Return a version; raises VersionNotFoundError."""
+        row = tx.session.get(DatasetVersionRow, version_id)
+        if row is None:
+            raise VersionNotFoundError("There is no version with this id.")
+        return _version(row)
+
+    def current(self, tx: Transaction, dataset_id: str) -> DatasetVersion:
+        """Return the published version; raises VersionNotFoundError when there is none yet."""
+        dataset = self.dataset(tx, dataset_id)
+        if dataset.current_version_id is None:
+            raise VersionNotFoundError(
+                "The dataset has no published version.", remedy="Load a file and publish it."
+            )
+        return self.version(tx, dataset.current_version_id)
+
+    def versions(self, tx: Transaction, dataset_id: str) -> tuple[DatasetVersion, ...]:
+        """Return all versions of a dataset, by number."""
+        rows = select(DatasetVersionRow).where(DatasetVersionRow.dataset_id == dataset_id)
+        return tuple(_version(row) for row in tx.session.scalars(rows.order_by(DatasetVersionRow.number)))
+
+    def files(self, tx: Transaction, version_id: str) -> tuple[SealedFile, ...]:
+        """Return the sealed files of a version."""
+        rows = select(SealedFileRow).where(SealedFileRow.version_id == version_id)
+        ordered = rows.order_by(SealedFileRow.role, SealedFileRow.column)
+        return tuple(
+            SealedFile(
+                row.id,
+                Role(row.role),
+                row.column,
+                row.file_id,
+                row.bytes,
+                row.ciphertext_sha256,
+                row.object_key,
+            )
+            for row in tx.session.scalars(ordered)
+        )
+
+    def place(self, tx: Transaction, version_id: str) -> Place:
+        """Return where a version's files belong."""
+        version = self.version(tx, version_id)
+        return Place(self.dataset(tx, version.dataset_id).workspace_id, version.dataset_id, version_id)
+
+    def reader(self, tx: Transaction, version_id: str) -> PlaceReader:
+        """Return a reader of a version's files; it may outlive the transaction."""
+        place = self.place(tx, version_id)
+        kek = self._workspaces.secrets(tx, place.workspace_id).kek
+        return PlaceReader(self._store, place, self.files(tx, version_id), kek=kek)
+
+    def report(self, tx: Transaction, version_id: str) -> OwnerFigure:
+        """Open the quality report of a version, for its owner alone."""
+        return OwnerFigure.from_dict(json.loads(self.reader(tx, version_id).read_bytes(Role.REPORT)))
+
+
+def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] | list[SealedFile]") -> None:
+    """Enter sealed files into the catalogue of a version."""
+    tx.session.add_all(
+        SealedFileRow(
+            id=file.id,
+            version_id=version_id,
+            role=int(file.role),
+            column=file.column,
+            file_id=file.file_id,
+            bytes=file.bytes,
+            ciphertext_sha256=file.ciphertext_sha256,
+            object_key=file.object_key,
+        )
+        for file in files
+    )
+    tx.session.flush()
+
+
+def _dataset(row: DatasetRow) -> Dataset:
+    return Dataset(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        kind=DatasetKind(row.kind),
+        name=row.name,
+        schema=schema_from_dict(row.schema),
+        schema_sha256=row.schema_sha256,
+        current_version_id=row.current_version_id,
+        created_at=row.created_at,
+    )
+
+
+def _version(row: DatasetVersionRow) -> DatasetVersion:
+    return DatasetVersion(
+        id=row.id,
+        dataset_id=row.dataset_id,
+        number=row.number,
+        status=VersionStatus(row.status),
+        mode=row.mode,
+        previous_version_id=row.previous_version_id,
+        package_id=row.package_id,
+        rows=row.rows,
+        persons=row.persons,
+        rejected=row.rejected,
+        over_shared=row.over_shared,
+        token_key_version=row.token_key_version,
+        fingerprint=row.fingerprint,
+        files_root=row.files_root,
+        failure=row.failure,
+        created_at=row.created_at,
+        loaded_at=row.loaded_at,
+        published_at=row.published_at,
+    )

@@ -1,0 +1,182 @@
+"""From a frame of digests and codes to rows of tokens: validated again here, bad rows left out by reason."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanroom.ingestion.errors import PayloadError
+from cleanroom.ingestion.records import OP_DELETE, OP_UPSERT, RecordLayout
+from cleanroom.ingestion.spool import Records
+from cleanroom.schema.batch import MAX_REJECTS, PreparedBatch
+from cleanroom.schema.model import Attribute, AttributeType, ConsentState
+from crypto.tokens import tokenise
+
+Bools = NDArray[np.bool_]
+U64 = NDArray[np.uint64]
+_MAX_NUMBER = 1 << 62
+
+
+@dataclass
+class Quarantine:
+    """Rows left out: how many by reason, and where the first ones are.
+
+    Attributes:
+        counts: by reason.
+        rows: (row number, reason) of the first 10,000.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, numbers: NDArray[np.uint64], reason: str) -> None:
+        """Take rows out for a reason."""
+        self.counts[reason] += numbers.size
+        room = MAX_REJECTS - len(self.rows)
+        self.rows += [(int(number), reason) for number in numbers[: max(room, 0)]]
+
+
+class FrameReader:
+    """Turns frames into records under a workspace's token keys."""
+
+    def __init__(self, layout: RecordLayout, *, keys: Mapping[str, bytes], person_key: bytes | None) -> None:
+        """Prepare.
+
+        Args:
+            layout: of the dataset's schema.
+            keys: 32-byte token keys by the key's name in the room.
+            person_key: the token key of person_id, when the schema declares one.
+        """
+        self._layout = layout
+        self._keys = keys
+        self._person_key = person_key
+        self._last_row = 0
+        self.quarantine = Quarantine()
+
+    def rows(self, batch: PreparedBatch) -> Records:
+        """Validate and tokenise one frame.
+
+        Args:
+            batch: with the columns of the dataset's layout.
+
+        Returns:
+            The rows that passed, in the file's order.
+
+        Raises:
+            PayloadError: row numbers do not ascend.
+        """
+        columns, layout = batch.columns, self._layout
+        self._check_order(columns["row"])
+        ops = columns.get("op", np.zeros(batch.rows, np.uint8))
+        present = {key.name: _present(columns[f"key:{key.name}"]) for key in layout.keys}
+        kept = self._validate(columns, ops, present)
+        made = np.zeros(batch.rows, layout.row_dtype)
+        made["op"] = ops
+        if self._person_key is not None:
+            halves = token_halves(columns["person"], key=self._person_key)
+            made["person_hi"], made["person_lo"] = halves[:, 0], halves[:, 1]
+        for index, key in enumerate(layout.keys):
+            halves = token_halves(columns[f"key:{key.name}"], key=self._keys[key.name])
+            halves = halves.reshape(batch.rows, key.width, 2)
+            if not present[key.name].all():
+                halves[~present[key.name]] = 0
+            made[f"k{index}"] = halves
+        for index, attribute in enumerate(layout.attributes):
+            made[f"a{index}"] = columns[f"attr:{attribute.name}"].reshape(made[f"a{index}"].shape)
+        for index, consent in enumerate(layout.consents):
+            made[f"c{index}"] = columns[f"consent:{consent.purpose}"]
+            if consent.has_at:
+                made[f"ca{index}"] = columns[f"consent_at:{consent.purpose}"]
+            if consent.has_until:
+                made[f"cu{index}"] = columns[f"consent_until:{consent.purpose}"]
+        if layout.label:
+            made["label"] = columns["label"]
+        return made if kept.all() else made[kept]
+
+    def _check_order(self, numbers: NDArray[np.uint64]) -> None:
+        if int(numbers[0]) <= self._last_row or (numbers[1:] <= numbers[:-1]).any():
+            raise PayloadError("The payload's row numbers do not ascend.", remedy="Prepare the file again.")
+        self._last_row = int(numbers[-1])
+
+    def _validate(
+        self, columns: Mapping[str, NDArray[Any]], ops: NDArray[np.uint8], present: Mapping[str, Bools]
+    ) -> Bools:
+        numbers = columns["row"]
+        upsert = ops != OP_DELETE
+        bad: list[tuple[str, Bools]] = [("unknown_op", ops > OP_DELETE)]
+        if self._layout.person:
+            bad.append(("missing_person_id", ~_present(columns["person"])))
+        if self._layout.label:
+            labels = columns["label"]
+            bad.append(("unknown_label", ((labels == 0) | (labels > self._layout.label)) & upsert))
+        for attribute in self._layout.attributes:
+            bad += [
+                (reason, rows & upsert)
+                for reason, rows in _bad_values(attribute, columns[f"attr:{attribute.name}"])
+            ]
+        for consent in self._layout.consents:
+            states = columns[f"consent:{consent.purpose}"]
+            bad.append((f"bad_consent:{consent.purpose}", (states > max(ConsentState)) & upsert))
+        any_key: Bools = np.logical_or.reduce([rows.any(axis=1) for rows in present.values()])
+        bad.append(("no_valid_key", ~any_key & (ops == OP_UPSERT)))
+        kept = np.ones(numbers.size, np.bool_)
+        for reason, rows in bad:
+            out = rows & kept
+            if out.any():
+                self.quarantine.add(numbers[out], reason)
+                kept &= ~out
+        return kept
+
+
+def token_halves(digests: NDArray[np.uint8], *, key: bytes) -> U64:
+    """Tokenise digests and return each token as two big-endian numbers.
+
+    Args:
+        digests: any shape whose last axis is 32 bytes.
+        key: the token key.
+
+    Returns:
+        (n, 2): the first and the last 64 bits.
+    """
+    return halves_of(tokenise(digests, key=key))
+
+
+def halves_of(tokens: bytes | bytearray | memoryview) -> U64:
+    """Read n x 16 bytes of tokens as (n, 2) numbers whose order is the tokens' order."""
+    return np.frombuffer(tokens, ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def tokens_of(hi: U64, lo: U64) -> bytes:
+    """Write halves back as n x 16 bytes of tokens."""
+    return np.stack([hi, lo], axis=1).astype(">u8").tobytes()
+
+
+def _present(digests: NDArray[np.uint8]) -> Bools:
+    """Tell which digests are not all zero; the last axis is their 32 bytes."""
+    words: NDArray[np.uint64] = digests.view(np.uint64)
+    found: Bools = (words[..., 0] | words[..., 1] | words[..., 2] | words[..., 3]) != 0
+    return found
+
+
+def _bad_values(attribute: Attribute, values: NDArray[Any]) -> list[tuple[str, Bools]]:
+    name = f"bad_value:{attribute.name}"
+    if attribute.type in (AttributeType.INTEGER, AttributeType.DECIMAL):
+        # Bounded so that sums over a person's rows stay inside 64 bits; the lowest number stands for "no value".
+        null = values == np.iinfo(np.int64).min
+        return [(name, ~null & ((values > _MAX_NUMBER) | (values < -_MAX_NUMBER)))]
+    if attribute.type is AttributeType.DATE:
+        return []
+    codes = 2 if attribute.type is AttributeType.BOOLEAN else len(attribute.values) + 1
+    if attribute.type is not AttributeType.SET:
+        return [(name, values > codes)]
+    allowed = np.zeros(values.shape[1], np.uint64)
+    for bit in range(codes):
+        allowed[bit // 64] |= np.uint64(1 << bit % 64)
+    held = np.bitwise_count(values).sum(axis=1)
+    return [
+        (name, (values & ~allowed).any(axis=1)),
+        (f"too_many_values:{attribute.name}", held > attribute.max_values),
+    ]

@@ -1,0 +1,148 @@
+"""Records sorted into buckets, in memory up to a limit and in sealed files beyond it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanroom.ingestion.errors import SkewError
+
+Records: TypeAlias = NDArray[np.void]
+MAX_BUCKET_BITS = 12
+
+
+class Run(Protocol):
+    """Bytes that were spilled."""
+
+    def read(self, offset: int, length: int) -> memoryview:
+        """Return some of the bytes, verified."""
+        ...
+
+    def delete(self) -> None:
+        """Remove them."""
+        ...
+
+
+class Spill(Protocol):
+    """Makes runs."""
+
+    def write(self, parts: Iterator[memoryview]) -> Run:
+        """Write the parts one after another."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Block:
+    records: Records
+    bounds: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Spilled:
+    run: Run
+    bounds: NDArray[np.int64]
+
+
+class Spool:
+    """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
+
+    What it holds in memory stays below a limit: when it is reached, everything held is written out as one run.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], *, buckets: int, memory_bytes: int, spill: Spill) -> None:
+        """Prepare an empty spool.
+
+        Args:
+            dtype: of one record.
+            buckets: at most 65,536.
+            memory_bytes: how much may be held before it is spilled, and how large one bucket may be.
+            spill: where runs go.
+        """
+        self.buckets = buckets
+        self._dtype = dtype
+        self._memory_bytes = memory_bytes
+        self._spill = spill
+        self._held: list[_Block] = []
+        self._held_bytes = 0
+        self._runs: list[_Spilled] = []
+
+    def add(self, records: Records, bucket: NDArray[np.uint16]) -> None:
+        """Add records.
+
+        Args:
+            records: any number of them.
+            bucket: the bucket of each.
+        """
+        if not records.size:
+            return
+        if self.buckets > 1:
+            # 16-bit stable sorting is a radix sort: linear, and it keeps the order of arrival.
+            records = records[np.argsort(bucket, kind="stable")]
+        counts = np.bincount(bucket, minlength=self.buckets)
+        self._held.append(_Block(records, np.concatenate(([0], np.cumsum(counts)))))
+        self._held_bytes += records.nbytes
+        if self._held_bytes > self._memory_bytes:
+            self._spill_held()
+
+    def read(self, bucket: int) -> Records:
+        """Return a bucket's records in order of arrival.
+
+        Raises:
+            SkewError: the bucket alone passes the memory limit.
+        """
+        size = self._dtype.itemsize
+        items: list[_Spilled | _Block] = [*self._runs, *self._held]
+        spans = [(int(item.bounds[bucket]), int(item.bounds[bucket + 1])) for item in items]
+        total = sum(high - low for low, high in spans)
+        if total * size > self._memory_bytes:
+            raise SkewError(
+                f"More than {self._memory_bytes // size} rows share one person_id or one key value.",
+                remedy="Check which columns the schema names, clean the file, or raise CLEANROOM_MEMORY_BYTES.",
+            )
+        made = np.empty(total, self._dtype)
+        at = 0
+        for item, (low, high) in zip(items, spans, strict=True):
+            if low == high:
+                continue
+            if isinstance(item, _Block):
+                made[at : at + high - low] = item.records[low:high]
+            else:
+                part = item.run.read(low * size, (high - low) * size)
+                made[at : at + high - low] = np.frombuffer(part, self._dtype)
+            at += high - low
+        return made
+
+    def close(self) -> None:
+        """Forget everything and remove the runs."""
+        for item in self._runs:
+            item.run.delete()
+        self._runs.clear()
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _spill_held(self) -> None:
+        bounds = np.sum([block.bounds for block in self._held], axis=0)
+        self._runs.append(_Spilled(self._spill.write(self._parts()), bounds))
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _parts(self) -> Iterator[memoryview]:
+        for bucket in range(self.buckets):
+            for block in self._held:
+                part = block.records[block.bounds[bucket] : block.bounds[bucket + 1]]
+                if part.size:
+                    yield part.view(np.uint8).data
+
+
+def bucket_bits(total_bytes: int, *, bucket_bytes: int) -> int:
+    """Return how many leading bits of a uniform value make buckets of about the given size."""
+    return min(max((total_bytes // max(bucket_bytes, 1)).bit_length(), 0), MAX_BUCKET_BITS)
+
+
+def bucket_of(values: NDArray[np.uint64], bits: int) -> NDArray[np.uint16]:
+    """Return the leading bits of each value."""
+    if not bits:
+        return np.zeros(values.shape, np.uint16)
+    return (values >> np.uint64(64 - bits)).astype(np.uint16)

@@ -1,0 +1,1 @@
+"""Counting matched people: the engine protocol and the local engine over sorted tokens."""

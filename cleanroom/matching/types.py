@@ -1,0 +1,153 @@
+"""What an engine counts, on what, and what comes out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.attributes import AttributeInfo
+from policies.nodes import Node
+
+U64: TypeAlias = NDArray[np.uint64]
+U32: TypeAlias = NDArray[np.uint32]
+U8: TypeAlias = NDArray[np.uint8]
+I64: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attribute of every person of a version.
+
+    Attributes:
+        info: the declared shape.
+        values: (persons,) codes or stored units; for a set (persons, words) of bits.
+    """
+
+    info: AttributeInfo
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class KeyIndex:
+    """The values of one key in a version, sorted.
+
+    Attributes:
+        hi: (entries,) first 64 bits of the tokens, ascending; one entry for each holder of a value.
+        person: (entries,) the holder's position.
+    """
+
+    hi: U64
+    person: U32
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """A version of a dataset as one question sees it.
+
+    Attributes:
+        persons: how many there are.
+        keys: an index for each key of the room, such as `email/room`.
+        consented: (persons,) who may be counted for the question's purpose, now.
+        column: gives an attribute's column; called for the attributes of the question only.
+    """
+
+    persons: int
+    keys: Mapping[str, KeyIndex]
+    consented: Bools
+    column: Callable[[str], Column]
+
+
+@dataclass(frozen=True)
+class BaseKey:
+    """The values of one key in a base, as tokens of the dataset's workspace, junk left out.
+
+    Attributes:
+        hi: (values,) first 64 bits, ascending, distinct.
+        label: (values,) position of the first declared label among the value's holders; None without labels.
+    """
+
+    hi: U64
+    label: U8 | None
+
+
+@dataclass(frozen=True)
+class BaseView:
+    """A version of a base under the dataset's token key; it lives in memory only.
+
+    Attributes:
+        keys: by name.
+        labels: how many labels are declared.
+    """
+
+    keys: Mapping[str, BaseKey]
+    labels: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to count.
+
+    Attributes:
+        purpose: whose consents count.
+        keys: names of the keys to match on, in the dataset's declared order; shares per key go by it.
+        segments: canonical conditions.
+        breakdowns: attribute names of each breakdown.
+        labels: count persons by label.
+        per_key: count persons by the key of their first hit.
+        dataset_side: also count segments and breakdowns over everyone consented, for an affinity index.
+    """
+
+    purpose: str
+    keys: tuple[str, ...]
+    segments: tuple[Node, ...] = ()
+    breakdowns: tuple[tuple[str, ...], ...] = ()
+    labels: bool = False
+    per_key: bool = False
+    dataset_side: bool = False
+
+
+@dataclass(frozen=True)
+class SideCounts:
+    """Exact counts over everyone consented in the dataset.
+
+    Attributes:
+        persons: all of them.
+        segments: in the plan's order.
+        breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
+    """
+
+    persons: int
+    segments: tuple[int, ...]
+    breakdowns: tuple[I64, ...]
+
+
+@dataclass(frozen=True)
+class ExactCounts:
+    """Exact counts of distinct persons, on their way to the release gate and nowhere else.
+
+    Attributes:
+        overlap: matched and consented persons.
+        keys: by the key of the first hit, in the plan's order; empty unless asked for.
+        labels: by the first declared label, in declared order; empty unless asked for.
+        segments: in the plan's order.
+        breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
+        dataset: the same over everyone consented, when asked for.
+    """
+
+    overlap: int
+    keys: Mapping[str, int]
+    labels: tuple[int, ...]
+    segments: tuple[int, ...]
+    breakdowns: tuple[I64, ...]
+    dataset: SideCounts | None
+
+
+class MatchEngine(Protocol):
+    """Counts matched persons."""
+
+    def count(self, view: DatasetView, base: BaseView, plan: Plan) -> ExactCounts:
+        """Count what the plan asks for; adding or removing one person changes no count by more than 1."""
+        ...
