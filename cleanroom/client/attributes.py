@@ -151,9 +151,10 @@ def _encode_numbers(values: pl.Series, *, scale: int, mark: str) -> Encoded:
     places = values.str.find(mark, literal=True)
     places = (values.str.len_bytes() - places - 1).fill_null(0)
     digits = values.str.replace(mark, "", literal=True).cast(pl.Int64, strict=False)
-    plain = digits.is_not_null() & (places <= scale) & ~values.str.starts_with(mark)
+    plain = digits.is_not_null() & (places <= scale) & ~values.str.contains(rf"^[+-]?[{mark}]")
     factors = pl.Series(10 ** np.maximum(scale - places.to_numpy().astype(np.int64), 0))
-    stored = (digits * factors).set(~plain | (digits.abs() >= 10**_DIGITS), None)
+    moved = digits.set(digits.abs() >= 10**_DIGITS, None) * factors
+    stored = moved.set(~plain | (moved.abs() >= 10**_DIGITS), None)
     rest = (stored.is_null() & values.is_not_null()).arg_true()
     if rest.len():
         stored = stored.scatter(rest, _odd_numbers(values.gather(rest), scale=scale, mark=mark))

@@ -133,7 +133,7 @@ class RowEncoder:
         if key.form == "hashed":
             profile = hash_profile(key.hash_profile)
             parsed = np.stack([parse_hashed_column(one, profile=profile) for one in values], axis=1)
-            valid: Mask = parsed.any(axis=2)
+            valid = np.asarray(parsed.any(axis=2))
             if present.any() and not valid.any() and batch.rows[0] == 1:
                 # Not a few bad cells but another form than declared: say which, at once.
                 first = next(one.drop_nulls()[0] for one in values if one.null_count() < one.len())
