@@ -10,7 +10,6 @@ from policies.l0 import l0
 from policies.mechanisms import narrowest_half_width, rho_for
 from policies.question import LEVELS, Precision
 from policies.request import Request
-from policies.rules import Rounding
 
 
 class KillSwitch:
@@ -90,14 +89,11 @@ class Cost:
             request.question.precision,
             cap_rho_micro=self.limits.cap_rho_micro,
             kind=request.question.kind,
-            round_to=self.limits.round_to,
         )
         return cells, rho_micro
 
     def check(self, request: Request) -> Reason | None:
         """Forbid a question that costs more than may or can be paid."""
-        if Rounding(self.limits.round_to).check(request) is not None:
-            return None  # it has no price; the rounding rule speaks
         _, rho_micro = self.price(request)
         left, most = request.grant.left_micro, self.limits.question_max_rho_micro
         if rho_micro > most:
@@ -120,7 +116,7 @@ class Cost:
             return None
         asked = request.question.precision.level
         coarser = () if asked is None else tuple(reversed(LEVELS[: LEVELS.index(asked)]))
-        narrowest = narrowest_half_width(cells, payable, round_to=self.limits.round_to)
+        narrowest = narrowest_half_width(cells, payable)
         # The half-width always fits, so the search always ends with a question that can be paid.
         offers = (*(Precision(level) for level in coarser), Precision(None, narrowest))
         requests = (replace(request, question=replace(request.question, precision=offer)) for offer in offers)

@@ -27,37 +27,29 @@ def sigma_for(l0: int, rho_micro: int) -> float:
     return sqrt(l0 * MICRO / (2 * rho_micro))
 
 
-def rho_for(l0: int, precision: Precision, *, cap_rho_micro: int, kind: str, round_to: int = 1) -> int:
+def rho_for(l0: int, precision: Precision, *, cap_rho_micro: int, kind: str) -> int:
     """Return what a question costs, in micro-rho, rounded up.
+
+    Rounding does not enter: a coarser grid must not buy less noise, so it widens the shown interval instead.
 
     Args:
         l0: cells that one person can touch.
         precision: a level (a fixed share of the advertiser's cap) or a half-width in people.
         cap_rho_micro: the advertiser's cap.
         kind: the kind of analysis; a match test is one rough total at a price of its own.
-        round_to: grid of the shown values, which widens the intervals.
-
-    Raises:
-        PrecisionError: the half-width is not wider than the rounding.
     """
-    if precision.half_width is None:
-        assert precision.level is not None
-        return -(-cap_rho_micro // (_MATCH_TEST if kind == "match_test" else _LEVELS[precision.level]))
-    people = precision.half_width - round_to // 2
-    if people < 1:
-        raise PrecisionError(
-            f"Figures are rounded to {round_to} people; no half-width below {round_to // 2 + 1} can be kept.",
-            remedy="Ask for a wider one.",
-        )
-    return ceil(l0 * Z95 * Z95 * MICRO / (2 * people * people))
+    if precision.half_width is not None:
+        return ceil(l0 * Z95 * Z95 * MICRO / (2 * precision.half_width * precision.half_width))
+    assert precision.level is not None
+    return -(-cap_rho_micro // (_MATCH_TEST if kind == "match_test" else _LEVELS[precision.level]))
 
 
-def narrowest_half_width(l0: int, rho_micro: int, *, round_to: int = 1) -> int:
+def narrowest_half_width(l0: int, rho_micro: int) -> int:
     """Return the smallest half-width, in people, that `rho_for` sells for at most this budget."""
     people = max(1, isqrt(ceil(l0 * Z95 * Z95 * MICRO / (2 * rho_micro))))
-    while ceil(l0 * Z95 * Z95 * MICRO / (2 * people * people)) > rho_micro:
+    while rho_for(l0, Precision(None, people), cap_rho_micro=0, kind="overlap") > rho_micro:
         people += 1
-    return people + round_to // 2
+    return people
 
 
 @cache

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from policies.decision import Reason
-from policies.question import Precision
 from policies.request import Request
 from policies.rules.base import REGISTRY, Rule, only_keys, whole_number
 
@@ -75,20 +74,6 @@ class Rounding(Rule):
 
     to: int
     tag: ClassVar[str] = "rounding"
-
-    def check(self, request: Request) -> Reason | None:
-        """Forbid a half-width that the rounding alone uses up."""
-        half_width = request.question.precision.half_width
-        narrowest = self.to // 2 + 1
-        if half_width is None or half_width >= narrowest:
-            return None
-        message = f"Figures are rounded to {self.to} people, so a half-width is at least {narrowest}."
-        return Reason(self.tag, message, narrowest, half_width)
-
-    def repair(self, request: Request) -> Request | None:
-        """Ask for the narrowest half-width that the rounding leaves."""
-        precision = Precision(None, self.to // 2 + 1)
-        return replace(request, question=replace(request.question, precision=precision))
 
     def meet(self, other: Self) -> Self:
         """Keep the coarser grid."""

@@ -221,14 +221,12 @@ def test_the_last_micro_rho_still_buys_something(standard, request_of, grant):
     assert reason.nearest["question"]["half_width"] == 33_976
 
 
-def test_rounding_bounds_the_half_width(standard, request_of):
-    document = with_rules(standard, Rounding(20))
-    request = request_of(ask(half_width=10), grant=replace(request_of().grant, left_micro=95_000))
+def test_rounding_changes_no_price(standard, request_of):
+    request = request_of(ask(half_width=50))
+    rounded = decide([with_rules(standard, Rounding(20), Rounding(10))], request)
 
-    reason = refused([document], request, "rounding")
-
-    assert (reason.limit, reason.asked) == (11, 10)
-    assert isinstance(decide([document], nearest_request(request, reason)), Permit)
+    assert rounded.limits.round_to == 20
+    assert rounded.rho_micro == decide([standard], request).rho_micro
 
 
 def test_the_kill_switch_stops_everything(standard, request_of):

@@ -35,14 +35,11 @@ def test_prices_are_rounded_up():
 
 
 @pytest.mark.parametrize("people", [1, 5, 50, 333])
-@pytest.mark.parametrize("round_to", [1, 10])
-def test_an_asked_half_width_is_kept(people, round_to):
-    if people <= round_to // 2:
-        return
-    rho_micro = rho_for(3, Precision(None, people), cap_rho_micro=CAP, kind="overlap", round_to=round_to)
+def test_an_asked_half_width_is_kept(people):
+    rho_micro = rho_for(3, Precision(None, people), cap_rho_micro=CAP, kind="overlap")
 
-    assert half_width(sigma_for(3, rho_micro), round_to) <= people
-    assert narrowest_half_width(3, rho_micro, round_to=round_to) <= people
+    assert half_width(sigma_for(3, rho_micro)) <= people
+    assert narrowest_half_width(3, rho_micro) <= people
 
 
 def test_the_narrowest_half_width_is_payable_and_the_next_is_not():
@@ -52,11 +49,6 @@ def test_the_narrowest_half_width_is_payable_and_the_next_is_not():
         return rho_for(14, Precision(None, width), cap_rho_micro=CAP, kind="overlap")
 
     assert price(people) <= 777 < price(people - 1)
-
-
-def test_a_half_width_below_the_rounding_has_no_price():
-    with pytest.raises(PrecisionError, match=r"rounded to 10 people; no half-width below 6 can be kept. Ask"):
-        rho_for(1, Precision(None, 5), cap_rho_micro=CAP, kind="overlap", round_to=10)
 
 
 @pytest.mark.parametrize(("cells", "rho_micro"), [(0, 1), (1, 0)])
