@@ -168,6 +168,8 @@ def parse_hashed(profile: HashProfile, text: str) -> bytes:
         MalformedDigestError: another length, another alphabet, or upper-case hex.
     """
     remedy = f"Profile {profile.name} writes {_form(profile)}."
+    if len(text) == MD5_HEX_CHARACTERS:
+        remedy += " An MD5 needs the profile yandex and `legacy_md5: true`."
     if len(text) != profile.digest_characters:
         raise MalformedDigestError(
             f"A digest has {len(text)} characters instead of {profile.digest_characters}.", remedy=remedy

@@ -145,14 +145,14 @@ def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> I
         data = pending + block if block else pending + b"\n"
         if not block and not pending:
             break
-        records = find_records(data)
+        records = find_records(data, separator=table.separator if table else None)
         if table is None and records.end:
             header_end = int(records.newlines[0]) + 1
             if header_end > MAX_LINE_BYTES:
                 raise line_too_long(0)
             table = _CsvTable(data[:header_end], required, optional)
             data = data[header_end:]
-            records = find_records(data)
+            records = find_records(data, separator=table.separator)
         if len(data) - records.end > MAX_LINE_BYTES:
             raise line_too_long(next_row + records.newlines.size if table else 0)
         pending = data[records.end :]

@@ -27,22 +27,32 @@ class Records:
     Attributes:
         end: how many bytes belong to complete records; what follows is the beginning of another.
         newlines: the position of the line feed that ends each record.
-        quotes: positions of all quotes before `end`.
+        quotes: positions before `end` of the quotes that open and close fields, in turn.
+        strays: positions before `end` of quotes that do neither.
     """
 
     end: int
     newlines: Positions
     quotes: Positions
+    strays: Positions
 
 
-def find_records(data: bytes) -> Records:
-    """Find the records; a line feed inside quotes does not end one."""
+def find_records(data: bytes, *, separator: str | None) -> Records:
+    """Find the records; a line feed inside quotes does not end one.
+
+    Args:
+        data: begins where a record begins.
+        separator: one ASCII character; None for the header, whose separator is not known yet.
+    """
     codes = np.frombuffer(data, dtype=np.uint8)
     newlines: Positions = np.flatnonzero(codes == _NEWLINE)
-    quotes = np.flatnonzero(codes == _QUOTE) if b'"' in data else np.empty(0, dtype=np.int64)
+    quotes: Positions = np.flatnonzero(codes == _QUOTE) if b'"' in data else np.empty(0, dtype=np.int64)
+    strays: Positions = np.empty(0, dtype=np.int64)
+    if separator is not None and quotes.size and _misplaced(codes, quotes, ord(separator)):
+        quotes, strays = _resolved(data, quotes.tolist(), ord(separator))
     newlines = _outside(newlines, quotes)
     end = int(newlines[-1]) + 1 if newlines.size else 0
-    return Records(end=end, newlines=newlines, quotes=quotes[quotes < end])
+    return Records(end=end, newlines=newlines, quotes=quotes[quotes < end], strays=strays[strays < end])
 
 
 def _outside(positions: Positions, quotes: Positions) -> Positions:
@@ -94,7 +104,7 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
     if lengths[longest] > MAX_LINE_BYTES:
         raise line_too_long(int(numbers[longest]))
     broken = np.zeros(ends.size, dtype=bool)
-    broken[np.searchsorted(ends, _misplaced_quotes(codes, records.quotes, ord(separator)))] = True
+    broken[np.searchsorted(ends, records.strays)] = True
     separators = _outside(np.flatnonzero(codes == ord(separator)), records.quotes)
     ragged = _wrong_counts(separators, starts, ends, fields - 1)
     ragged &= ~(blank | broken)
@@ -120,14 +130,39 @@ def _wrong_counts(
     return np.asarray(counts != expected)
 
 
-def _misplaced_quotes(codes: NDArray[np.uint8], quotes: Positions, separator: int) -> Positions:
+def _misplaced(codes: NDArray[np.uint8], quotes: Positions, separator: int) -> bool:
     # Quotes may only open right after a separator or line, and close right before one; "" is an escaped one.
     opening, closing = quotes[0::2], quotes[1::2]
     before = np.where(opening == 0, _NEWLINE, codes[opening - 1])
-    after = codes[closing + 1]
-    bad_open = ~np.isin(before, (separator, _NEWLINE, _QUOTE))
-    bad_close = ~np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE))
-    return np.concatenate((opening[bad_open], closing[bad_close]))
+    after = codes[np.minimum(closing + 1, codes.size - 1)]
+    return not (
+        np.isin(before, (separator, _NEWLINE, _QUOTE)).all()
+        and np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE)).all()
+    )
+
+
+def _resolved(data: bytes, quotes: list[int], separator: int) -> tuple[Positions, Positions]:
+    # One stray quote must not turn all that follows inside out, so quotes are followed one by one.
+    edges, strays, opened = [], [], False
+    at = 0
+    while at < len(quotes):
+        here = quotes[at]
+        if opened:
+            following = data[here + 1] if here + 1 < len(data) else _NEWLINE
+            if following == _QUOTE:
+                at += 2
+                continue
+            if following not in (separator, _NEWLINE, _RETURN):
+                strays.append(here)
+            edges.append(here)
+            opened = False
+        elif here == 0 or data[here - 1] in (separator, _NEWLINE):
+            edges.append(here)
+            opened = True
+        else:
+            strays.append(here)
+        at += 1
+    return np.array(edges, dtype=np.int64), np.array(strays, dtype=np.int64)
 
 
 def _kept(data: bytes, starts: Positions, ends: Positions, good: NDArray[np.bool_]) -> bytes:

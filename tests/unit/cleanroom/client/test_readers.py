@@ -120,6 +120,16 @@ def test_quotes_inside_a_bare_field_reject_the_row(tmp_path: Path) -> None:
     assert rows_of(path, "a") == ([("ok",)], [3], [(1, "broken_quotes"), (2, "broken_quotes")])
 
 
+def test_a_stray_quote_costs_its_row_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", 9)
+    path = csv_file(tmp_path, 'a,b\n5" nail,1\n"x ""y""\n,z",2\n"say "hi" there",3\n"ok",4\n"",5\n')
+    assert rows_of(path, "a", "b") == (
+        [('x "y"\n,z', "2"), ("ok", "4"), (None, "5")],
+        [2, 4, 5],
+        [(1, "broken_quotes"), (3, "broken_quotes")],
+    )
+
+
 def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
     assert rows_of(csv_file(tmp_path, "a\r\n1\r\n\r\n\n2\r\n"), "a") == ([("1",), ("2",)], [1, 2], [])
 
