@@ -14,7 +14,7 @@ import pyrage
 import pytest
 
 from crypto.channel import Abandoned, Channel
-from crypto.keys import generate_signing_key, public_key
+from crypto.keys import generate_signing_key, public_key, verify
 from crypto.package import (
     DamagedPackageError,
     Manifest,
@@ -204,3 +204,28 @@ def test_an_abandoned_channel_takes_nothing_more_and_ends() -> None:
     assert channel.get() == b""
     with pytest.raises(Abandoned):
         channel.put(b"two")
+
+
+def test_a_channel_holds_few_chunks_at_a_time() -> None:
+    channel, passed = Channel(), []
+
+    def fill() -> None:
+        for number in range(20):
+            channel.put(b"chunk")
+            passed.append(number)
+        channel.end()
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    thread.join(0.2)
+    assert len(passed) == 4
+    while channel.get():
+        pass
+    thread.join()
+    assert len(passed) == 20
+
+
+def test_a_manifests_signature_is_of_no_other_kind_of_message() -> None:
+    manifest, signature = read_manifest(sign_manifest(MANIFEST, SEED))
+    canonical = json.dumps(asdict(manifest), separators=(",", ":"), sort_keys=True).encode()
+    verify(public_key(SEED), b"cleanroom/package-manifest/v1\n" + canonical, signature)

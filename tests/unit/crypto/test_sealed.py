@@ -240,3 +240,9 @@ def test_a_format_from_the_future_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_header_that_no_writer_makes_is_refused(chunk_bytes: int) -> None:
     with pytest.raises(SealedHeaderError, match="no writer"):
         sealed_format.decode_header(header(chunk_bytes=chunk_bytes))
+
+
+def test_equal_chunks_of_one_file_do_not_look_equal(tmp_path: Path, kek: BoundKek) -> None:
+    write(tmp_path / "file", bytes(2 * 4096), kek)
+    body = (tmp_path / "file").read_bytes()[1024:]
+    assert body[:4096] != body[4112 : 4112 + 4096]
