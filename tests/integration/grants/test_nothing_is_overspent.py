@@ -1,0 +1,99 @@
+"""Many spenders at once, on both databases: the sum never passes a limit, and never stops short of it."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from cleanroom.grants.models import LedgerRow
+from cleanroom.grants.types import Grant, GrantStatus, Reservation
+from policies.engine import grant_limits
+
+SPENDERS = 50
+
+
+def together(task, count=SPENDERS):
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(task, range(count)))
+
+
+def recorded(room, kind):
+    with room.db.reading() as tx:
+        return tx.session.scalar(
+            select(func.coalesce(func.sum(LedgerRow.rho_micro), 0)).where(LedgerRow.kind == kind)
+        )
+
+
+def test_fifty_spenders_take_a_grant_to_its_last_micro_rho(room):
+    grant = room.granted(2, "S")
+
+    def spend(number):
+        # 40 of these fit into 2,000 and leave 40 micro-rho over: a spender too many would show at once.
+        return [room.reserve(grant, 49, f"an_{number}_{turn}") for turn in range(2)]
+
+    outcomes = [outcome for pair in together(spend) for outcome in pair]
+
+    paid = [outcome for outcome in outcomes if isinstance(outcome, Reservation)]
+    assert len(paid) == 2_000 // 49
+    assert room.status(grant).spent_micro == 49 * len(paid) == recorded(room, "reserved")
+    # Each saw a balance of its own: no two questions were paid with the same micro-rho.
+    assert sorted(outcome.left_after_micro for outcome in paid) == sorted({o.left_after_micro for o in paid})
+    assert all(outcome.left_before_micro - outcome.left_after_micro == 49 for outcome in paid)
+
+
+def test_concurrent_grants_never_overallocate_an_account(room):
+    def ask(number):
+        return room.issue(number % 2, "M", agency_id=room.agency if number % 3 else None)
+
+    granted = [outcome for outcome in together(ask, 20) if isinstance(outcome, Grant)]
+
+    # Both advertisers are affiliates, so one cap of 95,000 holds four grants of 20,000 between them.
+    assert len(granted) == 4
+    allocated = room.allocated()
+    per_buyer = Counter()
+    for grant in granted:
+        per_buyer[grant.advertiser_id] += grant.rho_micro
+    assert allocated["affiliates", "holding"] == allocated["total", ""] == 80_000
+    assert {
+        party: amount for (kind, party), amount in allocated.items() if kind == "advertiser" and amount
+    } == per_buyer
+
+
+def test_the_public_share_is_never_overspent(room):
+    limits = grant_limits(
+        room.documents, purposes=["advertising"], advertiser_id="a", agency_id=None, at=room.clock.now()
+    )
+
+    def release(number):
+        with room.db.transaction() as tx:
+            return room.grants.charge_public(
+                tx, "pop_1", rho_micro=300, release_id=f"r{number}", limits=limits
+            )
+
+    assert sum(together(release, 30)) == 5_000 // 300
+    assert room.allocated()["public", ""] == recorded(room, "public") == 4_800
+
+
+def test_a_grant_that_ends_while_it_is_spent_returns_exactly_the_rest(room):
+    grant = room.granted(0, "M", agency_id=room.agency)
+    renewals = room.clock.now() + timedelta(days=60)
+
+    def act(number):
+        if number == 25:
+            with room.db.transaction() as tx:
+                return room.grants.revoke(tx, grant.id)
+        if number % 10 == 9:
+            return room.issue(2, "S", agency_id=room.agency, expires_at=renewals)
+        return room.reserve(grant, 7, f"an_{number}")
+
+    outcomes = together(act)
+
+    spent = 7 * sum(isinstance(outcome, Reservation) for outcome in outcomes)
+    ended = room.status(grant)
+    assert ended.status is GrantStatus.REVOKED
+    assert ended.spent_micro == spent
+    assert recorded(room, "returned") == 20_000 - spent
+    allocated = room.allocated()
+    assert allocated["advertiser", room.buyers[0]] == allocated["affiliates", "holding"] == spent
+    assert allocated["total", ""] == allocated["agency", room.agency] == spent + 5 * 2_000
