@@ -60,7 +60,7 @@ def holders(reader: PlaceReader, column: int, tokens: U64) -> Iterator[tuple[U32
 
 
 def values_of(reader: PlaceReader, column: int, wanted: NDArray[np.bool_]) -> Iterator[tuple[U32, U64, U64]]:
-    """Give all values of a key that some persons hold: (persons, first halves, second halves), block by block.
+    """Give all values of a key that some persons hold, block by block: persons, first and second halves.
 
     Args:
         reader: of a version.

@@ -79,7 +79,7 @@ class ConsentView:
         return allowed
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return persons and the instant of a withdrawal of theirs; a person can stand in it several times."""
+        """Return persons and the instant of a withdrawal of theirs; a person can come several times."""
         parts = [reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for reader in self.segments]
         segment: Segment = np.concatenate([np.empty(0, SEGMENT_DTYPE), *parts])
         for_purpose = (segment["purpose"] == self.column) | (segment["purpose"] == EVERY_PURPOSE)
@@ -117,8 +117,8 @@ class Consents:
     def advance(self, tx: Transaction, dataset_id: str) -> int:
         """Begin a new epoch if consents can have expired since the last one, and return the current epoch.
 
-        Decided by the calendar alone, once a day and only when the schema knows last days of validity: whether anybody
-        did expire must not show.
+        Decided by the calendar alone, once a day and only when the schema knows last days of validity:
+        whether anybody did expire must not show.
         """
         dataset = self._datasets.dataset(tx, dataset_id)
         expiring = any(consent.expires_at for consent in dataset.schema.consents)
@@ -162,8 +162,8 @@ class Consents:
     ) -> Outcome:
         """Take a batch of withdrawals; it counts from the next analysis on.
 
-        It binds to the people found in the current version and to all keys they hold now, so that it holds in later
-        versions and restores too; people who are not found are remembered by the identifier they gave.
+        It binds to the people found in the current version and to all keys they hold now, so that it holds in
+        later versions and restores too; people who are not found are remembered by the identifier they gave.
 
         Args:
             dataset_id: of which dataset.
@@ -330,7 +330,7 @@ def _submitted(
 
 
 def _with_all_keys(segment: Segment, reader: PlaceReader, persons: int, keys: int) -> Segment:
-    """Add all values that the people found hold; values with too many holders name nobody and are not added."""
+    """Add all values that the people found hold, but no junk values: they name nobody."""
     junk = reader.read(Role.JUNK, 0, JUNK_DTYPE) if reader.has(Role.JUNK) else np.empty(0, JUNK_DTYPE)
     parts = [segment]
     for purpose in np.unique(segment["purpose"]).tolist():

@@ -1,4 +1,4 @@
-"""Tables of datasets: organisation-level facts and record counts; rows about people are in sealed files only."""
+"""Tables of datasets: facts about files and record counts; rows about people are in sealed files only."""
 
 from datetime import datetime
 from typing import Any

@@ -9,7 +9,7 @@ from typing import Any
 from cleanroom.schema.model import Schema
 
 MAX_HOLDERS = 5
-"""A key value held by more persons than this waits for the junk list: it would let one person stand for many."""
+"""A key value held by more persons than this waits for the junk list."""
 
 
 class DatasetKind(StrEnum):
@@ -31,7 +31,7 @@ class VersionStatus(StrEnum):
 
 
 class Role(IntEnum):
-    """What a sealed file of a version holds; the number stands in its authenticated context, so it never changes."""
+    """What a sealed file holds; the number stands in its authenticated context, so it never changes."""
 
     PERSON_HI = 1
     PERSON_LO = 2

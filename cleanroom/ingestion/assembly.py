@@ -1,4 +1,4 @@
-"""From rows in file order to a version's sealed columns, in a fixed amount of memory (and 4 bytes per person)."""
+"""From rows in file order to a version's sealed columns, in fixed memory and 4 bytes per person."""
 
 import hmac
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.frames import tokens_of
 from cleanroom.ingestion.merging import Merged, merge_rows, sort_order
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
-from cleanroom.ingestion.spool import Records, Spill, Spool, bucket_bits, bucket_of
+from cleanroom.ingestion.spool import Records, Spill, Spool, bucket_bits, bucket_of, pick
 from cleanroom.schema.model import NULL_DATE, NULL_INT, AttributeType, ConsentState
 from crypto.limits import TOKEN_BYTES
 
@@ -45,8 +45,8 @@ class Tally:
 class Assembly:
     """Takes rows and writes columns.
 
-    Rows are bucketed by person and merged, persons bucketed by primary token and numbered, the values of each key
-    bucketed by token and sorted; what does not fit in memory waits in sealed runs.
+    Rows are bucketed by person and merged, persons bucketed by primary token and numbered, the values of each
+    key bucketed by token and sorted; what does not fit in memory waits in sealed runs.
     """
 
     def __init__(self, layout: RecordLayout, *, rows: int, memory_bytes: int, spill: Spill) -> None:
@@ -59,7 +59,7 @@ class Assembly:
             spill: where runs go.
         """
         self._layout = layout
-        bucket_bytes = memory_bytes // 32
+        bucket_bytes = memory_bytes // 128
         self._row_bits = bucket_bits(rows * layout.row_dtype.itemsize, bucket_bytes=bucket_bytes)
         self._person_bits = bucket_bits(rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes)
         self._rows = Spool(
@@ -157,7 +157,7 @@ class Assembly:
         labels: NDArray[np.uint8],
         done: int,
     ) -> int:
-        persons = persons[np.argsort(persons["primary"])]
+        persons = pick(persons, np.argsort(persons["primary"]))
         end = done + persons.size
         position[persons["seq"]] = np.arange(done, end, dtype=np.uint32)
         layout = self._layout

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.records import OP_DELETE, OP_UPSERT, RecordLayout
-from cleanroom.ingestion.spool import Records
+from cleanroom.ingestion.spool import Records, pick
 from cleanroom.schema.batch import MAX_REJECTS, PreparedBatch
 from cleanroom.schema.model import Attribute, AttributeType, ConsentState
 from crypto.tokens import tokenise
@@ -94,7 +94,7 @@ class FrameReader:
                 made[f"cu{index}"] = columns[f"consent_until:{consent.purpose}"]
         if layout.label:
             made["label"] = columns["label"]
-        return made if kept.all() else made[kept]
+        return made if kept.all() else pick(made, np.flatnonzero(kept))
 
     def _check_order(self, numbers: NDArray[np.uint64]) -> None:
         if int(numbers[0]) <= self._last_row or (numbers[1:] <= numbers[:-1]).any():
@@ -164,7 +164,7 @@ def _present(digests: NDArray[np.uint8]) -> Bools:
 def _bad_values(attribute: Attribute, values: NDArray[Any]) -> list[tuple[str, Bools]]:
     name = f"bad_value:{attribute.name}"
     if attribute.type in (AttributeType.INTEGER, AttributeType.DECIMAL):
-        # Bounded so that sums over a person's rows stay inside 64 bits; the lowest number stands for "no value".
+        # The lowest number stands for "no value"; the bound keeps sums of a few rows inside 64 bits.
         null = values == np.iinfo(np.int64).min
         return [(name, ~null & ((values > _MAX_NUMBER) | (values < -_MAX_NUMBER)))]
     if attribute.type is AttributeType.DATE:

@@ -31,7 +31,7 @@ class JunkLists:
         self._clock = clock
 
     def resolve_junk(self, tx: Transaction, version_id: str, refs: Collection[str] | None = None) -> int:
-        """Put over-shared key values on the dataset's junk list; matching leaves them out from this version on.
+        """Put over-shared key values on the dataset's junk list; from this version on matching ignores them.
 
         Args:
             tx: the caller's transaction.
@@ -55,7 +55,7 @@ class JunkLists:
             raise JunkError(
                 "A handle is not of this version's report.", remedy="Take the handles from its report."
             )
-        # The waiting list keeps its order and places, so that a report's handles stay good; 0 holders means "decided".
+        # The list keeps its places, so that a report's handles stay good; 0 holders means "decided".
         chosen = np.array([refs is None or name in refs for name in names], np.bool_) & (
             waiting["holders"] > 0
         )
@@ -90,7 +90,7 @@ class JunkLists:
 
 
 def delete_after_commit(tx: Transaction, store: ObjectStore, keys: Collection[str]) -> None:
-    """Remove replaced objects once the transaction that replaced them has committed; a crash leaves them to `recover`."""
+    """Remove replaced objects once the transaction has committed; a crash leaves them to `recover`."""
 
     def remove(_session: object) -> None:
         for key in keys:

@@ -188,7 +188,7 @@ class Load:
         if self.earlier and self.earlier.reader.has(Role.JUNK, 0):
             known = self.earlier.reader.read(Role.JUNK, 0, JUNK_DTYPE)
         writer.write(Role.JUNK, 0, known)
-        # A base's values protect nobody by being rare: a hit counts the dataset's person once however many hold it.
+        # However many rows of a base hold a value, a hit counts the dataset's person once.
         found = [] if base else tally.over_shared
         waiting = without_known(np.concatenate([np.empty(0, JUNK_DTYPE), *found]), known)
         waiting = waiting[np.argsort(-waiting["holders"].astype(np.int64), kind="stable")]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.ingestion.records import OP_DELETE, OP_EARLIER, OP_UPSERT, VALUE_DTYPE, RecordLayout
-from cleanroom.ingestion.spool import Records
+from cleanroom.ingestion.spool import Records, pick
 from cleanroom.schema.model import NULL_INT
 
 U64 = NDArray[np.uint64]
@@ -31,9 +31,9 @@ class Merged:
 def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged:
     """Merge rows by person.
 
-    A person's deletion undoes what precedes it; rows of a delta replace the person's earlier version. The consent of
-    a person with several rows is their strictest; the instant of collection is the latest among the rows of that state,
-    the last day of validity the earliest of all.
+    A person's deletion undoes what precedes it; rows of a delta replace the person's earlier version. The
+    consent of a person with several rows is their strictest; the instant of collection is the latest among
+    the rows of that state, the last day of validity the earliest of all.
 
     Args:
         rows: of `layout.row_dtype`, all rows of each person among them, in the order of the file.
@@ -44,7 +44,7 @@ def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged
         The persons in no particular order.
     """
     if layout.person:
-        rows = rows[sort_order(rows["person_hi"], rows["person_lo"])]
+        rows = pick(rows, sort_order(rows["person_hi"], rows["person_lo"]))
         rows, starts = _effective(rows, _starts(rows))
     else:
         starts = np.arange(rows.size)
@@ -55,7 +55,7 @@ def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged
     values = []
     for index in range(len(layout.keys)):
         tokens = rows[f"k{index}"]
-        held = (tokens != 0).any(axis=2)
+        held = (tokens[:, :, 0] | tokens[:, :, 1]) != 0
         values.append(_values(tokens, held, owner))
         _set_primary(persons, index, tokens[:, :, 0], held, starts)
     return Merged(persons, tuple(values))
@@ -99,7 +99,7 @@ def _effective(rows: Records, starts: I64) -> tuple[Records, I64]:
     undone = np.maximum.reduceat(np.where(ops == OP_DELETE, position, -1), starts)
     replaced = np.maximum.reduceat((ops == OP_UPSERT).astype(np.uint8), starts).astype(np.bool_)
     kept = (position > undone[owner]) & ~((ops == OP_EARLIER) & replaced[owner])
-    rows = rows[kept]
+    rows = pick(rows, np.flatnonzero(kept))
     return rows, _starts(rows)
 
 
@@ -115,7 +115,7 @@ def _owners(rows: int, starts: I64) -> NDArray[np.uint32]:
 def _persons(rows: Records, starts: I64, layout: RecordLayout) -> Records:
     persons = np.empty(starts.size, layout.person_dtype)
     single = starts.size == rows.size
-    last = rows if single else rows[np.append(starts[1:], rows.size) - 1]
+    last = rows if single else pick(rows, np.append(starts[1:], rows.size) - 1)
     for name, _, _ in layout.payload:
         persons[name] = last[name]
     if single:
@@ -151,9 +151,10 @@ def _sums(values: NDArray[Any], starts: I64) -> I64:
 
 
 def _values(tokens: NDArray[np.uint64], held: NDArray[np.bool_], owner: NDArray[np.uint32]) -> Records:
-    made = np.empty(int(held.sum()), VALUE_DTYPE)
-    made["hi"], made["lo"] = tokens[held].T
-    made["seq"] = np.broadcast_to(owner[:, None], held.shape)[held]
+    at = np.flatnonzero(held)
+    made = np.empty(at.size, VALUE_DTYPE)
+    made["hi"], made["lo"] = tokens[:, :, 0].ravel()[at], tokens[:, :, 1].ravel()[at]
+    made["seq"] = owner[at // held.shape[1]]
     return made
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.records import OP_EARLIER, VALUE_DTYPE, RecordLayout
-from cleanroom.ingestion.spool import Records, Spill, Spool
+from cleanroom.ingestion.spool import Records, Spill, Spool, pick
 from cleanroom.schema.layout import attribute_column
 from cleanroom.schema.model import NULL_INT
 
@@ -18,8 +18,8 @@ _ENTRIES = 1 << 20
 class PreviousRows:
     """Gives a version's persons back as rows, block by block.
 
-    A person with more values of a key than the file has columns takes several rows: all repeat what the last row
-    decides, and only the first carries what adds up.
+    A person with more values of a key than the file has columns takes several rows: all repeat what the last
+    row decides, and only the first carries what adds up.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PreviousRows:
             held_each = np.bincount(owner, minlength=count)
             nth = np.arange(owner.size) - (np.cumsum(held_each) - held_each)[owner]
             needed = np.maximum(needed, -(-held_each // key.width))
-            held.append((owner, nth, records[order]))
+            held.append((owner, nth, pick(records, order)))
         offset = np.concatenate(([0], np.cumsum(needed)))
         person = np.repeat(np.arange(count), needed)
         rows = np.zeros(person.size, layout.row_dtype)

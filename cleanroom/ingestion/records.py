@@ -110,7 +110,7 @@ class RecordLayout:
 
     @cached_property
     def person_dtype(self) -> np.dtype[Any]:
-        """A person: what it keeps, its number in order of arrival, and where it goes: first key and its token."""
+        """A person: what it keeps, its number in order of arrival, its first key and that key's token."""
         return np.dtype([*self._payload_fields(), ("seq", "<u4"), ("rank", "u1"), ("primary", "<u8")])
 
     def _payload_fields(self) -> Sequence[tuple[Any, ...]]:

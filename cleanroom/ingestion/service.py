@@ -66,8 +66,8 @@ class Ingestion:
     def ingest(self, manifest: bytes, payload: Path, *, progress: Progress | None = None) -> str:
         """Load a package into a new version; it is not yet published.
 
-        Killed at any point it leaves nothing half-published: SQL learns of the files in one transaction at the end,
-        and the package stays unused until then, so the same call can be repeated.
+        Killed at any point it leaves nothing half-published: SQL learns of the files in one transaction at
+        the end, and the package stays unused until then, so the same call can be repeated.
 
         Args:
             manifest: the signed manifest file.
@@ -106,7 +106,7 @@ class Ingestion:
 
         Raises:
             VersionStatusError: it is not loaded, or over-shared values wait for the junk list.
-            StaleVersionError: it is a delta of a version that is no longer current, or is older than the current one.
+            StaleVersionError: it is older than the current version, or a delta of another one.
         """
         version = _locked(tx, version_id)
         if version.status == VersionStatus.PUBLISHED:

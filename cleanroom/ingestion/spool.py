@@ -48,7 +48,7 @@ class _Spilled:
 class Spool:
     """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
 
-    What it holds in memory stays below a limit: when it is reached, everything held is written out as one run.
+    What it holds in memory stays below a limit; when that is reached, everything held is written as one run.
     """
 
     def __init__(self, dtype: np.dtype[Any], *, buckets: int, memory_bytes: int, spill: Spill) -> None:
@@ -79,7 +79,7 @@ class Spool:
             return
         if self.buckets > 1:
             # 16-bit stable sorting is a radix sort: linear, and it keeps the order of arrival.
-            records = records[np.argsort(bucket, kind="stable")]
+            records = pick(records, np.argsort(bucket, kind="stable"))
         counts = np.bincount(bucket, minlength=self.buckets)
         self._held.append(_Block(records, np.concatenate(([0], np.cumsum(counts)))))
         self._held_bytes += records.nbytes
@@ -99,7 +99,7 @@ class Spool:
         if total * size > self._memory_bytes:
             raise SkewError(
                 f"More than {self._memory_bytes // size} rows share one person_id or one key value.",
-                remedy="Check which columns the schema names, clean the file, or raise CLEANROOM_MEMORY_BYTES.",
+                remedy="Check the columns that the schema names, or raise CLEANROOM_MEMORY_BYTES.",
             )
         made = np.empty(total, self._dtype)
         at = 0
@@ -134,6 +134,16 @@ class Spool:
                 part = block.records[block.bounds[bucket] : block.bounds[bucket + 1]]
                 if part.size:
                     yield part.view(np.uint8).data
+
+
+def pick(records: Records, positions: NDArray[np.int64]) -> Records:
+    """Return the records at some positions.
+
+    As plain bytes: numpy copies a record with fields field by field, 20 times slower.
+    """
+    plain = np.ascontiguousarray(records).view(np.dtype((np.void, records.dtype.itemsize)))
+    picked: Records = plain.take(positions).view(records.dtype)
+    return picked
 
 
 def bucket_bits(total_bytes: int, *, bucket_bytes: int) -> int:

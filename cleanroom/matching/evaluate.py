@@ -17,8 +17,8 @@ Values = NDArray[Any]
 class Rows:
     """Some persons of a version, on whom conditions are evaluated.
 
-    Bitmaps of values, leaves and groups are kept, so that a thousand segments over the same attributes read each
-    column once.
+    Bitmaps of values, leaves and groups are kept, so that a thousand segments over the same attributes read
+    each column once.
     """
 
     def __init__(self, size: int, column: Callable[[str], Column]) -> None:
@@ -38,7 +38,7 @@ class Rows:
         return int(np.bitwise_count(self._bitmap(condition)).sum(dtype=np.int64))
 
     def cells(self, attributes: tuple[str, ...]) -> I64:
-        """Count persons by the cells of a breakdown, row-major; a person stands in one cell for each value of a set."""
+        """Count persons by a breakdown's cells, row-major; a set puts its person in a cell for each value."""
         total = 1
         rows: I64 | None = None
         cell = np.zeros(self._size, np.int64)
@@ -112,7 +112,7 @@ def _has_any(words: Values, node: CHasAny) -> Bools:
     mask = np.zeros(words.shape[1], np.uint64)
     for code in node.codes:
         mask[(code - 1) // 64] |= np.uint64(1 << (code - 1) % 64)
-    hit: Bools = np.bitwise_and(words, mask).any(axis=1)
+    hit: Bools = np.asarray(np.bitwise_and(words, mask).any(axis=1))
     return ~hit if node.negated else hit
 
 

@@ -36,7 +36,7 @@ def find_matches(
     Args:
         view: the dataset.
         base: the base, under the dataset's token key.
-        keys: fewer than 255 names, in the order that decides the first hit; a key that a side lacks hits nobody.
+        keys: fewer than 255, in the order that decides the first hit; a key that a side lacks hits nobody.
         labels: also find each person's label.
         pool: where the blocks are searched.
 

@@ -106,7 +106,7 @@ def base_view(
         junk: first halves of the dataset's junk values, by key; they are left out.
 
     Returns:
-        Distinct tokens in sorted order; a value that several rows hold has the first declared of their labels.
+        Distinct tokens, sorted; a value that several rows hold has the first declared of their labels.
     """
     names = qualified_names(schema)
     labels = reader.read(Role.LABEL, 0, np.uint8) if schema.label else None
