@@ -105,10 +105,11 @@ class AuditLog(AuditReader):
         """
         head = tx.session.get(AuditHead, _HEAD_ID, populate_existing=True)
         size, note = (head.size, head.note) if head else (0, self._sign(0, merkle.EMPTY_ROOT))
-        dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
-        tx.session.execute(
-            dialect.insert(AuditCheckpoint).values(size=size, note=note).on_conflict_do_nothing()
-        )
+        if tx.session.scalar(select(AuditCheckpoint.size).where(AuditCheckpoint.size == size)) is None:
+            # On PostgreSQL another transaction may keep the same one meanwhile.
+            dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
+            kept = dialect.insert(AuditCheckpoint).values(size=size, note=note)
+            tx.session.execute(kept.on_conflict_do_nothing())
         return note
 
     def _sign(self, size: int, root: bytes) -> str:

@@ -1,5 +1,6 @@
 """Reading the log: records, the signed head, proofs. No key is needed."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from sqlalchemy import func, select
@@ -31,6 +32,16 @@ class AuditReader:
         if record is None:
             raise UnknownEventError("The log has no event of this index.", remedy="Ask for a smaller index.")
         return record
+
+    def find(self, tx: Transaction, *, subject_id: str, kinds: Sequence[str]) -> int:
+        """Return the index of the first event of these kinds about a subject; raises UnknownEventError."""
+        found = select(func.min(AuditEvent.index)).where(
+            AuditEvent.subject_id == subject_id, AuditEvent.kind.in_(kinds)
+        )
+        index = tx.session.scalar(found)
+        if index is None:
+            raise UnknownEventError("The log has no such event about this subject.", remedy="Check its id.")
+        return int(index)
 
     def head(self, tx: Transaction) -> str:
         """Return the signed head of the log; raises UnknownEventError while the log is empty."""

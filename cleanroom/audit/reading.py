@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,10 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parsed.database or "")
 
 
-def stream(connection: Connection, query: str) -> Iterator[Any]:
-    """Run a query and yield its rows without holding them all."""
-    yield from connection.exec_driver_sql(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+def stream(connection: Connection, query: str) -> Generator[Any, None, None]:
+    """Run a query and yield its rows without holding them all; close it when you stop before its end."""
+    with connection.exec_driver_sql(query, execution_options={"yield_per": _ROWS_AT_ONCE}) as rows:
+        yield from rows
 
 
 def _open_sqlite(path: Path) -> sqlite3.Connection:

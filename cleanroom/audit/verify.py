@@ -1,6 +1,7 @@
 """Recomputing the whole log from its records, in one pass and bounded memory, with the public key alone."""
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -120,13 +121,16 @@ class _Walk:
     def run(self, against: str | None) -> None:
         head = self._open_head()
         older = self._open_against(against) if against is not None else None
-        self._nodes = stream(self._connection, _NODES)
-        self._node = next(self._nodes, None)
-        self._checkpoints = stream(self._connection, _CHECKPOINTS)
-        self._checkpoint = next(self._checkpoints, None)
-        try:
+        with (
+            suppress(_Stop),
+            closing(stream(self._connection, _NODES)) as self._nodes,
+            closing(stream(self._connection, _CHECKPOINTS)) as self._checkpoints,
+            closing(stream(self._connection, _EVENTS)) as events,
+        ):
+            self._node = next(self._nodes, None)
+            self._checkpoint = next(self._checkpoints, None)
             self._reached(older)
-            for row in stream(self._connection, _EVENTS):
+            for row in events:
                 if head is not None and row[0] >= head.size:
                     self.report("event", str(row[0]), f"stands beyond the signed head of {head.size} events")
                 elif not self._fill_gap(row[0]):
@@ -136,8 +140,6 @@ class _Walk:
                     self._reached(older)
                 self._stop_when_enough()
             self._finish(head, older)
-        except _Stop:
-            pass
 
     def _open_head(self) -> Checkpoint | None:
         rows = self._connection.exec_driver_sql(_HEAD).all()

@@ -55,7 +55,7 @@ def cleanroom() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    The codes are stable: 0 done, 1 a check found a problem, 2 wrong usage, 3 an error that the user can act on.
+    The codes are stable: 0 done, 1 a check found a problem, 2 wrong usage, 3 an error with its remedy.
 
     Args:
         arguments: what stands after the program's name; the process's own when not given.

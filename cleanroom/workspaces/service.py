@@ -211,8 +211,8 @@ class Workspaces:
 
         Commit, move every sealed file of the workspace with `crypto.sealed.rewrap`, finish. Once this is
         committed, files under either key can be read and new ones stand under the new key. No ingestion that
-        began earlier may still be running: its files stand under the old key. After a crash, begin again: the rotation
-        under way is continued.
+        began earlier may still be running: its files stand under the old key. After a crash, begin again: the
+        rotation under way is continued.
 
         Args:
             tx: the caller's transaction; if it is rolled back, the new key is destroyed.

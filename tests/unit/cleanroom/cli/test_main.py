@@ -1,0 +1,33 @@
+"""The command line imports a group only when it is called."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cleanroom.cli import main as cli
+
+
+def test_the_command_line_starts_without_the_server() -> None:
+    program = "import sys, cleanroom.cli.main; print(sorted({'sqlalchemy', 'opendp'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_server_command_without_the_server_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "cleanroom.cli.audit", raising=False)
+    monkeypatch.delattr("cleanroom.cli.audit", raising=False)
+    # None in sys.modules is how Python itself marks a module that cannot be imported.
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["audit", "verify"])
+    assert left.value.code == cli.EXIT_KNOWN_ERROR
+    assert "cleanroom[server]" in capsys.readouterr().err
+
+
+def test_a_bug_in_a_command_is_not_called_a_missing_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli._GROUPS, "broken", "cleanroom.cli.no_such_module")
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["broken"])

@@ -1,0 +1,83 @@
+"""Settings come from the environment and one file, and say what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanroom.settings import SettingsError, load_settings
+
+
+def test_a_home_alone_is_enough(tmp_path: Path) -> None:
+    settings = load_settings({}, home=tmp_path)
+    assert settings.database_url == f"sqlite:///{tmp_path / 'room.sqlite3'}"
+    assert settings.origin == "room.local/cleanroom"
+    assert settings.memory_bytes == 1 << 30
+    assert settings.verifier_key_path == tmp_path / "keys" / "verifier.key"
+    assert settings.objects_dir == tmp_path / "objects"
+    assert settings.receipts_dir == tmp_path / "receipts"
+
+
+def test_nothing_is_created_by_reading(tmp_path: Path) -> None:
+    load_settings({}, home=tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_wins_over_the_file_and_the_argument_over_both(tmp_path: Path) -> None:
+    (tmp_path / "cleanroom.toml").write_text('origin = "from.file/log"\nmemory_bytes = 100000000\n')
+    environ = {"CLEANROOM_HOME": "/elsewhere", "CLEANROOM_ORIGIN": "from.environment/log"}
+    settings = load_settings(environ, home=tmp_path)
+    assert settings.home == tmp_path
+    assert settings.origin == "from.environment/log"
+    assert settings.memory_bytes == 100_000_000
+
+
+def test_the_home_comes_from_the_environment(tmp_path: Path) -> None:
+    assert load_settings({"CLEANROOM_HOME": str(tmp_path)}).home == tmp_path
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_postgresql_means_the_installed_driver(tmp_path: Path, scheme: str) -> None:
+    settings = load_settings({"CLEANROOM_DATABASE_URL": f"{scheme}://u@h/d"}, home=tmp_path)
+    assert settings.database_url == "postgresql+psycopg://u@h/d"
+
+
+def test_a_missing_home_names_the_variable() -> None:
+    with pytest.raises(SettingsError, match="CLEANROOM_HOME"):
+        load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CLEANROOM_DATABASE_URL", "mysql://secret-password@h/d"),
+        ("CLEANROOM_ORIGIN", "two words"),
+        ("CLEANROOM_ORIGIN", "a+b"),
+        ("CLEANROOM_ORIGIN", "x" * 256),
+        ("CLEANROOM_MEMORY_BYTES", "much"),
+        ("CLEANROOM_MEMORY_BYTES", "1024"),
+    ],
+)
+def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path: Path, variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as caught:
+        load_settings({variable: value}, home=tmp_path)
+    assert caught.value.remedy
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"origin = ", b"\xff\xfe"])
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cleanroom.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings({}, home=tmp_path)
+
+
+def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cleanroom.toml").write_text('orign = "typo"\n')
+    with pytest.raises(SettingsError, match="unknown setting orign"):
+        load_settings({}, home=tmp_path)
+
+
+def test_an_origin_in_the_file_must_be_text(tmp_path: Path) -> None:
+    (tmp_path / "cleanroom.toml").write_text("origin = 7\n")
+    with pytest.raises(SettingsError, match="CLEANROOM_ORIGIN"):
+        load_settings({}, home=tmp_path)
