@@ -43,7 +43,9 @@ class Layout:
         names |= parts
         if self.question.affinity:
             names[DATASET] = [DATASET]
-            names |= {f"{DATASET}:{name}": [f"{DATASET}:{asked}" for asked in all_] for name, all_ in parts.items()}
+            names |= {
+                f"{DATASET}:{name}": [f"{DATASET}:{asked}" for asked in all_] for name, all_ in parts.items()
+            }
         return {name: tuple(all_) for name, all_ in names.items()}
 
     def _breakdown_names(self) -> Iterator[tuple[str, str]]:
@@ -55,7 +57,9 @@ class Layout:
                 flat = 0
                 for name, size in zip(stored, sizes, strict=True):
                     flat = flat * size + at[name]
-                labels = ",".join(f"{name}={self.cell_labels[name][at[name]]}" for name in breakdown.attributes)
+                labels = ",".join(
+                    f"{name}={self.cell_labels[name][at[name]]}" for name in breakdown.attributes
+                )
                 yield f"breakdown:{breakdown.index}:{flat}", f"breakdown:{labels}"
 
 
@@ -69,7 +73,8 @@ def exact_cells(layout: Layout, counts: ExactCounts) -> list[Cell]:
     cells = [Cell(OVERLAP, counts.overlap, None)]
     cells += [Cell(f"key:{key}", counts.keys[key], OVERLAP) for key in layout.keys]
     cells += [
-        Cell(f"label:{label}", count, OVERLAP) for label, count in zip(layout.labels, counts.labels, strict=True)
+        Cell(f"label:{label}", count, OVERLAP)
+        for label, count in zip(layout.labels, counts.labels, strict=True)
     ]
     cells += _parts(counts, "", OVERLAP)
     if counts.dataset is not None:

@@ -23,4 +23,3 @@ class AnalysisRow(Base):
     rho_micro: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    receipt_index: Mapped[int | None] = mapped_column(BigInteger)

@@ -84,7 +84,8 @@ def verify_receipt(receipt: bytes, *, verifier_key: str) -> VerifiedReceipt:
         verify_inclusion(leaf, fields["index"], checkpoint.size, proof, checkpoint.root)
     except (CryptoError, CleanroomError, binascii.Error) as error:
         raise ReceiptError(
-            f"The receipt does not verify: {error}", remedy="Ask the room for its receipt and its verifier key anew."
+            f"The receipt does not verify: {error}",
+            remedy="Ask the room for its receipt and its verifier key anew.",
         ) from None
     return VerifiedReceipt(fields["record"], fields["index"], checkpoint.size, checkpoint.origin)
 
@@ -95,7 +96,9 @@ def _parse(receipt: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(receipt)
     except (ValueError, RecursionError):
-        raise ReceiptError("The file is not JSON.", remedy="Name a file from the room's receipts folder.") from None
+        raise ReceiptError(
+            "The file is not JSON.", remedy="Name a file from the room's receipts folder."
+        ) from None
     shaped = (
         isinstance(fields, dict)
         and set(fields) == _FIELDS

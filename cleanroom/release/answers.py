@@ -56,65 +56,54 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """The state of a dataset's consents: the last accepted batch, and the day if consents can expire by the clock.
-
-    Attributes:
-        number: 0 before the first batch of changes.
-        as_of_day: `2026-11-22`, or empty when no consent of the dataset carries an expiry.
-    """
-
-    number: int
-    as_of_day: str
-
-
-@dataclass(frozen=True)
 class Found:
     """A stored answer.
 
     Attributes:
         analysis_id: of the question that paid for it.
-        epoch: the state of the consents that it counts.
+        epoch: the last batch of consent changes that it honours.
         released_at: its date.
         mechanism: how it was made.
         figures: as they were released.
     """
 
     analysis_id: str
-    epoch: Epoch
+    epoch: int
     released_at: datetime
     mechanism: Mechanism
     figures: tuple[ReleasedFigure, ...]
 
 
 def find_answer(
-    tx: Transaction, asked: Asked, *, epoch: Epoch | None, rho_micro: int, at: datetime | None = None
+    tx: Transaction, asked: Asked, *, epoch: int | None, rho_micro: int, at: datetime | None = None
 ) -> Found | None:
     """Look for an answer at least as precise as asked.
 
     Args:
         tx: any transaction.
         asked: the question and its data.
-        epoch: the state of the consents it must count; None accepts any, for an answer "as of" a date.
+        epoch: the consent epoch it must honour; None accepts any, for an answer "as of" a date.
         rho_micro: what a fresh answer would cost; a finer stored one serves too.
         at: accept only answers released until then.
 
     Returns:
         The newest fitting answer, or None.
     """
-    query = select(StoredAnswer).where(StoredAnswer.question_key == asked.key, StoredAnswer.rho_micro >= rho_micro)
+    query = select(StoredAnswer).where(
+        StoredAnswer.question_key == asked.key, StoredAnswer.rho_micro >= rho_micro
+    )
     if epoch is not None:
-        query = query.where(
-            StoredAnswer.consent_epoch == epoch.number, StoredAnswer.as_of_day == epoch.as_of_day
-        )
+        query = query.where(StoredAnswer.consent_epoch == epoch)
     if at is not None:
         query = query.where(StoredAnswer.released_at <= at)
-    row = tx.session.scalar(query.order_by(StoredAnswer.released_at.desc(), StoredAnswer.analysis_id.desc()).limit(1))
+    row = tx.session.scalar(
+        query.order_by(StoredAnswer.released_at.desc(), StoredAnswer.analysis_id.desc()).limit(1)
+    )
     if row is None:
         return None
     return Found(
         analysis_id=row.analysis_id,
-        epoch=Epoch(row.consent_epoch, row.as_of_day),
+        epoch=row.consent_epoch,
         released_at=row.released_at,
         mechanism=mechanism_from_dict(row.mechanism),
         figures=tuple(figure_from_dict(item) for item in row.figures["figures"]),
@@ -127,8 +116,7 @@ def store_answer(tx: Transaction, asked: Asked, found: Found) -> None:
         StoredAnswer(
             analysis_id=found.analysis_id,
             question_key=asked.key,
-            consent_epoch=found.epoch.number,
-            as_of_day=found.epoch.as_of_day,
+            consent_epoch=found.epoch,
             rho_micro=found.mechanism.rho_micro,
             mechanism=mechanism_to_dict(found.mechanism),
             figures={"figures": [figure_to_dict(figure) for figure in found.figures]},

@@ -13,12 +13,11 @@ class StoredAnswer(Base):
     """A released answer, found again by what was asked of which data."""
 
     __tablename__ = "stored_answers"
-    __table_args__ = (Index("ix_stored_answers_lookup", "question_key", "consent_epoch", "as_of_day"),)
+    __table_args__ = (Index("ix_stored_answers_lookup", "question_key", "consent_epoch"),)
 
     analysis_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     question_key: Mapped[str] = mapped_column(String(64))
     consent_epoch: Mapped[int] = mapped_column(BigInteger)
-    as_of_day: Mapped[str] = mapped_column(String(10))
     rho_micro: Mapped[int] = mapped_column(BigInteger)
     mechanism: Mapped[dict[str, Any]]
     figures: Mapped[dict[str, Any]]

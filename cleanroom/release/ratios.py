@@ -39,7 +39,9 @@ def _over_known(name: str, figure: ReleasedFigure, known: int) -> ReleasedRatio:
     if figure.value is None or figure.interval95 is None or known == 0:
         return ReleasedRatio(name, None, None)
     return ReleasedRatio(
-        name, min(1.0, figure.value / known), (figure.interval95[0] / known, min(1.0, figure.interval95[1] / known))
+        name,
+        min(1.0, figure.value / known),
+        (figure.interval95[0] / known, min(1.0, figure.interval95[1] / known)),
     )
 
 

@@ -8,6 +8,9 @@ from cleanroom.client.receipts import assemble_receipt
 from cleanroom.db.database import Transaction
 from crypto.checkpoint import open_note
 
+RELEASED = "release.released"
+REFUSED = "release.refused"
+
 
 class Receipts:
     """The room's folder of receipts; a file can always be made again from the log."""
@@ -16,17 +19,17 @@ class Receipts:
         self._log = log
         self._directory = directory
 
-    def issue(self, tx: Transaction, *, analysis_id: str, index: int) -> Path:
-        """Write the receipt of a log record that was committed before.
+    def issue(self, tx: Transaction, analysis_id: str) -> Path:
+        """Write the receipt of an analysis whose release or refusal was committed before.
 
         Args:
             tx: a writing transaction, for the checkpoint.
             analysis_id: names the file.
-            index: of the record that says what was released or refused.
 
         Returns:
             The file; it appears whole or not at all.
         """
+        index = self._log.find(tx, subject_id=analysis_id, kinds=(RELEASED, REFUSED))
         note = self._log.checkpoint(tx)
         size = open_note(note, self._log.verifier_key).size
         receipt = assemble_receipt(

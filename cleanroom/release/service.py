@@ -1,4 +1,4 @@
-"""The second half of a question: exact counts in, released figures out, in the transaction that settles and records it."""
+"""The second half of a question: exact counts become released figures in the transaction that records them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from cleanroom.clock import rfc3339
-from cleanroom.db.database import PendingEvent, Transaction
+from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
-from cleanroom.release.answers import Asked, Epoch, Found, store_answer
+from cleanroom.release.answers import Asked, Found, store_answer
 from cleanroom.release.codec import figure_to_dict, mechanism_to_dict
 from cleanroom.release.gate import release_cells
+from cleanroom.release.receipts import REFUSED, RELEASED
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
 from policies.decision import Reason, reason_to_dict
 
@@ -23,7 +24,7 @@ class Ticket:
         analysis_id: `an_...`.
         organisation_id: the advertiser, whose event the release is.
         asked: identity of the question and its data.
-        epoch: the state of the consents when the budget was reserved.
+        epoch: the consent epoch when the budget was reserved.
         mechanism: how the figures will be made; public.
         names: canonical name of each cell to the asker's names for it.
         facts: what the receipt says besides: parties, versions, ciphertext roots, policy, question, budget.
@@ -32,7 +33,7 @@ class Ticket:
     analysis_id: str
     organisation_id: str
     asked: Asked
-    epoch: Epoch
+    epoch: int
     mechanism: Mechanism
     names: Mapping[str, tuple[str, ...]]
     facts: Mapping[str, Any]
@@ -45,39 +46,38 @@ class ReleaseService:
         self._grants = grants
 
     def release(
-        self, tx: Transaction, ticket: Ticket, cells: Sequence[Cell], *, epoch: Epoch, at: datetime
-    ) -> tuple[Found, PendingEvent]:
+        self, tx: Transaction, ticket: Ticket, cells: Sequence[Cell], *, epoch: int, at: datetime
+    ) -> Found:
         """Make noise, settle the reservation, store the answer and record the release, all or nothing.
 
         Args:
             tx: a transaction of its own; the figures exist once it has committed.
             ticket: of the reserved question.
             cells: exact counts, containing cells first.
-            epoch: the state of the consents that the counts honour.
+            epoch: the consent epoch that the counts honour.
             at: the instant of the release.
 
         Returns:
-            The stored answer under canonical names, and the event that its receipt proves.
+            The stored answer, under canonical names.
         """
         figures = release_cells(cells, ticket.mechanism)
         self._grants.settle(tx, ticket.analysis_id)
         found = Found(ticket.analysis_id, epoch, at, ticket.mechanism, figures)
         store_answer(tx, ticket.asked, found)
-        event = tx.audit(
-            "release.released",
+        tx.audit(
+            RELEASED,
             subject_id=ticket.analysis_id,
             organisation_id=ticket.organisation_id,
             body={
                 **ticket.facts,
                 "outcome": "released",
                 "released_at": rfc3339(at),
-                "consent_epoch": epoch.number,
-                "as_of_day": epoch.as_of_day,
+                "consent_epoch": epoch,
                 "mechanism": mechanism_to_dict(ticket.mechanism),
                 "figures": [figure_to_dict(figure) for figure in named(figures, ticket.names)],
             },
         )
-        return found, event
+        return found
 
     def refuse(
         self,
@@ -89,10 +89,10 @@ class ReleaseService:
         reasons: Sequence[Reason],
         missing: Sequence[str],
         at: datetime,
-    ) -> PendingEvent:
-        """Record a refusal, with its reasons or with what is missing; the event that its receipt proves."""
-        return tx.audit(
-            "release.refused",
+    ) -> None:
+        """Record a refusal, with its reasons or with what is missing; its receipt proves this record."""
+        tx.audit(
+            REFUSED,
             subject_id=analysis_id,
             organisation_id=organisation_id,
             body={

@@ -10,8 +10,8 @@ class Cell:
     """One exact count on its way into the gate; never stored, logged or shown.
 
     Attributes:
-        name: `overlap`, `segment:NAME`, `breakdown:sex=F,age=25-34`, `label:vip`, `key:email`; with `dataset:` before it
-            for a count over the whole dataset.
+        name: canonical: `overlap`, `key:email/room`, `label:vip`, `segment:0`, `breakdown:0:3`; with `dataset:` before
+            it for a count over the whole dataset.
         exact: distinct persons.
         within: the name of the cell that contains this one, for consistency; None at the top.
     """
@@ -26,11 +26,11 @@ class ReleasedFigure:
     """A noisy, thresholded count; only `cleanroom.release.gate` makes one.
 
     Attributes:
-        name: as in `Cell`.
+        name: as in `Cell`; its asker reads `segment:NAME` and `breakdown:sex=F,age=25-34`.
         value: distinct persons after noise, consistency and rounding; None when suppressed.
         suppressed: the noisy value did not reach the threshold.
         sigma: the standard deviation of its noise, in people.
-        interval95: both ends, in people, covering the exact count with probability of at least 95%; None when suppressed.
+        interval95: both ends, in people, covering the exact count in at least 95 of 100 answers; None when suppressed.
     """
 
     name: str

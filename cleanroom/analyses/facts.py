@@ -1,0 +1,165 @@
+"""What a question meets: the published versions, the rule in force, the consents' state; all of it from SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cleanroom.analyses.errors import NoSharedKeyError, UnknownBaseError, UnknownGrantError
+from cleanroom.consent.service import Consents
+from cleanroom.datasets.errors import DatasetNotFoundError
+from cleanroom.datasets.service import Datasets
+from cleanroom.datasets.types import Dataset, DatasetKind, DatasetVersion
+from cleanroom.db.database import Transaction
+from cleanroom.grants.errors import UnknownGrantError as NoSuchGrantError
+from cleanroom.grants.service import Grants
+from cleanroom.grants.types import Grant
+from cleanroom.matching.views import info_of, qualified_names, shared_keys
+from cleanroom.rules.service import Rules
+from cleanroom.rules.types import PolicyVersion
+from cleanroom.schema.model import Schema
+from cleanroom.workspaces.service import Workspaces
+from policies.attributes import AttributeInfo
+from policies.question import Question
+from policies.request import Request
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a decision depends on, read in one transaction.
+
+    Attributes:
+        question: as asked.
+        grant: what pays.
+        dataset: the provider's.
+        version: its published version; None when there is none yet.
+        owner_id: the provider.
+        base: the asker's.
+        base_version: its published version.
+        policy: the rule in force; None when the owner has set none.
+        stopped: the kill switch is on.
+        epoch: the dataset's consent epoch.
+        keys: match keys of both sides, in the dataset's order.
+        attributes: the dataset's declared attributes, by name.
+        at: the instant of asking.
+    """
+
+    question: Question
+    grant: Grant
+    dataset: Dataset
+    version: DatasetVersion | None
+    owner_id: str
+    base: Dataset
+    base_version: DatasetVersion
+    policy: PolicyVersion | None
+    stopped: bool
+    epoch: int
+    keys: tuple[str, ...]
+    attributes: Mapping[str, AttributeInfo]
+    at: datetime
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the base declares."""
+        return self.base.schema.label.values if self.base.schema.label else ()
+
+    def request(self) -> Request:
+        """Lay the facts out for the policy engine."""
+        return Request(
+            question=self.question,
+            attributes=self.attributes,
+            advertiser_id=self.grant.advertiser_id,
+            agency_id=self.grant.agency_id,
+            at=self.at,
+            base_persons=self.base_version.persons,
+            grant=self.grant.facts(),
+            labels=len(self.labels),
+            match_keys=len(self.keys),
+            stopped=self.stopped,
+        )
+
+
+@dataclass(frozen=True)
+class FactFinder:
+    """Reads the facts around a question."""
+
+    workspaces: Workspaces
+    datasets: Datasets
+    consents: Consents
+    rules: Rules
+    grants: Grants
+
+    def find(
+        self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
+    ) -> Facts:
+        """Read everything about a question.
+
+        Args:
+            tx: a writing transaction: consents that expired by the calendar begin a new epoch.
+            question: as asked.
+            grant_id: what pays; its advertiser, or the agency it names, must be the asker.
+            asker_id: the organisation that asks.
+            at: the instant of asking.
+
+        Raises:
+            UnknownGrantError: no such grant of this asker, or it is for another dataset.
+            UnknownBaseError: no such base of the grant's advertiser.
+            VersionNotFoundError: the base has no published version.
+            NoSharedKeyError: nothing to match on.
+        """
+        grant = self._grant(tx, grant_id, asker_id, question.dataset_id)
+        dataset = self.datasets.dataset(tx, question.dataset_id)
+        base = self._base(tx, question.base_id, grant.advertiser_id)
+        keys = _keys(dataset.schema, base.schema)
+        return Facts(
+            question=question,
+            grant=grant,
+            dataset=dataset,
+            version=self.datasets.current(tx, dataset.id) if dataset.current_version_id else None,
+            owner_id=self.workspaces.workspace(tx, dataset.workspace_id).organisation_id,
+            base=base,
+            base_version=self.datasets.current(tx, base.id),
+            policy=self.rules.current(tx, dataset.id),
+            stopped=self.rules.stopped(tx, dataset.id),
+            epoch=self.consents.advance(tx, dataset.id),
+            keys=keys,
+            attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},
+            at=at,
+        )
+
+    def _grant(self, tx: Transaction, grant_id: str, asker_id: str, dataset_id: str) -> Grant:
+        try:
+            grant = self.grants.status(tx, grant_id)
+        except NoSuchGrantError:
+            grant = None
+        if (
+            grant is None
+            or asker_id not in (grant.advertiser_id, grant.agency_id)
+            or grant.dataset_id != dataset_id
+        ):
+            raise UnknownGrantError(
+                "You have no grant with this id for this dataset.", remedy="List your entitlements."
+            )
+        return grant
+
+    def _base(self, tx: Transaction, base_id: str, advertiser_id: str) -> Dataset:
+        try:
+            base = self.datasets.dataset(tx, base_id)
+        except DatasetNotFoundError:
+            base = None
+        if (
+            base is None
+            or base.kind is not DatasetKind.BASE
+            or self.workspaces.workspace(tx, base.workspace_id).organisation_id != advertiser_id
+        ):
+            raise UnknownBaseError("The advertiser has no base with this id.", remedy="List its bases.")
+        return base
+
+
+def _keys(dataset: Schema, base: Schema) -> tuple[str, ...]:
+    shared = shared_keys(dataset, base)
+    if not shared:
+        raise NoSharedKeyError(
+            "Base and dataset have no match key in a common hash profile.",
+            remedy=f"Prepare the base with one of: {', '.join(qualified_names(dataset))}.",
+        )
+    return shared

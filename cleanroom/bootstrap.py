@@ -1,0 +1,195 @@
+"""The composition root: from settings to a room, made once and opened as often as needed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanroom.accounts.service import Accounts
+from cleanroom.analyses.facts import FactFinder
+from cleanroom.analyses.service import Analyses
+from cleanroom.audit.log import AuditLog
+from cleanroom.clock import Clock, SystemClock
+from cleanroom.consent.service import Consents
+from cleanroom.datasets.service import Datasets
+from cleanroom.db.base import Base
+from cleanroom.db.database import Database, open_engine
+from cleanroom.db.migrate import upgrade
+from cleanroom.errors import CleanroomError
+from cleanroom.grants.service import Grants
+from cleanroom.ingestion.junk import JunkLists
+from cleanroom.ingestion.service import Ingestion
+from cleanroom.matching.service import Matching
+from cleanroom.release.receipts import Receipts
+from cleanroom.release.service import ReleaseService
+from cleanroom.rules.service import Rules
+from cleanroom.settings import Settings
+from cleanroom.storage import LocalDirectory
+from cleanroom.workspaces.service import Workspaces
+from crypto.keys import KeyProvider, LocalKeyFile, generate_signing_key
+from crypto.limits import KEY_BYTES
+
+# Importing the services has imported the tables of every slice.
+METADATA = Base.metadata
+
+
+class RoomMissingError(CleanroomError):
+    """There is no room in this home, or a part of it is gone."""
+
+    code = "bootstrap.room_missing"
+
+
+class RoomExistsError(CleanroomError):
+    """There is a room in this home already."""
+
+    code = "bootstrap.room_exists"
+
+
+@dataclass(frozen=True)
+class Room:
+    """An open room; surfaces, commands and tests use its services and nothing behind them."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    keys: KeyProvider
+    store: LocalDirectory
+    audit: AuditLog
+    accounts: Accounts
+    workspaces: Workspaces
+    datasets: Datasets
+    ingestion: Ingestion
+    junk_lists: JunkLists
+    consents: Consents
+    rules: Rules
+    grants: Grants
+    matching: Matching
+    receipts: Receipts
+    analyses: Analyses
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.db.engine.dispose()
+
+
+def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
+    """Make a room in an empty home: keys first, the database last, so that a crash in between can be repeated.
+
+    Args:
+        settings: where and how.
+        clock: tells the time.
+
+    Raises:
+        RoomExistsError: the home has a room already.
+    """
+    key_file, seed_file = settings.keys_dir / "keyring.json", settings.keys_dir / "log.key"
+    marker = settings.keys_dir / "room"
+    if marker.exists():
+        raise RoomExistsError("This home has a room already.", remedy="Open it, or choose an empty directory.")
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not key_file.exists():
+        LocalKeyFile.create(key_file)
+    if not seed_file.exists():
+        _write_private(seed_file, generate_signing_key())
+    room = _compose(settings, clock or SystemClock())
+    upgrade(room.db.engine)
+    with room.db.transaction() as tx:
+        if room.audit.size(tx) == 0:
+            tx.audit("room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key})
+    settings.verifier_key_path.write_text(room.audit.verifier_key + "\n", encoding="utf-8")
+    _write_private(marker, b"1\n")
+    return room
+
+
+def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
+    """Open a room, bring its database up to date and clean up after crashes.
+
+    Raises:
+        RoomMissingError: there is no room in the home, or its keys are gone; never are new ones made instead.
+        KeyFileExposedError: others can read the keys.
+    """
+    for name in ("room", "keyring.json", "log.key"):
+        if not (settings.keys_dir / name).exists():
+            raise RoomMissingError(
+                f"This home has no room: {Path('keys') / name} is missing.",
+                remedy="Make a room first, or restore the home from a backup together with its keys.",
+            )
+    room = _compose(settings, clock or SystemClock())
+    upgrade(room.db.engine)
+    with room.db.transaction() as tx:
+        room.workspaces.recover(tx)
+    room.ingestion.recover()
+    room.analyses.recover()
+    return room
+
+
+def _compose(settings: Settings, clock: Clock) -> Room:
+    keys = LocalKeyFile.open(settings.keys_dir / "keyring.json")
+    audit = AuditLog(origin=settings.origin, seed=_read_private(settings.keys_dir / "log.key"), clock=clock)
+    db = Database(open_engine(settings.database_url), audit)
+    store = LocalDirectory(settings.objects_dir)
+    leases_dir = settings.home / "leases"
+    accounts = Accounts(clock)
+    workspaces = Workspaces(keys, clock)
+    datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
+    consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
+    rules = Rules(clock)
+    grants = Grants(clock, accounts)
+    receipts = Receipts(audit, settings.receipts_dir)
+    matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
+    return Room(
+        settings=settings,
+        clock=clock,
+        db=db,
+        keys=keys,
+        store=store,
+        audit=audit,
+        accounts=accounts,
+        workspaces=workspaces,
+        datasets=datasets,
+        ingestion=Ingestion(
+            db=db,
+            accounts=accounts,
+            workspaces=workspaces,
+            datasets=datasets,
+            store=store,
+            leases_dir=leases_dir,
+            clock=clock,
+            memory_bytes=settings.memory_bytes,
+        ),
+        junk_lists=JunkLists(workspaces=workspaces, datasets=datasets, store=store, clock=clock),
+        consents=consents,
+        rules=rules,
+        grants=grants,
+        matching=matching,
+        receipts=receipts,
+        analyses=Analyses(
+            db=db,
+            clock=clock,
+            accounts=accounts,
+            finder=FactFinder(workspaces, datasets, consents, rules, grants),
+            matching=matching,
+            gate=ReleaseService(grants),
+            receipts=receipts,
+            leases_dir=leases_dir,
+        ),
+    )
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_private(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise RoomMissingError(
+            f"Others can read {Path('keys') / path.name}.", remedy=f"Run: chmod 600 {path.name} in the keys folder."
+        )
+    seed = path.read_bytes()
+    if len(seed) != KEY_BYTES:
+        raise RoomMissingError(
+            f"{Path('keys') / path.name} is damaged.", remedy="Restore it from the backup of the keys."
+        )
+    return seed
