@@ -16,10 +16,10 @@ Mask = NDArray[np.bool_]
 _FALSE = ("false", "0", "no", "n", "f", "нет", "ложь")
 _TRUE = ("true", "1", "yes", "y", "t", "да", "истина")
 _DIGITS = 15
-_DATE_AND_TIME = r"^(\d{4}-\d\d-\d\d)[T ]\d"
+_DATE_AND_TIME = r"^([0-9]{4}-[0-9][0-9]-[0-9][0-9])[T ][0-9]"
 _INSTANT = (
-    r"^(?<day>\d{4}-\d\d-\d\d)(?:[T ](?<hour>[01]\d|2[0-3]):(?<minute>[0-5]\d)"
-    r"(?::(?<second>[0-5]\d)(?:[.,](?<fraction>\d{1,9}))?)?(?<zone>Z|[+-]\d\d:?\d\d)?)?$"
+    r"^(?<day>[0-9]{4}-[0-9][0-9]-[0-9][0-9])(?:[T ](?<hour>[01][0-9]|2[0-3]):(?<minute>[0-5][0-9])"
+    r"(?::(?<second>[0-5][0-9])(?:[.,](?<fraction>[0-9]{1,9}))?)?(?<zone>Z|[+-][0-9][0-9]:?[0-9][0-9])?)?$"
 )
 _DAY_MICROSECONDS = 86_400 * 10**6
 
@@ -164,7 +164,7 @@ def _encode_numbers(values: pl.Series, *, scale: int, mark: str) -> Encoded:
 def _odd_numbers(values: pl.Series, *, scale: int, mark: str) -> pl.Series:
     # Digits beyond the scale may only be zeros: a number is stored exactly or not at all.
     point = "[.]" if mark == "." else ","
-    pattern = rf"^([+-]?)0*(\d{{1,{_DIGITS - scale}}})(?:{point}(\d{{0,{scale}}})0*)?$"
+    pattern = rf"^([+-]?)0*([0-9]{{1,{_DIGITS - scale}}})(?:{point}([0-9]{{0,{scale}}})0*)?$"
     parts = values.to_frame("v").select(pl.col("v").str.extract_groups(pattern)).unnest("v")
     digits = parts["2"] + parts["3"].fill_null("").str.pad_end(scale, "0")
     return digits.cast(pl.Int64) * ((parts["1"] == "-").cast(pl.Int64) * -2 + 1)
