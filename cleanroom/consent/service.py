@@ -32,6 +32,7 @@ from cleanroom.ids import new_id
 from cleanroom.schema.model import NULL_DATE, Consent, ConsentState, Schema
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.service import Workspaces
+from crypto.keys import WrapKey
 from crypto.limits import DIGEST_BYTES
 from crypto.tokens import tokenise
 
@@ -150,9 +151,7 @@ class Consents:
             consent=dataset.schema.consents[column] if column < len(purposes) else None,
             column=column,
             segments=tuple(
-                PlaceReader(
-                    self._store, Place(dataset.workspace_id, dataset.id, row.id), [_file(row)], kek=kek
-                )
+                segment_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
                 for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
             ),
         )
@@ -282,10 +281,11 @@ def _lock(tx: Transaction, dataset_id: str) -> None:
     tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
 
 
-def _file(row: ConsentEpochRow) -> SealedFile:
+def segment_reader(store: ObjectStore, place: Place, row: ConsentEpochRow, *, kek: WrapKey) -> PlaceReader:
+    """Return a reader of the sealed segment of one epoch, which must have one."""
     assert row.file_id is not None
     assert row.object_key is not None
-    return SealedFile(
+    file = SealedFile(
         id=row.object_key.rpartition("/")[2],
         role=Role.CONSENT_SEGMENT,
         column=0,
@@ -294,6 +294,7 @@ def _file(row: ConsentEpochRow) -> SealedFile:
         ciphertext_sha256=row.ciphertext_sha256 or "",
         object_key=row.object_key,
     )
+    return PlaceReader(store, place, [file], kek=kek)
 
 
 def _check(schema: Schema, requests: Sequence[Withdrawal]) -> None:

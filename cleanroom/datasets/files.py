@@ -101,6 +101,11 @@ class PlaceReader:
         """Tell whether there is such a file."""
         return (role, column) in self._files
 
+    def size(self, role: Role, column: int) -> int:
+        """Return a file's bytes of plaintext."""
+        with self._reader(role, column) as reader:
+            return reader.plaintext_size
+
     def read(self, role: Role, column: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Read a whole file as one flat array."""
         with self._reader(role, column) as reader:

@@ -1,6 +1,7 @@
 """Taking packages in: verify, load, enter the version, publish; and cleaning up after a crash."""
 
 import contextlib
+from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlalchemy import func, select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.clock import Clock
+from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.datasets.errors import VersionStatusError
 from cleanroom.datasets.files import Place, files_root
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow, SealedFileRow
@@ -15,7 +17,7 @@ from cleanroom.datasets.service import Datasets, add_files
 from cleanroom.datasets.types import Dataset, VersionStatus
 from cleanroom.db.database import Database, Transaction
 from cleanroom.errors import KNOWN_ERRORS
-from cleanroom.ids import new_id
+from cleanroom.ids import new_id, uuid_of
 from cleanroom.ingestion.errors import ManifestMismatchError, PackageUsedError, StaleVersionError
 from cleanroom.ingestion.leases import Leases
 from cleanroom.ingestion.loading import Earlier, Load, Loaded, Progress
@@ -25,6 +27,7 @@ from crypto.package import Manifest, check_ciphertext, read_manifest, recipient_
 
 DEFAULT_MEMORY_BYTES = 1 << 30
 _INTERRUPTED = "ingestion.interrupted"
+_GRACE_SECONDS = 900
 
 
 class Ingestion:
@@ -292,18 +295,32 @@ class Ingestion:
         self._store.sweep((), prefix=place.prefix)
 
     def _sweep(self) -> None:
-        """Remove files of versions that SQL does not name: left by a crash between a write and its commit."""
+        """Remove files that SQL does not name: a crash came between a write and its commit.
+
+        Young ones may belong to a transaction that is about to commit, and those of a workspace whose keys are being
+        rotated to the rotation; both stay.
+        """
         with self._db.reading() as tx:
-            live = DatasetVersionRow.status == VersionStatus.LOADING.value
-            running = {
-                self._datasets.place(tx, item).prefix
-                for item in tx.session.scalars(select(DatasetVersionRow.id).where(live))
-            }
+            loading = select(DatasetVersionRow.id).where(
+                DatasetVersionRow.status == VersionStatus.LOADING.value
+            )
+            kept = {self._datasets.place(tx, version_id).prefix for version_id in tx.session.scalars(loading)}
             known = set(tx.session.scalars(select(SealedFileRow.object_key)))
-        for key in list(self._store.keys()):
-            prefix = key.rpartition("/")[0] + "/"
-            if "/dv_" in key and key not in known and prefix not in running:
-                self._store.delete(key)
+            known |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
+        now = self._clock.now().timestamp()
+        orphans = defaultdict(list)
+        for key in list(self._store.keys("")):
+            written = (uuid_of(key.rpartition("/")[2]).int >> 80) / 1000
+            if (
+                key not in known
+                and key.rpartition("/")[0] + "/" not in kept
+                and now - written > _GRACE_SECONDS
+            ):
+                orphans[key.partition("/")[0]].append(key)
+        for workspace_id, keys in orphans.items():
+            with self._leases.try_hold(workspace_id) as held:
+                for key in keys if held else ():
+                    self._store.delete(key)
 
     def _require_fresh(self, tx: Transaction, dataset: DatasetRow, version: DatasetVersionRow) -> None:
         if version.mode == "delta" and version.previous_version_id != dataset.current_version_id:

@@ -19,6 +19,7 @@ from cleanroom.datasets.types import DatasetVersion, OwnerFigure
 from cleanroom.db.base import Base
 from cleanroom.db.database import Database, open_engine
 from cleanroom.ingestion.junk import JunkLists
+from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
 from cleanroom.matching.types import ExactCounts, Plan
@@ -89,6 +90,9 @@ class Room:
             **common,
         )
         self.junk = JunkLists(**common)
+        self.rotation = Rotation(
+            db=self.db, leases_dir=self.home / "leases", memory_bytes=self.memory_bytes, **common
+        )
         self.consents = Consents(db=self.db, **common)
         self.matching = Matching(workspaces=self.workspaces, datasets=self.datasets, consents=self.consents)
 

@@ -1,0 +1,323 @@
+"""Rotating a workspace's keys: tokens move to a new token secret, sealed files to a new key-encryption key."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Select, select
+
+from cleanroom.clock import Clock
+from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.segments import PERSON, SEGMENT_DTYPE
+from cleanroom.consent.service import segment_reader
+from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
+from cleanroom.datasets.junk import JUNK_DTYPE
+from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
+from cleanroom.datasets.service import Datasets, add_files
+from cleanroom.datasets.tokens import PERSON_KEY, token_key
+from cleanroom.datasets.types import Dataset, Role, SealedFile, VersionStatus
+from cleanroom.db.database import Database, Transaction
+from cleanroom.ids import new_id
+from cleanroom.ingestion.assembly import sort_values
+from cleanroom.ingestion.errors import RotationError
+from cleanroom.ingestion.frames import halves_of, tokens_of
+from cleanroom.ingestion.junk import delete_after_commit
+from cleanroom.ingestion.leases import Leases
+from cleanroom.ingestion.records import VALUE_DTYPE
+from cleanroom.ingestion.spill import SealedSpill
+from cleanroom.ingestion.spool import Records, Spool, bucket_bits, bucket_of
+from cleanroom.storage import ObjectStore
+from cleanroom.workspaces.service import Workspaces
+from crypto.keys import BoundKek
+from crypto.sealed import rewrap
+from crypto.tokens import retokenise
+
+_BLOCK = 1 << 20
+_TOKEN_ROLES = (Role.PERSON_HI, Role.PERSON_LO, Role.KEY_HI, Role.KEY_LO, Role.KEY_PERSON, Role.JUNK)
+Rekey = Callable[[str, Records], Records]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A version or a consent segment to be moved."""
+
+    dataset: Dataset
+    place: Place
+    reader: PlaceReader
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Everything of a workspace that stands under its token secret."""
+
+    kek: BoundKek
+    old_version: int
+    old_secret: bytes
+    new_version: int
+    new_secret: bytes
+    versions: tuple[_Moved, ...]
+    epochs: tuple[_Moved, ...]
+
+
+class Rotation:
+    """Rotates the keys of a workspace; opens its own transactions, and none while it rewrites files."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        workspaces: Workspaces,
+        datasets: Datasets,
+        store: ObjectStore,
+        leases_dir: Path,
+        clock: Clock,
+        memory_bytes: int,
+    ) -> None:
+        self._db = db
+        self._workspaces = workspaces
+        self._datasets = datasets
+        self._store = store
+        self._leases = Leases(leases_dir)
+        self._clock = clock
+        self._memory_bytes = memory_bytes
+
+    def rotate_token_key(self, workspace_id: str) -> int:
+        """Replace a workspace's token secret: every token is inverted, encrypted anew and sorted again.
+
+        No raw data is needed. The switch is one transaction; killed before it, the old secret stays in use and
+        the new files are swept. The order of persons, their attributes and a base's fingerprint stay.
+
+        Returns:
+            The version of the new secret.
+
+        Raises:
+            RotationError: a load is running, another rotation is, or something changed meanwhile.
+        """
+        with self._leases.try_hold(workspace_id) as held:
+            if not held:
+                raise RotationError("A rotation of this workspace is running.", remedy="Wait for it.")
+            with self._db.transaction() as tx:
+                work = self._collect(tx, workspace_id)
+            written: list[tuple[Place, list[SealedFile]]] = []
+            try:
+                written += [(version.place, self._version_files(work, version)) for version in work.versions]
+                written += [(epoch.place, self._epoch_files(work, epoch)) for epoch in work.epochs]
+                with self._db.transaction() as tx:
+                    self._switch(tx, workspace_id, work, written)
+            except BaseException:
+                for _, files in written:
+                    for file in files:
+                        with suppress(Exception):
+                            self._store.delete(file.object_key)
+                raise
+        return work.new_version
+
+    def rotate_kek(self, workspace_id: str) -> None:
+        """Replace a workspace's key-encryption key: every sealed file gets a copy with a data key wrapped anew."""
+        with self._db.transaction() as tx:
+            self._refuse_loads(tx, workspace_id)
+            self._workspaces.rotate_kek(
+                tx, workspace_id, rewrap_files=lambda old, new: self._copy_files(tx, workspace_id, old, new)
+            )
+
+    def _collect(self, tx: Transaction, workspace_id: str) -> _Work:
+        self._refuse_loads(tx, workspace_id)
+        keys = self._workspaces.secrets(tx, workspace_id)
+        new_version = self._workspaces.add_token_secret(tx, workspace_id)
+        versions, epochs = [], []
+        for dataset_id in tx.session.scalars(_dataset_ids(workspace_id)):
+            dataset = self._datasets.dataset(tx, dataset_id)
+            for version in self._datasets.versions(tx, dataset_id):
+                if version.status is not VersionStatus.FAILED:
+                    place = Place(workspace_id, dataset_id, version.id)
+                    versions.append(_Moved(dataset, place, self._datasets.reader(tx, version.id)))
+            for row in tx.session.scalars(_segments(dataset_id)):
+                place = Place(workspace_id, dataset_id, row.id)
+                epochs.append(_Moved(dataset, place, segment_reader(self._store, place, row, kek=keys.kek)))
+        return _Work(
+            kek=keys.kek,
+            old_version=keys.token_version,
+            old_secret=keys.token_secret,
+            new_version=new_version,
+            new_secret=self._workspaces.token_secret(tx, workspace_id, new_version),
+            versions=tuple(versions),
+            epochs=tuple(epochs),
+        )
+
+    def _refuse_loads(self, tx: Transaction, workspace_id: str) -> None:
+        loading = select(DatasetVersionRow.id).where(
+            DatasetVersionRow.dataset_id.in_(_dataset_ids(workspace_id)),
+            DatasetVersionRow.status == VersionStatus.LOADING.value,
+        )
+        if tx.session.scalars(loading.limit(1)).first() is not None:
+            raise RotationError("A load into this workspace is running.", remedy="Wait until it has ended.")
+
+    def _version_files(self, work: _Work, version: _Moved) -> list[SealedFile]:
+        names = [name for key in version.dataset.schema.match_keys for name in key.qualified_names]
+        reader = version.reader
+        rekey = _rekeyer(work, version.place.workspace_id)
+        spill = SealedSpill(self._store, version.place, kek=work.kek, clock=self._clock)
+        with PlaceWriter(self._store, version.place, kek=work.kek, clock=self._clock) as writer:
+            if reader.has(Role.PERSON_HI):
+                for block in _blocks(reader, Role.PERSON_HI, Role.PERSON_LO, None, 0):
+                    moved = rekey(PERSON_KEY, block)
+                    writer.write(Role.PERSON_HI, 0, moved["hi"])
+                    writer.write(Role.PERSON_LO, 0, moved["lo"])
+            for column, name in enumerate(names):
+                self._sort_key(writer, reader, column, lambda block, name=name: rekey(name, block), spill)
+            for column in (0, 1):
+                junk = reader.read(Role.JUNK, column, JUNK_DTYPE).copy()
+                for position, name in enumerate(names):
+                    own = junk["key"] == position
+                    junk[own] = rekey(name, junk[own])
+                writer.write(Role.JUNK, column, junk)
+        return writer.files
+
+    def _sort_key(
+        self,
+        writer: PlaceWriter,
+        reader: PlaceReader,
+        column: int,
+        rekey: Callable[[Records], Records],
+        spill: SealedSpill,
+    ) -> None:
+        total = reader.size(Role.KEY_PERSON, column) // 4 * VALUE_DTYPE.itemsize
+        bits = bucket_bits(total, bucket_bytes=self._memory_bytes // 32)
+        spool = Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=self._memory_bytes // 2, spill=spill)
+        try:
+            for block in _blocks(reader, Role.KEY_HI, Role.KEY_LO, Role.KEY_PERSON, column):
+                moved = rekey(block)
+                spool.add(moved, bucket_of(moved["hi"], bits))
+            for bucket in range(spool.buckets):
+                values = spool.read(bucket)
+                hi, lo, person = sort_values(values["hi"], values["lo"], values["seq"])
+                writer.write(Role.KEY_HI, column, hi)
+                writer.write(Role.KEY_LO, column, lo)
+                writer.write(Role.KEY_PERSON, column, person)
+        finally:
+            spool.close()
+
+    def _epoch_files(self, work: _Work, epoch: _Moved) -> list[SealedFile]:
+        names = [name for key in epoch.dataset.schema.match_keys for name in key.qualified_names]
+        rekey = _rekeyer(work, epoch.place.workspace_id)
+        segment = epoch.reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE).copy()
+        for column in np.unique(segment["key"]).tolist():
+            own = segment["key"] == column
+            segment[own] = rekey(PERSON_KEY if column == PERSON else names[column], segment[own])
+        with PlaceWriter(self._store, epoch.place, kek=work.kek, clock=self._clock) as writer:
+            writer.write(Role.CONSENT_SEGMENT, 0, segment)
+        return writer.files
+
+    def _switch(
+        self,
+        tx: Transaction,
+        workspace_id: str,
+        work: _Work,
+        written: Sequence[tuple[Place, list[SealedFile]]],
+    ) -> None:
+        ids = list(tx.session.scalars(_dataset_ids(workspace_id).with_for_update()))
+        self._refuse_loads(tx, workspace_id)
+        live = select(DatasetVersionRow).where(
+            DatasetVersionRow.dataset_id.in_(ids), DatasetVersionRow.status != VersionStatus.FAILED.value
+        )
+        versions = {row.id: row for row in tx.session.scalars(live)}
+        epochs = {row.id: row for dataset_id in ids for row in tx.session.scalars(_segments(dataset_id))}
+        if {place.version_id for place, _ in written} != versions.keys() | epochs.keys():
+            raise RotationError("Datasets changed during the rotation.", remedy="Run it again.")
+        replaced: list[str] = []
+        for place, files in written:
+            if place.version_id in epochs:
+                row = epochs[place.version_id]
+                assert row.object_key is not None
+                replaced.append(row.object_key)
+                row.object_key, row.file_id = files[0].object_key, files[0].file_id
+                row.ciphertext_sha256, row.token_key_version = files[0].ciphertext_sha256, work.new_version
+                continue
+            stale = select(SealedFileRow).where(
+                SealedFileRow.version_id == place.version_id,
+                SealedFileRow.role.in_([int(role) for role in _TOKEN_ROLES]),
+            )
+            for file in tx.session.scalars(stale).all():
+                replaced.append(file.object_key)
+                tx.session.delete(file)
+            tx.session.flush()
+            add_files(tx, place.version_id, files)
+            version = versions[place.version_id]
+            version.token_key_version = work.new_version
+            version.files_root = files_root(self._datasets.files(tx, version.id))
+        self._workspaces.switch_token_secret(tx, workspace_id, work.new_version)
+        tx.session.flush()
+        tx.audit(
+            "ingestion.token_key_rotated",
+            subject_id=workspace_id,
+            organisation_id=self._workspaces.workspace(tx, workspace_id).organisation_id,
+            body={
+                "from_version": work.old_version,
+                "to_version": work.new_version,
+                "files_roots": {row.id: row.files_root for row in versions.values()},
+            },
+        )
+        delete_after_commit(tx, self._store, replaced)
+
+    def _copy_files(self, tx: Transaction, workspace_id: str, old: BoundKek, new: BoundKek) -> None:
+        ids = tx.session.scalars(_dataset_ids(workspace_id)).all()
+        in_versions = (
+            select(SealedFileRow)
+            .join(DatasetVersionRow, DatasetVersionRow.id == SealedFileRow.version_id)
+            .where(DatasetVersionRow.dataset_id.in_(ids))
+        )
+        rows: list[SealedFileRow | ConsentEpochRow] = [*tx.session.scalars(in_versions)]
+        rows += [row for dataset_id in ids for row in tx.session.scalars(_segments(dataset_id))]
+        replaced = []
+        for row in rows:
+            assert row.object_key is not None
+            copy = row.object_key.rpartition("/")[0] + "/" + new_id("fl", self._clock.now())
+            with self._store.open(row.object_key) as source, self._store.create(copy) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            rewrap(self._store.path(copy), keys=old.provider, old=old.kek_id, new=new.kek_id)
+            replaced.append(row.object_key)
+            row.object_key = copy
+        tx.session.flush()
+        delete_after_commit(tx, self._store, replaced)
+
+
+def _dataset_ids(workspace_id: str) -> Select[str]:
+    return select(DatasetRow.id).where(DatasetRow.workspace_id == workspace_id)
+
+
+def _segments(dataset_id: str) -> Select[ConsentEpochRow]:
+    return select(ConsentEpochRow).where(
+        ConsentEpochRow.dataset_id == dataset_id, ConsentEpochRow.object_key.is_not(None)
+    )
+
+
+def _rekeyer(work: _Work, workspace_id: str) -> Rekey:
+    def rekey(key: str, records: Records) -> Records:
+        old, new = (
+            token_key(secret, workspace_id=workspace_id, version=version, key=key)
+            for secret, version in ((work.old_secret, work.old_version), (work.new_secret, work.new_version))
+        )
+        halves = halves_of(retokenise(tokens_of(records["hi"], records["lo"]), old_key=old, new_key=new))
+        moved = records.copy()
+        moved["hi"], moved["lo"] = halves[:, 0], halves[:, 1]
+        return moved
+
+    return rekey
+
+
+def _blocks(reader: PlaceReader, hi: Role, lo: Role, person: Role | None, column: int) -> Iterator[Records]:
+    start = 0
+    while True:
+        first = reader.read_rows(hi, column, "<u8", start, start + _BLOCK)
+        if not first.size:
+            return
+        block = np.zeros(first.size, VALUE_DTYPE)
+        block["hi"] = first
+        block["lo"] = reader.read_rows(lo, column, "<u8", start, start + _BLOCK)
+        if person is not None:
+            block["seq"] = reader.read_rows(person, column, "<u4", start, start + _BLOCK)
+        yield block
+        start += _BLOCK

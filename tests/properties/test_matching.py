@@ -1,0 +1,214 @@
+"""The engine counts what a naive reading of the definitions counts, and one person moves no count by more than 1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanroom.matching import search
+from cleanroom.matching.local import LocalEngine
+from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, KeyIndex, Plan
+from policies.attributes import AttributeInfo
+from policies.canonical import canonical_condition
+from policies.condition import parse_condition
+from policies.values import ValueSet
+
+KEYS = ("email", "phone")
+LABELS = 3
+INFOS = {
+    "age": AttributeInfo("integer", bands=(10, 20)),
+    "city": AttributeInfo("category", values=("a", "b")),
+    "likes": AttributeInfo("set", values=("x", "y", "z"), max_values=2),
+}
+NULL = -(2**63)
+SEGMENTS = tuple(
+    canonical_condition(parse_condition(condition), INFOS)
+    for condition in (
+        {"attribute": "age", "op": "between", "value": [5, 15]},
+        {"not": {"attribute": "age", "op": "in", "value": [1, 3, 12]}},
+        {"attribute": "city", "op": "in", "value": ["a", "nowhere"]},
+        {"any": [{"attribute": "likes", "op": "has_any", "value": ["x", "z"]}, {"attribute": "city", "op": "is_null"}]},
+        {"all": [{"not": {"attribute": "likes", "op": "has_any", "value": ["y"]}}, {"attribute": "age", "op": ">", "value": 3}]},
+        {"attribute": "city", "op": "==", "value": "nowhere"},
+    )
+)
+BREAKDOWNS = (("city", "age"), ("likes",), ("likes", "city"))
+PLAN = Plan("ads", KEYS, SEGMENTS, BREAKDOWNS, labels=True, per_key=True, dataset_side=True)
+
+
+@dataclass(frozen=True)
+class Person:
+    email: frozenset[int]
+    phone: frozenset[int]
+    consented: bool
+    age: int | None
+    city: int
+    likes: frozenset[int]
+
+
+values = st.frozensets(st.integers(1, 12), max_size=3)
+persons = st.builds(
+    Person,
+    values,
+    values,
+    st.booleans(),
+    st.none() | st.integers(0, 25),
+    st.integers(0, 3),
+    st.frozensets(st.integers(1, 4), max_size=2),
+)
+bases = st.fixed_dictionaries({key: st.dictionaries(st.integers(1, 14), st.integers(0, LABELS - 1)) for key in KEYS})
+
+
+def view_of(people: list[Person]) -> DatasetView:
+    keys = {}
+    for key in KEYS:
+        pairs = sorted((value, at) for at, person in enumerate(people) for value in getattr(person, key))
+        keys[key] = KeyIndex(
+            np.array([value for value, _ in pairs], np.uint64), np.array([at for _, at in pairs], np.uint32)
+        )
+    columns = {
+        "age": np.array([NULL if p.age is None else p.age for p in people], np.int64),
+        "city": np.array([p.city for p in people], np.uint8),
+        "likes": np.array([[sum(1 << bit - 1 for bit in p.likes)] for p in people], np.uint64).reshape(-1, 1),
+    }
+    return DatasetView(
+        len(people),
+        keys,
+        np.array([p.consented for p in people], np.bool_),
+        lambda name: Column(INFOS[name], columns[name]),
+    )
+
+
+def base_of(base: dict[str, dict[int, int]]) -> BaseView:
+    return BaseView(
+        {
+            key: BaseKey(
+                np.array(sorted(known), np.uint64), np.array([known[value] for value in sorted(known)], np.uint8)
+            )
+            for key, known in base.items()
+        },
+        LABELS,
+    )
+
+
+def holds(segment, person: Person) -> bool:
+    kind = type(segment).__name__
+    if kind == "CAll":
+        return all(holds(item, person) for item in segment.items)
+    if kind == "CAny":
+        return any(holds(item, person) for item in segment.items)
+    if kind == "CHasAny":
+        return bool(person.likes & set(segment.codes)) != segment.negated
+    wanted: ValueSet = segment.values
+    value = person.age if segment.attribute == "age" else person.city or None
+    return value in wanted
+
+
+def cells_of(person: Person, breakdown: tuple[str, ...]) -> list[tuple[int, ...]]:
+    own = {
+        "age": [3 if person.age is None else (person.age >= 10) + (person.age >= 20)],
+        "city": [3 if person.city == 0 else person.city - 1],
+        "likes": [like - 1 for like in person.likes] or [4],
+    }
+    found: list[tuple[int, ...]] = [()]
+    for name in breakdown:
+        found = [(*cell, value) for cell in found for value in own[name]]
+    return found
+
+
+def naive(people: list[Person], base: dict[str, dict[int, int]]):
+    def side(counted: list[Person]):
+        tables = []
+        for breakdown in BREAKDOWNS:
+            table = np.zeros([INFOS[name].cells for name in breakdown], np.int64)
+            for person in counted:
+                for cell in cells_of(person, breakdown):
+                    table[cell] += 1
+            tables.append(table.ravel().tolist())
+        return len(counted), [sum(holds(s, p) for p in counted) for s in SEGMENTS], tables
+
+    keys, labels, matched = dict.fromkeys(KEYS, 0), [0] * LABELS, []
+    for person in people:
+        hits = [(key, value) for key in KEYS for value in getattr(person, key) if value in base[key]]
+        if hits and person.consented:
+            matched.append(person)
+            keys[hits[0][0]] += 1
+            labels[min(base[key][value] for key, value in hits)] += 1
+    return side(matched), keys, labels, side([p for p in people if p.consented])
+
+
+@pytest.fixture(scope="module")
+def engine() -> LocalEngine:
+    return LocalEngine()
+
+
+def counted(engine: LocalEngine, people: list[Person], base: dict[str, dict[int, int]]):
+    exact = engine.count(view_of(people), base_of(base), PLAN)
+    assert exact.dataset is not None
+    own = (exact.overlap, list(exact.segments), [table.tolist() for table in exact.breakdowns])
+    whole = exact.dataset
+    other = (whole.persons, list(whole.segments), [table.tolist() for table in whole.breakdowns])
+    return own, dict(exact.keys), list(exact.labels), other
+
+
+@given(people=st.lists(persons, max_size=25), base=bases)
+@settings(deadline=None, max_examples=300)
+def test_the_engine_counts_what_the_definitions_say(engine, people, base):
+    assert counted(engine, people, base) == naive(people, base)
+
+
+@given(people=st.lists(persons, max_size=25), base=bases)
+@settings(deadline=None, max_examples=100)
+def test_blocks_leave_no_trace(engine, people, base):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "BLOCK", 2)
+        patch.setattr("cleanroom.matching.local._BLOCK", 3)
+        assert counted(engine, people, base) == naive(people, base)
+
+
+@given(people=st.lists(persons, max_size=12), added=persons, base=bases, at=st.integers(0, 12))
+@settings(deadline=None, max_examples=300)
+def test_one_person_moves_no_count_and_no_disjoint_group_by_more_than_one(engine, people, added, base, at):
+    """The added person shares its values with whoever holds them already."""
+    more = [*people[:at], added, *people[at:]]
+    before, keys, labels, whole = counted(engine, people, base)
+    after, more_keys, more_labels, more_whole = counted(engine, more, base)
+    for (persons_a, segments_a, tables_a), (persons_b, segments_b, tables_b) in ((before, after), (whole, more_whole)):
+        assert 0 <= persons_b - persons_a <= 1
+        assert all(abs(b - a) <= 1 for a, b in zip(segments_a, segments_b, strict=True))
+        moved = [np.abs(np.subtract(b, a)).sum() for a, b in zip(tables_a, tables_b, strict=True)]
+        assert moved[0] <= 1
+        assert moved[1] <= 2  # a set puts its person in as many cells as it declares values at most
+        assert moved[2] <= 2
+    assert sum(abs(more_keys[key] - keys[key]) for key in KEYS) <= 1
+    assert sum(abs(b - a) for a, b in zip(labels, more_labels, strict=True)) <= 1
+
+
+def test_a_side_without_the_key_or_without_values_matches_nobody(engine):
+    person = Person(frozenset({1}), frozenset(), True, 1, 1, frozenset())
+    base = base_of({"email": {1: 0}, "phone": {}})
+    assert engine.count(view_of([person]), BaseView({}, LABELS), PLAN).overlap == 0
+    assert engine.count(view_of([]), base, PLAN).overlap == 0
+    assert engine.count(view_of([person]), base, PLAN).overlap == 1
+
+
+def test_plain_plans_count_the_overlap_alone(engine):
+    person = Person(frozenset({1}), frozenset(), True, 1, 1, frozenset())
+    bare = BaseView({"email": BaseKey(np.array([1], np.uint64), None)}, 0)
+    exact = engine.count(view_of([person]), bare, Plan("ads", KEYS))
+    assert (exact.overlap, exact.keys, exact.labels, exact.segments, exact.breakdowns) == (1, {}, (), (), ())
+    assert exact.dataset is None
+
+
+def test_many_codes_are_looked_up_in_a_table(engine):
+    info = AttributeInfo("category", values=tuple(f"v{index}" for index in range(40)))
+    condition = {"attribute": "c", "op": "in", "value": [f"v{index}" for index in range(0, 40, 2)]}
+    segment = canonical_condition(parse_condition(condition), {"c": info})
+    codes = np.arange(42, dtype=np.uint8)
+    view = DatasetView(42, {}, np.ones(42, np.bool_), lambda _name: Column(info, codes))
+    plan = Plan("ads", KEYS, (segment,), dataset_side=True)
+    exact = engine.count(view, BaseView({}, 0), plan)
+    assert exact.dataset is not None
+    assert exact.dataset.segments == (20,)
