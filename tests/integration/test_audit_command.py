@@ -147,7 +147,10 @@ def test_a_file_exchanged_together_with_its_row_is_named_by_its_version(run: Run
     digest = ciphertext_sha256(path)
     sql(home, f"UPDATE sealed_files SET ciphertext_sha256 = '{digest}'")
     code, out, _err = run("audit", "verify", "--home", home)
-    assert (code, out) == (1, "DAMAGED files dv_1: their list is not the one that the log states\n")
+    assert (code, out) == (
+        1,
+        "DAMAGED files dv_1: the list of sealed files is not the one that the log states\n",
+    )
 
 
 def test_a_role_that_does_not_exist_is_named_by_its_version(run: Run, home: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from cleanroom.audit.errors import LogUnreadableError
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.models import APPEND_ONLY_TABLES
 from cleanroom.audit.types import VerifyReport
@@ -391,3 +392,10 @@ def test_a_damaged_database_file_is_named_with_how_far_it_could_be_read(
     path.write_bytes(data)
     report = verify_log(path, verifier_key=log.verifier_key)
     assert "database" in {problem.what for problem in report.problems}
+
+
+@pytest.mark.parametrize("url", ["no url at all", "postgresql+psycopg://nobody@127.0.0.1:1/none"])
+def test_a_database_that_cannot_be_opened_says_so(url: str, log: AuditLog) -> None:
+    with pytest.raises(LogUnreadableError) as caught:
+        verify_log(url, verifier_key=log.verifier_key)
+    assert caught.value.remedy
