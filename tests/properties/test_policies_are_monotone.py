@@ -92,7 +92,7 @@ def requests(draw):
         agency_id=draw(st.sampled_from((None, "org_b"))),
         at=NOW,
         base_persons=draw(st.sampled_from((0, 300, 2_000, 50_000))),
-        grant=GrantFacts(("p", "q"), NOW - timedelta(days=1), NOW + timedelta(days=1), left),
+        grant=GrantFacts(("p", "q", "r"), NOW - timedelta(days=1), NOW + timedelta(days=1), left),
     )
 
 

@@ -79,6 +79,7 @@ def test_what_holds_for_nobody_or_everyone_says_so(canonical, data, node):
         (leaf("city", "!=", "Москва"), {"not": MOSCOW}),
         ({"all": [YOUNG, MOSCOW]}, {"any": [YOUNG, MOSCOW]}),
         (TEA, {"not": TEA}),
+        (leaf("age", "in", [1, 5]), leaf("age", "in", [1, 7])),
         ({"all": [TEA, MILK]}, TEA_OR_MILK),
     ],
 )

@@ -139,6 +139,7 @@ def test_a_segment_for_nobody_and_a_repeated_one_cost_nothing(attributes):
         ({"all": [city("Москва"), age("<", 30)]}, {"all": [city("Казань"), age("<", 30)]}, True),
         ({"any": [city("Москва"), {"all": [city("Пермь"), age("<", 30)]}]}, city("Казань"), True),
         ({"not": age("<", 18)}, {"attribute": "age", "op": "is_null"}, False),
+        ({"any": [city("Казань"), {"all": [city("Пермь"), age("<", 30)]}]}, city("Пермь"), False),
         (age("<", 18), city("Москва"), False),
         ({"attribute": "bought", "op": "has_any", "value": ["tea"]}, age("<", 1), False),
         (city("Тверь"), city("Москва"), True),

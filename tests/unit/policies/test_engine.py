@@ -342,3 +342,31 @@ def test_an_unsolvable_repair_ends(standard, request_of):
     late = with_rules(standard, Validity(request.grant.expires_at, None))
 
     assert refused([late], request, "validity").nearest is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Purposes(frozenset("ab")), Purposes(frozenset("bc")), Purposes(frozenset("b"))),
+        (Analyses(frozenset("ab")), Analyses(frozenset("bc")), Analyses(frozenset("b"))),
+        (BreakdownDepth(1), BreakdownDepth(2), BreakdownDepth(1)),
+        (Rounding(10), Rounding(5), Rounding(10)),
+        (
+            Attributes(None, frozenset("ab"), frozenset("x")),
+            Attributes(frozenset("cd"), frozenset("bc"), frozenset("y")),
+            Attributes(frozenset("cd"), frozenset("b"), frozenset("xy")),
+        ),
+        (
+            Buyers(frozenset("ab"), frozenset("x")),
+            Buyers(frozenset("bc"), frozenset("y")),
+            Buyers(frozenset("b"), frozenset("xy")),
+        ),
+        (
+            Budget(10, 20, 30, 5, 25, 2, 20, 95),
+            Budget(11, 19, 31, 6, 24, 3, 19, 96),
+            Budget(10, 19, 30, 6, 24, 2, 19, 95),
+        ),
+    ],
+)
+def test_two_rules_meet_in_what_both_permit(one, other, both):
+    assert one.meet(other) == other.meet(one) == both
