@@ -1,0 +1,38 @@
+"""`cleanroom receipt`: check a receipt offline."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cleanroom.cli.main import EXIT_PROBLEM_FOUND
+from cleanroom.client.receipts import ReceiptError, verify_receipt
+
+app = typer.Typer(no_args_is_help=True, help="Check receipts offline, with the room's verifier key alone.")
+
+
+@app.callback()
+def receipt() -> None:
+    """Check receipts offline, with the room's verifier key alone."""
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The receipt.")],
+    key: Annotated[str, typer.Option(help="The room's verifier key, or a file that holds it; never from the receipt.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the proven record as JSON.")] = False,
+) -> None:
+    """Prove that a receipt stands in the room's signed log; exit code 1 when it does not."""
+    verifier_key = key if "+" in key and not Path(key).exists() else Path(key).read_text(encoding="utf-8")
+    try:
+        proven = verify_receipt(file.read_bytes(), verifier_key=verifier_key.strip())
+    except ReceiptError as error:
+        typer.echo(f"NOT PROVEN {error}", err=True)
+        raise typer.Exit(EXIT_PROBLEM_FOUND) from None
+    if as_json:
+        typer.echo(json.dumps(proven.record, ensure_ascii=False, indent=2))
+        return
+    body = proven.record["body"]
+    typer.echo(f"PROVEN {body['outcome']} {proven.record['subject']} at {proven.record['at']}")
+    typer.echo(f"record {proven.index} of {proven.size} in the log {proven.origin}")
