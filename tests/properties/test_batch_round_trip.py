@@ -1,6 +1,7 @@
 """What is written comes back, and no damage passes silently as something else than a BatchFormatError."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ SPECS = layout(SCHEMA, "delta")
 def columns_of(rows: int, seed: int) -> Columns:
     random = np.random.default_rng(seed)
     return {
-        spec.name: np.frombuffer(random.bytes(rows * spec.row_bytes), dtype=spec.dtype).reshape(spec.shape(rows))
+        spec.name: np.frombuffer(random.bytes(rows * spec.row_bytes), dtype=spec.dtype).reshape(
+            spec.shape(rows)
+        )
         for spec in SPECS
     }
 
@@ -37,7 +40,9 @@ def written(sizes: list[int], rejects: list[tuple[int, str]]) -> bytes:
     writer = BatchWriter(sink, BatchHeader(SCHEMA.sha256(), "delta", SPECS, reasons(SCHEMA)))
     for seed, rows in enumerate(sizes):
         writer.write(columns_of(rows, seed))
-    writer.finish(BatchTrailer(sum(sizes) + len(rejects), sum(sizes), {"ragged_row": 1}, {"email": 2}, {}, rejects))
+    writer.finish(
+        BatchTrailer(sum(sizes) + len(rejects), sum(sizes), {"ragged_row": 1}, {"email": 2}, {}, rejects)
+    )
     return sink.getvalue()
 
 
@@ -81,7 +86,5 @@ def test_a_truncated_payload_is_refused_wherever_it_ends(cut: float) -> None:
 def test_damage_never_raises_anything_else(at: float, flip: int) -> None:
     data = bytearray(written([3], [(1, "no_valid_key")]))
     data[int(at * len(data))] ^= flip
-    try:
+    with suppress(BatchFormatError):
         list(BatchReader(io.BytesIO(bytes(data))))
-    except BatchFormatError:
-        pass

@@ -38,7 +38,9 @@ def test_uid2_normalised_phones_are_taken_as_they_are(raw: str) -> None:
     assert PROFILE.normalise("phone", raw) == raw
 
 
-@pytest.mark.parametrize("raw", [raw for raw in UID2["test_phone_number_is_normalized_negative"] if raw is not None])
+@pytest.mark.parametrize(
+    "raw", [raw for raw in UID2["test_phone_number_is_normalized_negative"] if raw is not None]
+)
 def test_uid2_other_phones_are_not_called_normalised(raw: str) -> None:
     assert not normalise.is_uid2_phone(raw)
 

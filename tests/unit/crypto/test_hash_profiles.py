@@ -38,8 +38,13 @@ RAW = hashlib.sha256(b"ivan@mail.ru").digest()
         ("room", "cookie", " aB ", "aB"),
     ],
 )
-def test_every_profile_hashes_its_own_spelling(profile: str, identifier: Identifier, raw: str, hashed: str) -> None:
-    assert digest(hash_profile(profile), identifier, raw, default_region="RU") == hashlib.sha256(hashed.encode()).digest()
+def test_every_profile_hashes_its_own_spelling(
+    profile: str, identifier: Identifier, raw: str, hashed: str
+) -> None:
+    assert (
+        digest(hash_profile(profile), identifier, raw, default_region="RU")
+        == hashlib.sha256(hashed.encode()).digest()
+    )
 
 
 def test_yandex_is_a_family_of_its_own() -> None:

@@ -78,4 +78,3 @@ class Desk:
 def desk(tmp_path: Path) -> Desk:
     identity, recipient = generate_identity()
     return Desk(tmp_path, identity, Recipient("ws_1", "ds_1", recipient), Signer("ek_1", bytes(range(32))))
-

@@ -11,7 +11,9 @@ from cleanroom.schema.model import NULL_DATE, NULL_INT, Attribute, Consent
 
 
 def attribute(body: str) -> Attribute:
-    return schema_from_yaml(f"match_keys: {{email: {{column: e}}}}\nattributes: {{a: {{{body}}}}}").attribute("a")
+    return schema_from_yaml(f"match_keys: {{email: {{column: e}}}}\nattributes: {{a: {{{body}}}}}").attribute(
+        "a"
+    )
 
 
 def encoded(body: str, *texts: str | None) -> tuple[list[Any], list[bool]]:
@@ -24,8 +26,10 @@ def encoded(body: str, *texts: str | None) -> tuple[list[Any], list[bool]]:
     [
         ("1", 100), ("-0.5", -50), ("+7", 700), ("1.500", 150), ("007", 700), ("5.", 500), ("-0", 0), ("0.05", 5),
         ("9999999999999.99", 999_999_999_999_999), ("00000000000000000001.10", 110),
-        ("1.505", None), ("1.2.3", None), ("", None), ("-", None), (".", None), ("1e5", None), (".5", None), ("-.5", None),
-        (".-5", None), ("1.-5", None), ("99999999999999", None), ("abc", None), ("1,5", None), ("--5", None), ("٣", None),
+        ("1.505", None), ("1.2.3", None), ("", None), ("-", None), (".", None),
+        ("1e5", None), (".5", None), ("-.5", None),
+        (".-5", None), ("1.-5", None),
+        ("99999999999999", None), ("abc", None), ("1,5", None), ("--5", None), ("٣", None),
     ],
 )  # fmt: skip
 def test_decimals_are_stored_exactly_or_not_at_all(text: str, stored: int | None) -> None:
@@ -47,7 +51,10 @@ def test_integers_may_have_been_widened_to_floats() -> None:
 
 
 def test_a_decimal_comma_is_read_when_declared() -> None:
-    assert encoded("type: decimal, decimal_mark: ','", "1,5", "1.5", "-2,50") == ([150, NULL_INT, -250], [False, True, False])
+    assert encoded("type: decimal, decimal_mark: ','", "1,5", "1.5", "-2,50") == (
+        [150, NULL_INT, -250],
+        [False, True, False],
+    )
 
 
 def test_categories_have_codes_other_and_null() -> None:
@@ -73,20 +80,30 @@ def test_dates_are_days() -> None:
 def test_sets_are_bits_with_other_after_the_last() -> None:
     values = ", ".join(f"v{i}" for i in range(64))
     body = f"type: set, values: [{values}], max_values: 3"
-    result = encode_attribute(pl.Series(["v0| v2 |v2", "v63|nope", None, "||", "v0|v1|v2|v3"]), attribute(body))
+    result = encode_attribute(
+        pl.Series(["v0| v2 |v2", "v63|nope", None, "||", "v0|v1|v2|v3"]), attribute(body)
+    )
     assert result.array.tolist() == [[0b101, 0], [2**63, 1], [0, 0], [0, 0], [0b1111, 0]]
     assert result.too_many is not None
     assert result.too_many.tolist() == [False, False, False, False, True]
 
 
 def test_a_column_without_any_value_is_null_throughout() -> None:
-    for body in ("type: integer", "type: decimal", "type: boolean", "type: date", "type: category, values: [a]"):
+    for body in (
+        "type: integer",
+        "type: decimal",
+        "type: boolean",
+        "type: date",
+        "type: category, values: [a]",
+    ):
         assert encoded(body, None, None)[1] == [False, False]
     assert encoded("type: set, values: [a], max_values: 1", None)[0] == [[0]]
 
 
 def test_only_listed_consents_count() -> None:
-    consent = Consent("ads", "c", granted=("Да",), pending=("sent",), expired=("old",), withdrawn=("stop",), denied=("no",))
+    consent = Consent(
+        "ads", "c", granted=("Да",), pending=("sent",), expired=("old",), withdrawn=("stop",), denied=("no",)
+    )
     texts = ["да", "SENT", "old", "no", "stop", "perhaps", None]
     assert encode_consent(pl.Series(texts), consent).tolist() == [0, 1, 2, 3, 4, 3, 3]
 
@@ -117,7 +134,13 @@ def test_last_days_are_iso_dates() -> None:
 
 @given(st.lists(st.text(max_size=12) | st.from_regex(r"[+-]?\d{1,4}[.,]?\d{0,3}"), min_size=1, max_size=6))
 def test_no_text_whatsoever_breaks_an_encoder(texts: list[str]) -> None:
-    for body in ("type: integer", "type: decimal", "type: boolean", "type: date", "type: category, values: [a]"):
+    for body in (
+        "type: integer",
+        "type: decimal",
+        "type: boolean",
+        "type: date",
+        "type: category, values: [a]",
+    ):
         assert len(encoded(body, *texts)[1]) == len(texts)
     encoded("type: set, values: [a], max_values: 1", *texts)
     assert encode_instants(pl.Series(texts)).bad.size == len(texts)

@@ -56,7 +56,12 @@ def test_the_manifest_is_signed_and_tells_what_is_inside(desk: Any) -> None:
     )
     check_ciphertext(prepared.package_path, manifest)
     assert manifest == prepared.manifest
-    assert (manifest.workspace_id, manifest.dataset_id, manifest.rows, manifest.mode) == ("ws_1", "ds_1", 1, "full")
+    assert (manifest.workspace_id, manifest.dataset_id, manifest.rows, manifest.mode) == (
+        "ws_1",
+        "ds_1",
+        1,
+        "full",
+    )
     assert manifest.recipient_key_id == recipient_key_id(desk.recipient.recipient)
     assert manifest.created_at == "2026-11-22T12:00:00.000000Z"
     assert manifest.expires_at == "2026-11-24T12:00:00.000000Z"
@@ -66,7 +71,13 @@ def test_the_manifest_is_signed_and_tells_what_is_inside(desk: Any) -> None:
 def test_nothing_raw_is_in_the_package_files(desk: Any) -> None:
     prepared = desk.prepare(desk.write(HEADER + GOOD))
     stored = prepared.package_path.read_bytes() + prepared.manifest_path.read_bytes()
-    for secret in (b"Petrov", b"912", sha("+79123456789"), sha("+79123456789").hex().encode(), "Москва".encode()):
+    for secret in (
+        b"Petrov",
+        b"912",
+        sha("+79123456789"),
+        sha("+79123456789").hex().encode(),
+        "Москва".encode(),
+    ):
         assert secret not in stored
 
 
@@ -119,7 +130,11 @@ def test_known_junk_is_counted_and_kept(desk: Any) -> None:
 
 
 def test_all_variants_are_derived_from_raw_values(desk: Any) -> None:
-    schema = "match_keys: {email: {column: email, also_profiles: [uid2, meta]}, phone: {column: phone, default_region: RU, also_profiles: [meta]}}"
+    schema = """
+match_keys:
+  email: {column: email, also_profiles: [uid2, meta]}
+  phone: {column: phone, default_region: RU, also_profiles: [meta]}
+"""
     columns = desk.run("email,phone\nA.b@googlemail.com,89123456789\n", schema).columns
     assert columns["key:email/room"][0, 0].tobytes() == sha("ab@googlemail.com")
     assert columns["key:email/uid2"][0, 0].tobytes() == sha("a.b@googlemail.com")
@@ -143,7 +158,9 @@ def test_hashed_keys_are_taken_in_their_profiles_form(desk: Any) -> None:
         (hashlib.md5(b"x").hexdigest(), "32 characters instead of 64.*legacy_md5"),
     ],
 )
-def test_a_hashed_column_of_another_form_is_refused_without_showing_it(desk: Any, text: str, message: str) -> None:
+def test_a_hashed_column_of_another_form_is_refused_without_showing_it(
+    desk: Any, text: str, message: str
+) -> None:
     schema = "match_keys: {email: {column: email, form: hashed}}"
     with pytest.raises(MalformedDigestError, match=message) as caught:
         desk.run(f"email,x\n,0\n{text},1\n", schema)
@@ -152,8 +169,11 @@ def test_a_hashed_column_of_another_form_is_refused_without_showing_it(desk: Any
 
 
 def test_a_delta_carries_operations_and_deletions_need_only_the_person(desk: Any) -> None:
-    rows = "1,a@b.ru,,,30,,yes,add\n2,,,,,,,DELETE\n3,a@b.ru,,,,,,replace\n4,a@b.ru,,,,,,drop\n,,,,,,,delete\n5,,,,,,,add\n"
-    prepared = desk.prepare(desk.write(HEADER.strip() + ",_op\n" + rows), mode="delta", expected_version_id="dv_1")
+    rows = "1,a@b.ru,,,30,,yes,add\n2,,,,,,,DELETE\n3,a@b.ru,,,,,,replace\n"
+    rows += "4,a@b.ru,,,,,,drop\n,,,,,,,delete\n5,,,,,,,add\n"
+    prepared = desk.prepare(
+        desk.write(HEADER.strip() + ",_op\n" + rows), mode="delta", expected_version_id="dv_1"
+    )
     assert prepared.manifest.mode == "delta"
     assert prepared.manifest.expected_version_id == "dv_1"
     assert desk.open(prepared).columns["op"].tolist() == [0, 1, 0]
@@ -177,22 +197,30 @@ def test_labels_must_be_declared(desk: Any) -> None:
 
 
 def test_consent_dates_are_read_or_reject_the_row(desk: Any) -> None:
-    schema = "match_keys: {email: {column: e}}\nconsent: {ads: {column: c, granted: [1], collected_at: at, expires_at: till}}"
-    opened = desk.run("e,c,at,till\na@b.ru,1,1970-01-02T03:00:00+03:00,1970-01-11\nb@b.ru,1,,\nc@b.ru,1,soon,\nd@b.ru,1,,x\n", schema)
+    schema = "match_keys: {email: {column: e}}\n"
+    schema += "consent: {ads: {column: c, granted: [1], collected_at: at, expires_at: till}}"
+    opened = desk.run(
+        "e,c,at,till\na@b.ru,1,1970-01-02T03:00:00+03:00,1970-01-11\nb@b.ru,1,,\nc@b.ru,1,soon,\nd@b.ru,1,,x\n",
+        schema,
+    )
     assert opened.columns["consent_at:ads"].tolist() == [86_400 * 10**6, NULL_INT]
     assert opened.columns["consent_until:ads"].tolist() == [10, -(2**31)]
     assert opened.trailer.rejects == [(3, "bad_consent_date:ads"), (4, "bad_consent_date:ads")]
 
 
 def test_a_set_with_more_values_than_declared_rejects_the_row(desk: Any) -> None:
-    schema = "match_keys: {email: {column: e}}\nattributes: {tags: {type: set, values: [a, b], max_values: 1}}"
+    schema = (
+        "match_keys: {email: {column: e}}\nattributes: {tags: {type: set, values: [a, b], max_values: 1}}"
+    )
     opened = desk.run("e,tags\na@b.ru,b\nb@b.ru,a|b\n", schema)
     assert opened.columns["attr:tags"].tolist() == [[2]]
     assert opened.trailer.rejects == [(2, "too_many_values:tags")]
 
 
 def test_a_file_without_a_usable_row_is_refused_and_leaves_nothing(desk: Any) -> None:
-    with pytest.raises(PrepareError, match=r"None of the 2 rows can be prepared: no_valid_key 2.*Correct") as caught:
+    with pytest.raises(
+        PrepareError, match=r"None of the 2 rows can be prepared: no_valid_key 2.*Correct"
+    ) as caught:
         desk.run(HEADER + "1,petrov,,,,,\n2,,,,,,\n")
     assert "petrov" not in str(caught.value)
     assert desk.leftovers() == []
@@ -219,18 +247,28 @@ def test_a_recipient_that_is_no_key_is_refused(desk: Any) -> None:
 def test_recipients_travel_as_json_and_seeds_are_never_shown(desk: Any) -> None:
     recipient = Recipient("ws_1", "ds_1", "age1x", ("room", "uid2"))
     assert Recipient.from_json(recipient.to_json()) == recipient
-    for bad in (b"", b"[]", b"{}", recipient.to_json().replace(b'"v":1', b'"v":2'), recipient.to_json().replace(b'"ws_1"', b"1")):
+    for bad in (
+        b"",
+        b"[]",
+        b"{}",
+        recipient.to_json().replace(b'"v":1', b'"v":2'),
+        recipient.to_json().replace(b'"ws_1"', b"1"),
+    ):
         with pytest.raises(PrepareError, match=r"recipient file.*again"):
             Recipient.from_json(bad)
     assert "seed" not in repr(desk.signer)
 
 
-def test_progress_tells_rows_done_and_batches_keep_their_order(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_tells_rows_done_and_batches_keep_their_order(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", 4096)
     seen: list[tuple[int, int | None]] = []
     content = "id,email\n" + "".join(f"{i},u{i}@b.ru\n" for i in range(2000))
     schema = "person_id: id\nmatch_keys: {email: {column: email}}"
-    prepared = desk.prepare(desk.write(content), schema, progress=lambda done, total: seen.append((done, total)))
+    prepared = desk.prepare(
+        desk.write(content), schema, progress=lambda done, total: seen.append((done, total))
+    )
     opened = desk.open(prepared)
     assert opened.columns["row"].tolist() == list(range(1, 2001))
     assert opened.columns["key:email/room"][1234, 0].tobytes() == sha("u1234@b.ru")
@@ -251,7 +289,9 @@ def test_parquet_prepares_like_csv(desk: Any, tmp_path: Path) -> None:
 
 
 def test_two_spellings_of_one_person_meet(desk: Any) -> None:
-    opened = desk.run(HEADER + "1,,+7 912 345-67-89,,,,\n2,,89123456789,,,,\n3,,9123456789,,,,\n4,,7-912-345-67-89,,,,\n")
+    opened = desk.run(
+        HEADER + "1,,+7 912 345-67-89,,,,\n2,,89123456789,,,,\n3,,9123456789,,,,\n4,,7-912-345-67-89,,,,\n"
+    )
     assert {row.tobytes() for row in opened.columns["key:phone/room"][:, 0]} == {
         digest(ROOM, "phone", "+79123456789")
     }
@@ -276,7 +316,9 @@ def peak_for_a_line_of(size: int, path: Path) -> tuple[int, str]:
         file.write(b"a,b\n1,2\n")
         for _ in range(size // 2**20):
             file.write(b"x" * 2**20)
-    done = subprocess.run([sys.executable, "-c", LONG_LINE, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LONG_LINE, str(path)], capture_output=True, text=True, check=True
+    )
     megabytes, message = done.stdout.split(" ", 1)
     return int(megabytes), message
 

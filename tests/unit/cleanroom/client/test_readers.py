@@ -22,7 +22,9 @@ from cleanroom.client.readers import read_rows
 SECRET = "ivanov@example.ru"
 
 
-def rows_of(path: Path, *required: str, **options: Any) -> tuple[list[tuple[Any, ...]], list[int], list[tuple[int, str]]]:
+def rows_of(
+    path: Path, *required: str, **options: Any
+) -> tuple[list[tuple[Any, ...]], list[int], list[tuple[int, str]]]:
     values, numbers, rejected = [], [], []
     for batch in read_rows(path, required=required, **options):
         values += batch.frame.rows()
@@ -161,7 +163,9 @@ def test_an_optional_column_is_read_when_it_is_there(tmp_path: Path) -> None:
     assert rows_of(csv_file(tmp_path, "a\n1\n", "g.csv"), "a", optional=("_op",))[0] == [("1",)]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"a,b\n", b"a,b", b"a,b\n\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xef\xbb\xbf", b"a,b\n", b"a,b", b"a,b\n\n\n", gzip.compress(b"")]
+)
 def test_a_file_without_a_data_row_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(EmptyFileError, match="at least one data row"):
         rows_of(csv_file(tmp_path, content), "a")
@@ -192,11 +196,15 @@ def test_a_truncated_gzip_is_refused(tmp_path: Path, cut: int) -> None:
 @pytest.mark.parametrize("header", [b"a,b\n", b""])
 def test_a_line_over_the_limit_is_refused_with_its_row(tmp_path: Path, header: bytes) -> None:
     path = csv_file(tmp_path, header + b"x" * (2**20 + 1) + b",2\n")
-    with pytest.raises(LineTooLongError, match=r"(Data row 1|The header) is longer than the limit of 1048576 bytes"):
+    with pytest.raises(
+        LineTooLongError, match=r"(Data row 1|The header) is longer than the limit of 1048576 bytes"
+    ):
         rows_of(path, "a")
 
 
-def test_a_long_line_without_an_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_without_an_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", 2**20)
     path = csv_file(tmp_path, b"a,b\n1,2\n" + b"x" * (3 * 2**20))
     batches = read_rows(path, required=["a"])

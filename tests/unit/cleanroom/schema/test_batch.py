@@ -28,10 +28,14 @@ def sized(plain: Any) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def payload(header: Any = None, trailer: Any = None, *, frames: bytes | None = None, tail: bytes = b"") -> io.BytesIO:
+def payload(
+    header: Any = None, trailer: Any = None, *, frames: bytes | None = None, tail: bytes = b""
+) -> io.BytesIO:
     frame = struct.pack("<IQ", 1, 1) if frames is None else frames
     end = struct.pack("<I", 0) + sized({**TRAILER, **(trailer or {})}) + tail
-    return io.BytesIO(b"CRB1" + sized(header if isinstance(header, bytes) else {**HEADER, **(header or {})}) + frame + end)
+    return io.BytesIO(
+        b"CRB1" + sized(header if isinstance(header, bytes) else {**HEADER, **(header or {})}) + frame + end
+    )
 
 
 def test_a_well_formed_payload_is_read() -> None:

@@ -28,7 +28,8 @@ attributes:
   active: {type: boolean, column: is_active}
 lawful_basis: consent
 consent:
-  advertising: {column: ads, granted: [yes, 1, true], pending: [sent], withdrawn: [stop], collected_at: at, expires_at: till}
+  advertising:
+    {column: ads, granted: [yes, 1, true], pending: [sent], withdrawn: [stop], collected_at: at, expires_at: till}
 """
 KEY = "match_keys: {email: {column: email}}\n"
 
@@ -55,9 +56,10 @@ def test_a_schema_survives_plain_data_and_keeps_its_order_and_hash() -> None:
     turned = schema_from_yaml("match_keys: {phone: {column: p}, email: {column: e}}")
     other = schema_from_yaml("match_keys: {email: {column: e}, phone: {column: p}}")
     assert turned.sha256() != other.sha256()
-    assert schema_from_yaml("match_keys: {email: {column: e, form: raw}}").sha256() == schema_from_dict(
-        {"match_keys": [{"name": "email", "columns": ["e"]}]}
-    ).sha256()
+    assert (
+        schema_from_yaml("match_keys: {email: {column: e, form: raw}}").sha256()
+        == schema_from_dict({"match_keys": [{"name": "email", "columns": ["e"]}]}).sha256()
+    )
 
 
 def test_a_path_is_read_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -105,9 +107,13 @@ def test_identifiers_as_attributes_are_refused(body: str) -> None:
     assert caught.value.code == "schema.identifier_as_attribute"
 
 
-@pytest.mark.parametrize("name", ["sex", "native_country", "PhoneService", "city_name", "email_opt_in", "Partner", "tariff"])
+@pytest.mark.parametrize(
+    "name", ["sex", "native_country", "PhoneService", "city_name", "email_opt_in", "Partner", "tariff"]
+)
 def test_ordinary_attributes_pass(name: str) -> None:
-    assert schema_from_yaml(KEY + f"attributes: {{{name}: {{type: category, values: [a, White]}}}}").attribute(name)
+    assert schema_from_yaml(
+        KEY + f"attributes: {{{name}: {{type: category, values: [a, White]}}}}"
+    ).attribute(name)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +149,17 @@ ATTRIBUTE = KEY + "attributes: {a: {%s}}"
         ("match_keys: {email: 5}", "match_keys.email is not a mapping"),
         ("match_keys: {email: {}}", "match_keys.email.column is missing"),
         ("match_keys: {a b: {column: x}}", "letters, digits and _"),
-        ("match_keys: {login: {column: x}}", "match_keys.login.identifier is not an allowed value.*email, phone"),
+        (
+            "match_keys: {login: {column: x}}",
+            "match_keys.login.identifier is not an allowed value.*email, phone",
+        ),
         ("match_keys: {email: {column: x, also_profiles: [room]}}", "repeats a profile"),
-        ("match_keys: {email: {column: x, form: hashed, also_profiles: [uid2]}}", "cannot be normalised again"),
+        (
+            "match_keys: {email: {column: x, form: hashed, also_profiles: [uid2]}}",
+            "cannot be normalised again",
+        ),
         ("match_keys: {phone: {column: x, default_region: Russia}}", "country code.*RU"),
-        ("match_keys: {email: {columns: [%s]}}" % ", ".join(f"c{i}" for i in range(17)), "more than 16"),
+        (f"match_keys: {{email: {{columns: {list(map(str, range(17)))}}}}}", "more than 16"),
         ("match_keys: {email: {columns: x}}", "not a list"),
         ("match_keys: [{name: email, column: a}, {name: email, column: b}]", "a name twice"),
         (KEY + "lawful_basis: because", "lawful_basis is not an allowed value.*consent, contract"),
@@ -181,7 +193,10 @@ def test_mistakes_are_named_with_place_and_remedy(text: str, message: str) -> No
 
 @pytest.mark.parametrize("value", [1.5, None, ["x"], {"a": 1}])
 def test_values_that_are_no_texts_are_refused(value: Any) -> None:
-    plain = {"match_keys": {"email": {"column": "e"}}, "attributes": {"a": {"type": "category", "values": [value]}}}
+    plain = {
+        "match_keys": {"email": {"column": "e"}},
+        "attributes": {"a": {"type": "category", "values": [value]}},
+    }
     with pytest.raises(SchemaError, match="not a text"):
         schema_from_dict(plain)
 

@@ -18,7 +18,10 @@ def attribute(body: str) -> Attribute:
         ("type: integer, bands: [18, 25, 35, 45, 60]", ("<18", "18-24", "25-34", "35-44", "45-59", "60+")),
         ("type: integer, bands: [0, 1, 3]", ("<0", "0", "1-2", "3+")),
         ("type: decimal, bands: [-0.5, 100, 200.5]", ("<-0.5", "-0.5-99.99", "100-200.49", "200.5+")),
-        ("type: date, bands: [2024-01-01, 2024-07-01]", ("<2024-01-01", "2024-01-01..2024-06-30", "2024-07-01+")),
+        (
+            "type: date, bands: [2024-01-01, 2024-07-01]",
+            ("<2024-01-01", "2024-01-01..2024-06-30", "2024-07-01+"),
+        ),
         ("type: integer", ()),
     ],
 )
@@ -48,12 +51,16 @@ def test_an_unknown_attribute_is_answered_with_those_that_exist() -> None:
 
 def test_kind_tells_bases_from_datasets() -> None:
     assert schema_from_yaml(KEYS).kind == "base"
-    assert schema_from_yaml(KEYS + "label: {column: s, values: [vip]}\nattributes: {a: {type: integer}}").kind == "base"
+    assert (
+        schema_from_yaml(KEYS + "label: {column: s, values: [vip]}\nattributes: {a: {type: integer}}").kind
+        == "base"
+    )
     assert schema_from_yaml(KEYS + "attributes: {a: {type: integer}}").kind == "dataset"
 
 
 def test_columns_are_listed_once_each() -> None:
-    text = "person_id: id\nlabel: {column: s, values: [x]}\nattributes: {a: {type: integer}, b: {type: integer, column: a}}\n"
+    text = "person_id: id\nlabel: {column: s, values: [x]}\n"
+    text += "attributes: {a: {type: integer}, b: {type: integer, column: a}}\n"
     text += "consent: {ads: {column: c, granted: [1], collected_at: at, expires_at: till}}\n"
     assert schema_from_yaml(KEYS + text).columns() == ("id", "e", "p", "q", "a", "c", "at", "till", "s")
 
@@ -96,5 +103,9 @@ def test_layout_follows_the_schema() -> None:
 
 
 def test_reasons_name_columns_of_the_schema() -> None:
-    schema = schema_from_yaml(KEYS + "attributes: {t: {type: set, values: [x], max_values: 1}}\nconsent: {ads: {column: c, granted: [1], expires_at: x}}")
+    schema = schema_from_yaml(
+        KEYS
+        + "attributes: {t: {type: set, values: [x], max_values: 1}}\n"
+        + "consent: {ads: {column: c, granted: [1], expires_at: x}}"
+    )
     assert reasons(schema)[5:] == ("bad_value:t", "too_many_values:t", "bad_consent_date:ads", "no_valid_key")

@@ -28,7 +28,12 @@ def test_the_large_example_shows_every_type() -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        *(f.name for part in (Attribute, MatchKey, Consent) for f in fields(part) if f.name not in ("name", "purpose")),
+        *(
+            f.name
+            for part in (Attribute, MatchKey, Consent)
+            for f in fields(part)
+            if f.name not in ("name", "purpose")
+        ),
         *HASH_PROFILES,
         *IDENTIFIERS,
         *LAWFUL_BASES,
