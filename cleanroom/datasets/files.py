@@ -117,7 +117,8 @@ class PlaceReader:
         """Read items `start` to `stop`, the end not included; past the file's end there are none."""
         size = np.dtype(dtype).itemsize
         with self._reader(role, column) as reader:
-            stop = min(stop, reader.plaintext_size // size)
+            end = reader.plaintext_size // size
+            start, stop = min(start, end), min(stop, end)
             return reader.read_range(start * size, max(stop - start, 0) * size).view(dtype)
 
     def read_bytes(self, role: Role, column: int = 0) -> bytes:

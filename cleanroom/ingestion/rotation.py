@@ -1,9 +1,9 @@
 """Rotating a workspace's keys: tokens move to a new token secret, sealed files to a new key-encryption key."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from cleanroom.datasets.service import Datasets, add_files
 from cleanroom.datasets.tokens import PERSON_KEY, token_key
 from cleanroom.datasets.types import Dataset, Role, SealedFile, VersionStatus
 from cleanroom.db.database import Database, Transaction
-from cleanroom.ids import new_id
 from cleanroom.ingestion.assembly import sort_values
 from cleanroom.ingestion.errors import RotationError
 from cleanroom.ingestion.frames import halves_of, tokens_of
@@ -31,7 +30,8 @@ from cleanroom.ingestion.spill import SealedSpill
 from cleanroom.ingestion.spool import Records, Spool, bucket_bits, bucket_of
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.service import Workspaces
-from crypto.keys import BoundKek
+from cleanroom.workspaces.types import KekRotation
+from crypto.keys import KeyProvider, WrapKey
 from crypto.sealed import rewrap
 from crypto.tokens import retokenise
 
@@ -53,7 +53,7 @@ class _Moved:
 class _Work:
     """Everything of a workspace that stands under its token secret."""
 
-    kek: BoundKek
+    kek: WrapKey
     old_version: int
     old_secret: bytes
     new_version: int
@@ -72,6 +72,7 @@ class Rotation:
         workspaces: Workspaces,
         datasets: Datasets,
         store: ObjectStore,
+        keys: KeyProvider,
         leases_dir: Path,
         clock: Clock,
         memory_bytes: int,
@@ -80,6 +81,7 @@ class Rotation:
         self._workspaces = workspaces
         self._datasets = datasets
         self._store = store
+        self._keys = keys
         self._leases = Leases(leases_dir)
         self._clock = clock
         self._memory_bytes = memory_bytes
@@ -116,12 +118,29 @@ class Rotation:
         return work.new_version
 
     def rotate_kek(self, workspace_id: str) -> None:
-        """Replace a workspace's key-encryption key: every sealed file gets a copy with a data key wrapped anew."""
+        """Replace a workspace's key-encryption key and wrap the data key of every sealed file anew.
+
+        Chunks, hashes and roots stay as they are. Killed at any point it is simply run again.
+
+        Raises:
+            RotationError: a load is running; it may still write under the old key.
+        """
         with self._db.transaction() as tx:
             self._refuse_loads(tx, workspace_id)
-            self._workspaces.rotate_kek(
-                tx, workspace_id, rewrap_files=lambda old, new: self._copy_files(tx, workspace_id, old, new)
-            )
+            rotation = self._workspaces.begin_kek_rotation(tx, workspace_id)
+        moved: set[str] = set()
+        self._rewrap(workspace_id, rotation, moved)
+        with self._db.transaction() as tx:
+            # Once more, for files that a transaction begun before the rotation has written since.
+            self._rewrap(workspace_id, rotation, moved)
+            self._workspaces.finish_kek_rotation(tx, workspace_id)
+
+    def _rewrap(self, workspace_id: str, rotation: KekRotation, moved: set[str]) -> None:
+        for key in list(self._store.keys(f"{workspace_id}/")):
+            if key not in moved:
+                path = self._store.path(key)
+                rewrap(path, keys=self._keys, old=rotation.old_kek_id, new=rotation.new_kek_id)
+                moved.add(key)
 
     def _collect(self, tx: Transaction, workspace_id: str) -> _Work:
         self._refuse_loads(tx, workspace_id)
@@ -167,7 +186,7 @@ class Rotation:
                     writer.write(Role.PERSON_HI, 0, moved["hi"])
                     writer.write(Role.PERSON_LO, 0, moved["lo"])
             for column, name in enumerate(names):
-                self._sort_key(writer, reader, column, lambda block, name=name: rekey(name, block), spill)
+                self._sort_key(writer, reader, column, partial(rekey, name), spill)
             for column in (0, 1):
                 junk = reader.read(Role.JUNK, column, JUNK_DTYPE).copy()
                 for position, name in enumerate(names):
@@ -260,27 +279,6 @@ class Rotation:
                 "files_roots": {row.id: row.files_root for row in versions.values()},
             },
         )
-        delete_after_commit(tx, self._store, replaced)
-
-    def _copy_files(self, tx: Transaction, workspace_id: str, old: BoundKek, new: BoundKek) -> None:
-        ids = tx.session.scalars(_dataset_ids(workspace_id)).all()
-        in_versions = (
-            select(SealedFileRow)
-            .join(DatasetVersionRow, DatasetVersionRow.id == SealedFileRow.version_id)
-            .where(DatasetVersionRow.dataset_id.in_(ids))
-        )
-        rows: list[SealedFileRow | ConsentEpochRow] = [*tx.session.scalars(in_versions)]
-        rows += [row for dataset_id in ids for row in tx.session.scalars(_segments(dataset_id))]
-        replaced = []
-        for row in rows:
-            assert row.object_key is not None
-            copy = row.object_key.rpartition("/")[0] + "/" + new_id("fl", self._clock.now())
-            with self._store.open(row.object_key) as source, self._store.create(copy) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            rewrap(self._store.path(copy), keys=old.provider, old=old.kek_id, new=new.kek_id)
-            replaced.append(row.object_key)
-            row.object_key = copy
-        tx.session.flush()
         delete_after_commit(tx, self._store, replaced)
 
 

@@ -29,8 +29,18 @@ SEGMENTS = tuple(
         {"attribute": "age", "op": "between", "value": [5, 15]},
         {"not": {"attribute": "age", "op": "in", "value": [1, 3, 12]}},
         {"attribute": "city", "op": "in", "value": ["a", "nowhere"]},
-        {"any": [{"attribute": "likes", "op": "has_any", "value": ["x", "z"]}, {"attribute": "city", "op": "is_null"}]},
-        {"all": [{"not": {"attribute": "likes", "op": "has_any", "value": ["y"]}}, {"attribute": "age", "op": ">", "value": 3}]},
+        {
+            "any": [
+                {"attribute": "likes", "op": "has_any", "value": ["x", "z"]},
+                {"attribute": "city", "op": "is_null"},
+            ]
+        },
+        {
+            "all": [
+                {"not": {"attribute": "likes", "op": "has_any", "value": ["y"]}},
+                {"attribute": "age", "op": ">", "value": 3},
+            ]
+        },
         {"attribute": "city", "op": "==", "value": "nowhere"},
     )
 )
@@ -58,7 +68,9 @@ persons = st.builds(
     st.integers(0, 3),
     st.frozensets(st.integers(1, 4), max_size=2),
 )
-bases = st.fixed_dictionaries({key: st.dictionaries(st.integers(1, 14), st.integers(0, LABELS - 1)) for key in KEYS})
+bases = st.fixed_dictionaries(
+    {key: st.dictionaries(st.integers(1, 14), st.integers(0, LABELS - 1)) for key in KEYS}
+)
 
 
 def view_of(people: list[Person]) -> DatasetView:
@@ -85,7 +97,8 @@ def base_of(base: dict[str, dict[int, int]]) -> BaseView:
     return BaseView(
         {
             key: BaseKey(
-                np.array(sorted(known), np.uint64), np.array([known[value] for value in sorted(known)], np.uint8)
+                np.array(sorted(known), np.uint64),
+                np.array([known[value] for value in sorted(known)], np.uint8),
             )
             for key, known in base.items()
         },
@@ -175,7 +188,10 @@ def test_one_person_moves_no_count_and_no_disjoint_group_by_more_than_one(engine
     more = [*people[:at], added, *people[at:]]
     before, keys, labels, whole = counted(engine, people, base)
     after, more_keys, more_labels, more_whole = counted(engine, more, base)
-    for (persons_a, segments_a, tables_a), (persons_b, segments_b, tables_b) in ((before, after), (whole, more_whole)):
+    for (persons_a, segments_a, tables_a), (persons_b, segments_b, tables_b) in (
+        (before, after),
+        (whole, more_whole),
+    ):
         assert 0 <= persons_b - persons_a <= 1
         assert all(abs(b - a) <= 1 for a, b in zip(segments_a, segments_b, strict=True))
         moved = [np.abs(np.subtract(b, a)).sum() for a, b in zip(tables_a, tables_b, strict=True)]

@@ -91,7 +91,11 @@ class Room:
         )
         self.junk = JunkLists(**common)
         self.rotation = Rotation(
-            db=self.db, leases_dir=self.home / "leases", memory_bytes=self.memory_bytes, **common
+            db=self.db,
+            keys=self.keys,
+            leases_dir=self.home / "leases",
+            memory_bytes=self.memory_bytes,
+            **common,
         )
         self.consents = Consents(db=self.db, **common)
         self.matching = Matching(workspaces=self.workspaces, datasets=self.datasets, consents=self.consents)
