@@ -1,7 +1,7 @@
 """What a question meets: the published versions, the rule in force, the consents' state; all of it from SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cleanroom.analyses.errors import NoSharedKeyError, UnknownBaseError, UnknownGrantError
@@ -62,8 +62,9 @@ class Facts:
         """The labels that the base declares."""
         return self.base.schema.label.values if self.base.schema.label else ()
 
-    def request(self) -> Request:
-        """Lay the facts out for the policy engine."""
+    def request(self, *, left_micro: int | None = None) -> Request:
+        """Lay the facts out for the policy engine, as if the grant had `left_micro` left when that is given."""
+        grant = self.grant.facts()
         return Request(
             question=self.question,
             attributes=self.attributes,
@@ -71,7 +72,7 @@ class Facts:
             agency_id=self.grant.agency_id,
             at=self.at,
             base_persons=self.base_version.persons,
-            grant=self.grant.facts(),
+            grant=grant if left_micro is None else replace(grant, left_micro=left_micro),
             labels=len(self.labels),
             match_keys=len(self.keys),
             stopped=self.stopped,

@@ -156,40 +156,43 @@ class Analyses:
         ):
             message = "The agency has no mandate of this advertiser in force."
             return refuse((Reason("mandate", message, "a mandate in force", "none"),), ())
-        decision = decide([facts.policy.document] if facts.policy else [], facts.request())
+        documents = [facts.policy.document] if facts.policy else []
+        # A stored answer costs nothing, so what is left of the grant must not stand in its way.
+        permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
+        if isinstance(permitted, Permit) and facts.version and facts.policy:
+            asked = _asked(facts, permitted, version_id=facts.version.id, policy_id=facts.policy.id)
+            epoch = None if as_of else facts.epoch
+            stored = find_answer(tx, asked, epoch=epoch, rho_micro=permitted.rho_micro, at=as_of)
+            if stored is not None:
+                return self._answer_again(tx, facts, analysis_id, stored, _layout(facts, permitted))
+            if as_of is not None:
+                raise NoStoredAnswerError(
+                    "No answer to this question was released until then.", remedy="Ask for a fresh one."
+                )
+            decision = decide(documents, facts.request())
+            if isinstance(decision, Permit):
+                return self._reserve(tx, facts, analysis_id, decision, asked)
+        else:
+            decision = decide(documents, facts.request())
         if isinstance(decision, Deny):
             return refuse(decision.reasons, ())
-        if facts.version is None or facts.policy is None or isinstance(decision, Gap):
-            missing = decision.missing if isinstance(decision, Gap) else ()
-            return refuse((), (*missing, *(() if facts.version else ("published_version",))))
-        asked = Asked(
-            grant_id=facts.grant.id,
-            version_id=facts.version.id,
-            policy_id=facts.policy.id,
-            purpose=facts.question.purpose,
-            base_fingerprint=facts.base_version.fingerprint or b"",
-            tree=decision.question.tree,
+        missing = decision.missing if isinstance(decision, Gap) else ()
+        return refuse((), (*missing, *(() if facts.version else ("published_version",))))
+
+    def _answer_again(
+        self, tx: Transaction, facts: Facts, analysis_id: str, stored: Found, layout: Layout
+    ) -> _Answered:
+        self._enter(tx, facts, analysis_id, Outcome.STORED, rho_micro=0)
+        tx.audit(
+            "analyses.answered_again",
+            subject_id=analysis_id,
+            organisation_id=facts.grant.advertiser_id,
+            body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
         )
-        layout = _layout(facts, decision)
-        epoch = None if as_of else facts.epoch
-        stored = find_answer(tx, asked, epoch=epoch, rho_micro=decision.rho_micro, at=as_of)
-        if stored is not None:
-            self._enter(tx, facts, analysis_id, Outcome.STORED, rho_micro=0)
-            tx.audit(
-                "analyses.answered_again",
-                subject_id=analysis_id,
-                organisation_id=facts.grant.advertiser_id,
-                body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
-            )
-            return _Answered(Outcome.STORED, stored, layout)
-        if as_of is not None:
-            raise NoStoredAnswerError(
-                "No answer to this question was released until then.", remedy="Ask for a fresh one."
-            )
-        return self._reserve(tx, facts, analysis_id, decision, asked, layout)
+        return _Answered(Outcome.STORED, stored, layout)
 
     def _reserve(
-        self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked, layout: Layout
+        self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked
     ) -> _Refused | _Reserved:
         reservation = self._finder.grants.reserve(
             tx, facts.grant.id, rho_micro=permit.rho_micro, analysis_id=analysis_id, base_id=facts.base.id
@@ -212,7 +215,7 @@ class Analyses:
                 "rho_micro": permit.rho_micro,
             },
         )
-        limits = permit.limits
+        layout, limits = _layout(facts, permit), permit.limits
         ticket = Ticket(
             analysis_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
@@ -388,6 +391,17 @@ class Analyses:
         with self._db.transaction() as tx:
             receipt = self._receipts.issue(tx, analysis_id)
             return receipt, self._finder.grants.status(tx, facts.grant.id).left_micro
+
+
+def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> Asked:
+    return Asked(
+        grant_id=facts.grant.id,
+        version_id=version_id,
+        policy_id=policy_id,
+        purpose=facts.question.purpose,
+        base_fingerprint=facts.base_version.fingerprint or b"",
+        tree=permit.question.tree,
+    )
 
 
 def _layout(facts: Facts, permit: Permit) -> Layout:
