@@ -15,7 +15,7 @@ from cleanroom.audit.types import VerifyReport
 from cleanroom.audit.verify import verify_log
 from cleanroom.clock import SystemClock
 from cleanroom.db.database import Database
-from crypto.checkpoint import format_checkpoint, sign_note
+from crypto.checkpoint import format_checkpoint, open_note, sign_note
 from crypto.merkle import leaf_hash, node_hash
 
 ORIGIN, SEED = "test.room/log", bytes(range(32))
@@ -115,8 +115,11 @@ def test_postgresql_refuses_truncate(postgresql_url: str, log: AuditLog) -> None
     engine.dispose()
 
 
-def test_an_edited_record_is_named(tamper: Tamper, verify: Callable[..., list[str]]) -> None:
-    tamper('UPDATE audit_events SET record = :record WHERE "index" = 4', record=b'{"v":1}')
+def test_an_edited_body_is_named(engine: Engine, tamper: Tamper, verify: Callable[..., list[str]]) -> None:
+    with engine.connect() as connection:
+        record = connection.execute(text('SELECT record FROM audit_events WHERE "index" = 4')).scalar_one()
+    edited = bytes(record).replace(b"as it was", b"never was")
+    tamper('UPDATE audit_events SET record = :record WHERE "index" = 4', record=edited)
     assert verify() == ["event 4"]
 
 
@@ -291,9 +294,10 @@ def test_a_damaged_head_is_named(
 
 
 def test_a_checkpoint_that_the_room_signed_for_another_origin_is_named(
-    tamper: Tamper, verify: Callable[..., list[str]]
+    engine: Engine, log: AuditLog, tamper: Tamper, verify: Callable[..., list[str]]
 ) -> None:
-    note = sign_note(format_checkpoint("other/log", 7, bytes(32)), name=ORIGIN, seed=SEED)
+    root = open_note(verify_notes(engine, log)[0], log.verifier_key).root
+    note = sign_note(format_checkpoint("other/log", 7, root), name=ORIGIN, seed=SEED)
     tamper("UPDATE audit_checkpoints SET note = :note WHERE size = 7", note=note)
     assert verify() == ["checkpoint of size 7"]
 
