@@ -40,11 +40,11 @@ class Truth:
     """Exact counts by the names of the released figures, and who is behind the overlap.
 
     Attributes:
-        counts: persons by figure: `overlap`, `label:vip`, `key:email`, `segment:NAME`,
+        counts: persons by figure: `overlap`, `label:vip`, `key:email/room`, `segment:NAME`,
             `breakdown:sex=F,age=25-34`; and over everybody with consent, matched or not, `dataset`,
             `dataset:segment:NAME` and so on.
-        matched: the matched persons with consent and one own identifier each as the provider wrote it:
-            `customer_id`, `email`, `phone`.
+        matched: the matched persons with consent: `customer_id`, normalised `email` and `phone`, and whether
+            one of their identifiers is `shared` with somebody else.
     """
 
     counts: Mapping[str, int]
@@ -73,7 +73,8 @@ def true_counts(
     """
     rows = _provider_rows(provider)
     persons = _persons(rows, withdrawn)
-    hits = _hits(_provider_keys(rows), _base_keys(base))
+    keys = _keys(rows)
+    hits = _hits(_without_junk(keys), _base_keys(base))
     consented = persons.filter("consented").join(hits, on="customer_id", how="left")
     matched = consented.filter(pl.col("first_key").is_not_null())
     counts: dict[str, int] = {}
@@ -86,10 +87,11 @@ def true_counts(
                 cell = ",".join(f"{name}={value}" for name, value in zip(attributes, row[:-1], strict=True))
                 counts[f"{prefix}breakdown:{cell}"] = row[-1]
     for key in ("email", "phone"):
-        counts[f"key:{key}"] = matched.filter(first_key=key).height
+        counts[f"key:{key}/room"] = matched.filter(first_key=key).height
     for place, label in enumerate(_LABELS):
         counts[f"label:{label}"] = matched.filter(first_label=place).height
-    return Truth(counts, matched.select("customer_id", "email", "phone").sort("customer_id"))
+    shared = pl.col("customer_id").is_in(_sharing(keys).implode()).alias("shared")
+    return Truth(counts, matched.select("customer_id", "email", "phone", shared).sort("customer_id"))
 
 
 def _provider_rows(path: Path) -> pl.DataFrame:
@@ -111,14 +113,22 @@ def _persons(rows: pl.DataFrame, withdrawn: Sequence[str]) -> pl.DataFrame:
     return last.join(agreed, on="customer_id").with_columns(pl.col("consented") & ~gone)
 
 
-def _provider_keys(rows: pl.DataFrame) -> pl.DataFrame:
+def _keys(rows: pl.DataFrame) -> pl.DataFrame:
     columns = {"email": "email", "phone": "phone", "phone2": "phone"}
-    keys = pl.concat(
+    return pl.concat(
         rows.select("customer_id", key=pl.lit(key), value=column).drop_nulls()
         for column, key in columns.items()
     ).unique()
+
+
+def _without_junk(keys: pl.DataFrame) -> pl.DataFrame:
     junk = keys.group_by("key", "value").len().filter(pl.col("len") > _MOST_HOLDERS)
     return keys.join(junk, on=("key", "value"), how="anti")
+
+
+def _sharing(keys: pl.DataFrame) -> pl.Series:
+    shared = keys.group_by("key", "value").len().filter(pl.col("len") > 1)
+    return keys.join(shared, on=("key", "value"), how="semi")["customer_id"].unique()
 
 
 def _base_keys(path: Path) -> pl.DataFrame:
