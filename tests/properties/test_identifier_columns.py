@@ -109,3 +109,42 @@ def test_columns_of_digests_read_like_the_reference(name: str, texts: list[str |
 
     parsed = parse_hashed_column(pl.Series(texts, dtype=pl.String), profile=profile)
     assert [row.tobytes() for row in parsed] == [reference(text) for text in texts]
+
+
+PREFIXES = [
+    "",
+    "+7",
+    "8",
+    "7",
+    "0",
+    "00",
+    "+ 7 ",
+    "(8",
+    "+1",
+    "1",
+    "+44",
+    "44",
+    "80",
+    "87",
+    "77",
+    "+78",
+    "88",
+    "810",
+]
+NUMBERS = [
+    "9123456789",
+    "7710009998",
+    "2015550123",
+    "15123456789",
+    "7400123456",
+    "291234567",
+    "612345678",
+    "91234567",
+]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_prefix_before_every_number_reads_like_the_reference(region: str | None) -> None:
+    texts = [prefix + number for prefix in PREFIXES for number in NUMBERS]
+    normalised = normalise_column(pl.Series(texts), profile=ROOM, identifier="phone", default_region=region)
+    assert normalised.to_list() == [ROOM.normalise("phone", text, default_region=region) for text in texts]
