@@ -68,7 +68,12 @@ def test_the_last_day_of_validity_counts_and_the_next_does_not(sides):
 def test_a_withdrawal_counts_from_the_next_epoch_and_the_earlier_one_can_still_be_seen(sides):
     room, dataset, version, base = sides
     outcome = room.consents.withdraw(dataset, [Withdrawal("email/room", email("a", "nobody"), "advertising")])
-    assert (outcome.epoch, outcome.applied, outcome.not_applied, outcome.submitted) == (1, ("email/room",), (), 2)
+    assert (outcome.epoch, outcome.applied, outcome.not_applied, outcome.submitted) == (
+        1,
+        ("email/room",),
+        (),
+        2,
+    )
     assert room.count(version, base).overlap == 2
     assert room.count(version, base, epoch=0).overlap == 3
     assert room.count(version, base, purpose="research").overlap == 3
@@ -89,7 +94,7 @@ def test_a_withdrawal_for_all_purposes_binds_to_all_keys_of_the_person_and_to_la
 
 
 def test_somebody_who_is_not_there_yet_is_remembered(sides):
-    room, dataset, _, base = sides
+    room, dataset, _, _ = sides
     room.consents.withdraw(dataset, [Withdrawal("email/room", email("new"))])
     later = room.load(dataset, FILE.replace("c@example.org", "new@example.org"))
     shop = room.register("match_keys: {email: {column: mail}}", party="shop", kind="base")
@@ -192,9 +197,13 @@ def test_rotating_the_token_key_changes_every_token_and_no_count(any_room):
     shared = "".join(f"p{at},u{at}@example.org,+79990001122,yes,,yes,\n" for at in range(6))
     second = room.load(dataset, FILE + shared)
     shop = room.register(
-        "match_keys: {email: {column: mail}, phone: {column: tel, default_region: RU}}", party="shop", kind="base"
+        "match_keys: {email: {column: mail}, phone: {column: tel, default_region: RU}}",
+        party="shop",
+        kind="base",
     )
-    base = room.load(shop, "mail,tel\na@example.org,\n,+79161112202\n,+79990001122\nu0@example.org,\n", party="shop")
+    base = room.load(
+        shop, "mail,tel\na@example.org,\n,+79161112202\n,+79990001122\nu0@example.org,\n", party="shop"
+    )
     room.consents.withdraw(dataset, [Withdrawal("email/room", email("b"))])
 
     def tokens(role: Role, column: int) -> list[int]:

@@ -1,0 +1,62 @@
+"""Merging rows of a person, where arithmetic could go wrong."""
+
+import numpy as np
+
+from cleanroom.ingestion.assembly import sort_values
+from cleanroom.ingestion.merging import merge_rows, sort_order
+from cleanroom.ingestion.records import RecordLayout
+from cleanroom.schema.codec import schema_from_yaml
+
+SCHEMA = """\
+person_id: {column: id}
+match_keys: {email: {column: e}, phone: {columns: [a, b], default_region: RU}}
+attributes: {spend: {type: integer, kind: behavioural, clamp: [0, 9], aggregate: sum}}
+"""
+
+
+def test_tied_first_halves_are_ordered_by_the_second_and_then_by_arrival():
+    hi = np.array([7, 7, 1, 7, 7], np.uint64)
+    lo = np.array([2, 1, 9, 1, 2], np.uint64)
+    assert sort_order(hi, lo).tolist() == [2, 1, 3, 0, 4]
+
+
+def test_persons_whose_first_halves_tie_stay_apart():
+    rows = np.zeros(4, RecordLayout.of(schema_from_yaml(SCHEMA)).row_dtype)
+    rows["person_hi"], rows["person_lo"] = 5, [1, 2, 1, 2]
+    rows["k0"][:, 0] = [[9, 9], [8, 8], [9, 9], [7, 7]]
+    rows["a0"] = [1, 10, 100, 1000]
+    merged = merge_rows(rows, RecordLayout.of(schema_from_yaml(SCHEMA)), first_seq=3)
+    assert merged.persons["a0"].tolist() == [101, 1010]
+    assert merged.persons["seq"].tolist() == [3, 4]
+    assert merged.persons["primary"].tolist() == [9, 7]
+    assert merged.values[0]["seq"].tolist() == [3, 3, 4, 4]
+
+
+def test_a_person_without_the_first_key_is_placed_by_the_next():
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    rows = np.zeros(2, layout.row_dtype)
+    rows["person_hi"] = [1, 2]
+    rows["k0"][0, 0] = [4, 4]
+    rows["k1"][:, 1] = [[6, 6], [5, 5]]
+    persons = merge_rows(rows, layout, first_seq=0).persons
+    assert persons["rank"].tolist() == [0, 1]
+    assert persons["primary"].tolist() == [4, 5]
+
+
+def test_sums_stop_at_the_limit_instead_of_wrapping():
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    rows = np.zeros(6, layout.row_dtype)
+    rows["person_hi"] = [1, 1, 1, 2, 2, 2]
+    rows["a0"] = [1 << 62] * 3 + [-(1 << 62)] * 3
+    assert merge_rows(rows, layout, first_seq=0).persons["a0"].tolist() == [1 << 62, -(1 << 62)]
+
+
+def test_no_rows_make_no_persons():
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    assert merge_rows(np.zeros(0, layout.row_dtype), layout, first_seq=0).persons.size == 0
+
+
+def test_a_value_counts_once_for_each_holder():
+    hi, lo = np.array([3, 1, 3, 3], np.uint64), np.array([0, 0, 0, 1], np.uint64)
+    found = sort_values(hi, lo, np.array([8, 8, 8, 8], np.uint32))
+    assert [part.tolist() for part in found] == [[1, 3, 3], [0, 0, 1], [8, 8, 8]]
