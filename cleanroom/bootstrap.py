@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanroom.accounts.service import Accounts
+from cleanroom.analyses.completing import Completing
+from cleanroom.analyses.deciding import Deciding
+from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import FactFinder
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
@@ -17,6 +20,7 @@ from cleanroom.db.migrate import upgrade
 from cleanroom.errors import CleanroomError
 from cleanroom.grants.service import Grants
 from cleanroom.ingestion.junk import JunkLists
+from cleanroom.ingestion.leases import Leases
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
 from cleanroom.release.receipts import Receipts
@@ -84,7 +88,9 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     key_file, seed_file = settings.keys_dir / "keyring.json", settings.keys_dir / "log.key"
     marker = settings.keys_dir / "room"
     if marker.exists():
-        raise RoomExistsError("This home has a room already.", remedy="Open it, or choose an empty directory.")
+        raise RoomExistsError(
+            "This home has a room already.", remedy="Open it, or choose an empty directory."
+        )
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not key_file.exists():
         LocalKeyFile.create(key_file)
@@ -94,7 +100,9 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
         if room.audit.size(tx) == 0:
-            tx.audit("room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key})
+            tx.audit(
+                "room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key}
+            )
     settings.verifier_key_path.write_text(room.audit.verifier_key + "\n", encoding="utf-8")
     _write_private(marker, b"1\n")
     return room
@@ -136,6 +144,8 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     grants = Grants(clock, accounts)
     receipts = Receipts(audit, settings.receipts_dir)
     matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
+    gate = ReleaseService(grants)
+    refusals = Refusals(gate, clock)
     return Room(
         settings=settings,
         clock=clock,
@@ -165,12 +175,12 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         analyses=Analyses(
             db=db,
             clock=clock,
-            accounts=accounts,
             finder=FactFinder(workspaces, datasets, consents, rules, grants),
-            matching=matching,
-            gate=ReleaseService(grants),
+            deciding=Deciding(accounts, grants, matching, refusals),
+            completing=Completing(db, clock, consents, rules, matching, gate, refusals),
+            grants=grants,
             receipts=receipts,
-            leases_dir=leases_dir,
+            leases=Leases(leases_dir),
         ),
     )
 
@@ -185,7 +195,8 @@ def _write_private(path: Path, content: bytes) -> None:
 def _read_private(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
         raise RoomMissingError(
-            f"Others can read {Path('keys') / path.name}.", remedy=f"Run: chmod 600 {path.name} in the keys folder."
+            f"Others can read {Path('keys') / path.name}.",
+            remedy=f"Run: chmod 600 {path.name} in the keys folder.",
         )
     seed = path.read_bytes()
     if len(seed) != KEY_BYTES:

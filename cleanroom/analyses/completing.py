@@ -1,0 +1,82 @@
+"""The second half of a question: count without a lock, then release in one transaction (T2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cleanroom.analyses.cells import exact_cells
+from cleanroom.analyses.entering import Refusals
+from cleanroom.analyses.facts import Facts
+from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.steps import Answered, Refused, Reserved
+from cleanroom.analyses.types import Outcome
+from cleanroom.clock import Clock
+from cleanroom.consent.service import Consents
+from cleanroom.db.database import Database, Transaction
+from cleanroom.matching.service import Matching
+from cleanroom.release.service import ReleaseService
+from cleanroom.release.types import Cell
+from cleanroom.rules.service import Rules
+from policies.decision import Reason
+
+_COUNTS_PER_QUESTION = 2
+
+
+@dataclass(frozen=True)
+class Completing:
+    """Counts, checks again, and hands the counts to the gate."""
+
+    db: Database
+    clock: Clock
+    consents: Consents
+    rules: Rules
+    matching: Matching
+    gate: ReleaseService
+    refusals: Refusals
+
+    def complete(self, facts: Facts, reserved: Reserved) -> Refused | Answered:
+        """Count, then T2; a change of consents meanwhile makes it count once more, and no more."""
+        ticket, match, epoch = reserved.ticket, reserved.match, reserved.ticket.epoch
+        for _ in range(_COUNTS_PER_QUESTION):
+            cells = exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
+            with self.db.transaction() as tx:
+                changed = self._changed(tx, facts, epoch)
+                if changed is None or changed.rule != "consent_epoch":
+                    return self._finish(tx, facts, reserved, cells, epoch, changed)
+                epoch = self.consents.epoch(tx, facts.dataset.id)
+                match = self.matching.open(
+                    tx,
+                    dataset_version_id=ticket.asked.version_id,
+                    base_version_id=facts.base_version.id,
+                    purpose=ticket.asked.purpose,
+                    epoch=epoch,
+                )
+        with self.db.transaction() as tx:
+            return self._finish(tx, facts, reserved, [], epoch, changed)
+
+    def _finish(
+        self,
+        tx: Transaction,
+        facts: Facts,
+        reserved: Reserved,
+        cells: Sequence[Cell],
+        epoch: int,
+        changed: Reason | None,
+    ) -> Refused | Answered:
+        row = tx.session.get_one(AnalysisRow, reserved.ticket.analysis_id)
+        row.finished_at = self.clock.now()
+        if changed is not None:
+            row.status = Outcome.REFUSED.value
+            return self.refusals.record(tx, facts, row.id, Refused((changed,)))
+        row.status = Outcome.RELEASED.value
+        found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
+        return Answered(Outcome.RELEASED, found, reserved.layout)
+
+    def _changed(self, tx: Transaction, facts: Facts, epoch: int) -> Reason | None:
+        """Tell what has changed since the budget was reserved, so that the counts must not leave."""
+        if self.rules.stopped(tx, facts.dataset.id):
+            return Reason("kill_switch", "The owner has stopped all questions to this dataset.", "off", "on")
+        now = self.consents.epoch(tx, facts.dataset.id)
+        if now != epoch:
+            message = "Consents changed twice while the question was being counted."
+            return Reason("consent_epoch", message, now, epoch)
+        return None

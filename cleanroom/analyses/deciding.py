@@ -1,0 +1,181 @@
+"""The first half of a question (T1): decide, look for a stored answer, reserve the budget."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cleanroom.accounts.service import Accounts
+from cleanroom.analyses.cells import Layout
+from cleanroom.analyses.entering import Refusals, enter
+from cleanroom.analyses.errors import NoStoredAnswerError
+from cleanroom.analyses.facts import Facts
+from cleanroom.analyses.receipt_facts import receipt_facts, size_band
+from cleanroom.analyses.steps import Answered, Refused, Reserved
+from cleanroom.analyses.types import Outcome
+from cleanroom.db.database import Transaction
+from cleanroom.grants.service import Grants
+from cleanroom.matching.service import Matching
+from cleanroom.matching.types import Plan
+from cleanroom.release.answers import Asked, Found, find_answer
+from cleanroom.release.gate import plan_mechanism
+from cleanroom.release.service import Ticket
+from cleanroom.schema.model import cell_labels
+from policies.decision import Deny, Gap, Permit, Reason
+from policies.engine import decide
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """Takes every decision about a question, in one transaction; a denial is a value and is recorded."""
+
+    accounts: Accounts
+    grants: Grants
+    matching: Matching
+    refusals: Refusals
+
+    def begin(
+        self, tx: Transaction, facts: Facts, analysis_id: str, *, asker_id: str, as_of: datetime | None
+    ) -> Refused | Answered | Reserved:
+        """Decide on a question; the decision comes before the look-up of a stored answer.
+
+        Args:
+            tx: a writing transaction of its own.
+            facts: read in the same transaction.
+            analysis_id: of the question.
+            asker_id: the advertiser, or the agency that acts for it.
+            as_of: give only an answer released until then.
+
+        Raises:
+            NoStoredAnswerError: `as_of` is given and there is no such answer.
+        """
+        if asker_id != facts.grant.advertiser_id and not self.accounts.mandate_in_force(
+            tx, agency_id=asker_id, advertiser_id=facts.grant.advertiser_id, at=facts.at
+        ):
+            message = "The agency has no mandate of this advertiser in force."
+            reason = Reason("mandate", message, "a mandate in force", "none")
+            return self.refusals.at_once(tx, facts, analysis_id, Refused((reason,)))
+        documents = [facts.policy.document] if facts.policy else []
+        # A stored answer costs nothing, so what is left of the grant must not stand in its way.
+        permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
+        if isinstance(permitted, Permit) and facts.version and facts.policy:
+            asked = _asked(facts, permitted, version_id=facts.version.id, policy_id=facts.policy.id)
+            epoch = None if as_of else facts.epoch
+            stored = find_answer(tx, asked, epoch=epoch, rho_micro=permitted.rho_micro, at=as_of)
+            if stored is not None:
+                return self._answer_again(tx, facts, analysis_id, stored, _layout(facts, permitted))
+            if as_of is not None:
+                raise NoStoredAnswerError(
+                    "No answer to this question was released until then.", remedy="Ask for a fresh one."
+                )
+            decision = decide(documents, facts.request())
+            if isinstance(decision, Permit):
+                return self._reserve(tx, facts, analysis_id, decision, asked)
+        else:
+            decision = decide(documents, facts.request())
+        if isinstance(decision, Deny):
+            return self.refusals.at_once(tx, facts, analysis_id, Refused(decision.reasons))
+        missing = decision.missing if isinstance(decision, Gap) else ()
+        unpublished = () if facts.version else ("published_version",)
+        return self.refusals.at_once(tx, facts, analysis_id, Refused((), (*missing, *unpublished)))
+
+    def _answer_again(
+        self, tx: Transaction, facts: Facts, analysis_id: str, stored: Found, layout: Layout
+    ) -> Answered:
+        enter(tx, facts, analysis_id, Outcome.STORED, rho_micro=0)
+        tx.audit(
+            "analyses.answered_again",
+            subject_id=analysis_id,
+            organisation_id=facts.grant.advertiser_id,
+            body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
+        )
+        return Answered(Outcome.STORED, stored, layout)
+
+    def _reserve(
+        self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked
+    ) -> Refused | Reserved:
+        reservation = self.grants.reserve(
+            tx, facts.grant.id, rho_micro=permit.rho_micro, analysis_id=analysis_id, base_id=facts.base.id
+        )
+        if isinstance(reservation, Deny):
+            return self.refusals.at_once(tx, facts, analysis_id, Refused(reservation.reasons))
+        enter(tx, facts, analysis_id, Outcome.RESERVED, rho_micro=permit.rho_micro)
+        tx.audit(
+            "analyses.asked",
+            subject_id=analysis_id,
+            organisation_id=facts.owner_id,
+            body={
+                "dataset_id": facts.dataset.id,
+                "version_id": asked.version_id,
+                "advertiser_id": facts.grant.advertiser_id,
+                "agency_id": facts.grant.agency_id,
+                "purpose": facts.question.purpose,
+                "question": permit.question.tree,
+                "base_persons": size_band(facts.base_version.persons),
+                "rho_micro": permit.rho_micro,
+            },
+        )
+        layout, limits = _layout(facts, permit), permit.limits
+        ticket = Ticket(
+            analysis_id=analysis_id,
+            organisation_id=facts.grant.advertiser_id,
+            asked=asked,
+            epoch=facts.epoch,
+            mechanism=plan_mechanism(
+                l0=permit.l0,
+                rho_micro=permit.rho_micro,
+                minimum_audience=limits.minimum_audience,
+                round_to=limits.round_to,
+            ),
+            names=layout.asked_names(),
+            facts={
+                **receipt_facts(facts),
+                "question": permit.question.tree,
+                "budget": {
+                    "left_before_micro": reservation.left_before_micro,
+                    "left_after_micro": reservation.left_after_micro,
+                },
+            },
+        )
+        match = self.matching.open(
+            tx,
+            dataset_version_id=asked.version_id,
+            base_version_id=facts.base_version.id,
+            purpose=asked.purpose,
+            epoch=facts.epoch,
+        )
+        plan = Plan(
+            purpose=asked.purpose,
+            keys=facts.keys,
+            segments=permit.question.segments,
+            breakdowns=permit.question.breakdowns,
+            labels=bool(layout.labels),
+            per_key=bool(layout.keys),
+            dataset_side=permit.question.affinity,
+        )
+        return Reserved(ticket, plan, layout, match)
+
+
+def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> Asked:
+    return Asked(
+        grant_id=facts.grant.id,
+        version_id=version_id,
+        policy_id=policy_id,
+        purpose=facts.question.purpose,
+        base_fingerprint=facts.base_version.fingerprint or b"",
+        tree=permit.question.tree,
+    )
+
+
+def _layout(facts: Facts, permit: Permit) -> Layout:
+    question = permit.question
+    grouped = {name for group in question.breakdowns for name in group}
+    return Layout(
+        question=question,
+        # With a single key its share is the overlap itself, which is not counted twice.
+        keys=facts.keys if question.per_key and len(facts.keys) > 1 else (),
+        labels=facts.labels if question.labels else (),
+        cell_labels={
+            attribute.name: cell_labels(attribute)
+            for attribute in facts.dataset.schema.attributes
+            if attribute.name in grouped
+        },
+    )

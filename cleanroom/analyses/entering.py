@@ -1,0 +1,57 @@
+"""Entering questions in SQL, and recording refusals."""
+
+from dataclasses import dataclass
+
+from cleanroom.analyses.facts import Facts
+from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.receipt_facts import receipt_facts
+from cleanroom.analyses.steps import Refused
+from cleanroom.analyses.types import Outcome
+from cleanroom.clock import Clock
+from cleanroom.db.database import Transaction
+from cleanroom.release.service import ReleaseService
+from policies.question import question_to_dict
+
+
+def enter(tx: Transaction, facts: Facts, analysis_id: str, status: Outcome, *, rho_micro: int) -> None:
+    """Enter a question with what has become of it so far."""
+    tx.session.add(
+        AnalysisRow(
+            id=analysis_id,
+            grant_id=facts.grant.id,
+            dataset_id=facts.dataset.id,
+            base_id=facts.base.id,
+            question=question_to_dict(facts.question),
+            status=status.value,
+            rho_micro=rho_micro,
+            asked_at=facts.at,
+            finished_at=None if status is Outcome.RESERVED else facts.at,
+        )
+    )
+    tx.session.flush()
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Records refusals, in the transaction that decided them."""
+
+    gate: ReleaseService
+    clock: Clock
+
+    def at_once(self, tx: Transaction, facts: Facts, analysis_id: str, refused: Refused) -> Refused:
+        """Enter a question that is refused before anything was reserved."""
+        enter(tx, facts, analysis_id, Outcome.REFUSED, rho_micro=0)
+        return self.record(tx, facts, analysis_id, refused)
+
+    def record(self, tx: Transaction, facts: Facts, analysis_id: str, refused: Refused) -> Refused:
+        """Write the record that the refusal's receipt proves."""
+        self.gate.refuse(
+            tx,
+            analysis_id=analysis_id,
+            organisation_id=facts.grant.advertiser_id,
+            facts={**receipt_facts(facts), "question": question_to_dict(facts.question)},
+            reasons=refused.reasons,
+            missing=refused.missing,
+            at=self.clock.now(),
+        )
+        return refused

@@ -1,0 +1,56 @@
+"""The three ways the first half of a question can end; the second half turns a reservation into one of the others."""
+
+from dataclasses import dataclass
+
+from cleanroom.analyses.cells import Layout
+from cleanroom.analyses.types import Outcome
+from cleanroom.matching.service import Match
+from cleanroom.matching.types import Plan
+from cleanroom.release.answers import Found
+from cleanroom.release.service import Ticket
+from policies.decision import Reason
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The question was refused, and the log says so.
+
+    Attributes:
+        reasons: the broken rules.
+        missing: what would have to exist before it can be decided.
+    """
+
+    reasons: tuple[Reason, ...]
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """There are figures.
+
+    Attributes:
+        outcome: released now, or stored before.
+        found: the answer, under canonical names.
+        layout: gives the asker's names back.
+    """
+
+    outcome: Outcome
+    found: Found
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The budget is reserved; what follows takes no decision any more.
+
+    Attributes:
+        ticket: what the release needs.
+        plan: what to count.
+        layout: the cells' names.
+        match: both versions, ready to be matched without SQL.
+    """
+
+    ticket: Ticket
+    plan: Plan
+    layout: Layout
+    match: Match
