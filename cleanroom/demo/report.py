@@ -21,9 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cleanroom.demo.population import Files
-from cleanroom.demo.results import Asked, Loaded, Prepared, Proven, Refused, Respelled, Terms, Withdrawn
+from cleanroom.demo.results import Asked, Loaded, Prepared, Proven, Respelled, Terms, Withdrawn
 from cleanroom.demo.tables import cells_table, figures_table
-from cleanroom.schema.model import ConsentState
 
 _SHOWN_REJECTS = 3
 _STEPS = 8
@@ -110,6 +109,7 @@ class Report:
                     side.party, reason, f"{count:,}", "  ".join(first) + (" …" if count > 3 else "")
                 )
         if reasons.row_count:
+            self._console.print()
             self._console.print(reasons)
 
     def loaded(self, sides: Sequence[Loaded]) -> None:
@@ -129,6 +129,7 @@ class Report:
             )
         table.add_row("keys held by too many", *(f"{report.over_shared_total:,}" for report in reports))
         self._console.print(table)
+        self._console.print()
         for side in sides:
             self._fill(side)
             for shared in side.report.over_shared[:3]:
@@ -144,11 +145,7 @@ class Report:
         report = side.report
         for purpose, states in report.consent.items():
             total = max(1, sum(states.values()))
-            shares = [
-                f"{state.name.lower()} {states[state.name] / total:.1%}"
-                for state in ConsentState
-                if states.get(state.name)
-            ]
+            shares = [f"{state} {count / total:.1%}" for state, count in states.items() if count]
             self._console.print(Text.assemble((f"consent to {purpose}  ", "green"), "  ".join(shares)))
         if report.fill:
             lowest = sorted(report.fill.items(), key=lambda item: item[1])[:4]
@@ -173,14 +170,14 @@ class Report:
     def asked(self, asked: Asked) -> None:
         """Show an answer, or why there is none."""
         if asked.refusals:
-            for refused in asked.refusals:
-                self.refused(refused)
+            self._refused(asked)
             return
         answer = asked.answer
         price = f"   {answer.charged_micro:,} micro-rho, {answer.left_micro:,} left   {asked.seconds:.2f} s"
         self._console.print(Text.assemble((asked.title, "bold"), (price, "dim")))
         self._console.print(figures_table(asked, wide=self._console.width >= 110))
         for table in cells_table(asked):
+            self._console.print()
             self._console.print(table)
         self._console.print(Padding(Text("; ".join(_notes(asked)), style="dim"), (0, 0, 1, 0)))
 
@@ -188,16 +185,19 @@ class Report:
         """Say where the picture is."""
         self._console.print(Text.assemble(("chart  ", "green"), str(path)))
 
-    def refused(self, refused: Refused) -> None:
-        """Show a refusal, the rule behind it, and what would be permitted."""
-        lines = Text.assemble(("refused  ", "bold red"), (refused.rule, "bold"), "  ", refused.message)
-        if refused.nearest is not None:
-            lines.append_text(Text.assemble("\n", ("permitted  ", "green"), refused.change))
-        else:
-            lines.append_text(Text("\nno question of this kind is permitted now", style="dim"))
-        self._console.print(
-            Panel(lines, title=refused.attempt, title_align="left", border_style="red", box=box.ROUNDED)
+    def _refused(self, asked: Asked) -> None:
+        lines = []
+        for refused in asked.refusals:
+            said = Text.assemble(("refused    ", "bold red"), (refused.rule, "bold"), f": {refused.message}")
+            if refused.nearest is not None:
+                said.append_text(Text.assemble("\n", ("permitted  ", "green"), refused.change))
+            lines.append(said)
+        if all(refused.nearest is None for refused in asked.refusals):
+            lines.append(Text("nothing near it is permitted now", style="dim"))
+        panel = Panel(
+            Text("\n").join(lines), title=asked.title, title_align="left", border_style="red", box=box.ROUNDED
         )
+        self._console.print(panel)
 
     def respelled(self, respelled: Respelled) -> None:
         """Show that the same question in other words costs nothing."""
@@ -214,7 +214,7 @@ class Report:
         table = _plain_table("", "people", "95% interval", "true count", right=(1, 2, 3))
         for name, figure, truth in (
             (
-                f"stored answer, as of {withdrawn.stored_at:%Y-%m-%d %H:%M:%S} UTC",
+                f"stored answer, as of {withdrawn.stored_at:%Y-%m-%d %H:%M} UTC",
                 withdrawn.stored,
                 withdrawn.true_before,
             ),
@@ -266,6 +266,7 @@ def _plain_table(*columns: str, right: Sequence[int] = ()) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD if any(columns) else None,
         show_edge=False,
+        show_header=any(columns),
         header_style="dim",
         pad_edge=False,
         padding=(0, 2, 0, 0),

@@ -11,6 +11,7 @@ from cleanroom.release.types import ReleasedFigure
 
 _BAR = 22
 _SUPPRESSED = "suppressed"
+_DATASET = "dataset"
 
 
 def figures_table(asked: Asked, *, wide: bool) -> Table:
@@ -46,7 +47,8 @@ def figures_table(asked: Asked, *, wide: bool) -> Table:
         table.add_column("true", justify="right", no_wrap=True)
     if wide:
         table.add_column("")
-    most = max((figure.value or 0 for figure in figures), default=0)
+    parts = [figure for figure in figures if figure.name != _DATASET]
+    most = max((figure.value or 0 for figure in parts), default=0)
     for figure in figures:
         row = [
             Text(_title(figure.name), style="bold" if figure.name == "overlap" else ""),
@@ -62,7 +64,8 @@ def figures_table(asked: Asked, *, wide: bool) -> Table:
         if known:
             row.append(_true(figure, asked.truth.get(figure.name)))
         if wide:
-            row.append(Text("█" * round((figure.value or 0) / max(1, most) * _BAR), style="blue"))
+            length = 0 if figure.name == _DATASET else round((figure.value or 0) / max(1, most) * _BAR)
+            row.append(Text("█" * length, style="blue"))
         table.add_row(*row)
     return table
 
@@ -140,7 +143,7 @@ def _percent(value: float | None) -> Text:
 
 
 def _title(name: str) -> str:
-    if name == "dataset":
+    if name == _DATASET:
         return "everybody who agreed"
     kind, separator, rest = name.partition(":")
     return rest if separator and kind == "segment" else name.replace(":", " ")

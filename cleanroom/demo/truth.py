@@ -153,7 +153,7 @@ def _email(column: str) -> pl.Expr:
     text = pl.col(column).str.strip_chars().str.to_lowercase()
     local, domain = text.str.extract(r"^([^@]+)@"), text.str.extract(r"@(.+)$")
     google = domain.is_in(["gmail.com", "googlemail.com"])
-    folded = local.str.replace(r"\+.*$", "").str.replace_all(".", "", literal=True) + "@gmail.com"
+    folded = local.str.replace(r"\+.*$", "").str.replace_all(".", "", literal=True) + "@" + domain
     return pl.when(google).then(folded).otherwise(local + "@" + domain).alias(column)
 
 

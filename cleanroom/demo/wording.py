@@ -52,6 +52,8 @@ def _change(key: str, before: Any, after: Any) -> str:
         return _fewer(key, before or (), after)
     if key in {"labels", "per_key", "affinity"}:
         return ("with " if after else "without ") + {"per_key": "shares per key"}.get(key, key)
+    if isinstance(after, int):
+        after = f"{after:,}"
     wordings = {
         "purpose": f"for the purpose {after}",
         "precision": f"at the precision {after}",

@@ -38,7 +38,7 @@ def emails(frame: pl.DataFrame, rng: np.random.Generator, *, advertiser: bool) -
     if advertiser:
         spelled = (
             pl.when(gmail & (style < 0.35)).then(undotted + "@gmail.com")
-            .when(gmail & (style < 0.50)).then(undotted + "+shop@googlemail.com")
+            .when(gmail & (style < 0.50)).then(undotted + "+shop@gmail.com")
             .when(style < 0.60).then(plain.str.to_uppercase())
             .when(style < 0.75).then("  " + plain + " ")
             .otherwise(plain)
