@@ -9,6 +9,7 @@ from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import FactFinder
+from cleanroom.analyses.public_sizes import PublicSizes
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
 from cleanroom.clock import Clock, SystemClock
@@ -20,7 +21,6 @@ from cleanroom.db.migrate import upgrade
 from cleanroom.errors import CleanroomError
 from cleanroom.grants.service import Grants
 from cleanroom.ingestion.junk import JunkLists
-from cleanroom.ingestion.leases import Leases
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
 from cleanroom.release.receipts import Receipts
@@ -28,6 +28,7 @@ from cleanroom.release.service import ReleaseService
 from cleanroom.rules.service import Rules
 from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
+from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from crypto.keys import KeyProvider, LocalKeyFile, generate_signing_key
 from crypto.limits import KEY_BYTES
@@ -69,6 +70,7 @@ class Room:
     matching: Matching
     receipts: Receipts
     analyses: Analyses
+    public_sizes: PublicSizes
 
     def close(self) -> None:
         """Let go of the database."""
@@ -182,6 +184,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             receipts=receipts,
             leases=Leases(leases_dir),
         ),
+        public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
     )
 
 

@@ -133,7 +133,6 @@ def upgrade() -> None:
         "public_releases",
         sa.Column("version_id", sa.String(length=40), nullable=False),
         sa.Column("purpose", sa.String(length=80), nullable=False),
-        sa.Column("population_id", sa.String(length=40), nullable=False),
         sa.Column("rho_micro", sa.BigInteger(), nullable=False),
         sa.Column("figure", sa.JSON(), nullable=True),
         sa.Column("charged_at", sa.DateTime(timezone=True), nullable=False),

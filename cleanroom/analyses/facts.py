@@ -14,6 +14,8 @@ from cleanroom.grants.errors import UnknownGrantError as NoSuchGrantError
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
 from cleanroom.matching.views import info_of, qualified_names, shared_keys
+from cleanroom.release.public import find_public
+from cleanroom.release.types import ReleasedFigure
 from cleanroom.rules.service import Rules
 from cleanroom.rules.types import PolicyVersion
 from cleanroom.schema.model import Schema
@@ -38,6 +40,7 @@ class Facts:
         policy: the rule in force; None when the owner has set none.
         stopped: the kill switch is on.
         epoch: the dataset's consent epoch.
+        public_size: how many of its people may be counted for the purpose, if that was released to everyone.
         keys: match keys of both sides, in the dataset's order.
         attributes: the dataset's declared attributes, by name.
         at: the instant of asking.
@@ -53,6 +56,7 @@ class Facts:
     policy: PolicyVersion | None
     stopped: bool
     epoch: int
+    public_size: ReleasedFigure | None
     keys: tuple[str, ...]
     attributes: Mapping[str, AttributeInfo]
     at: datetime
@@ -111,17 +115,19 @@ class FactFinder:
         dataset = self.datasets.dataset(tx, question.dataset_id)
         base = self._base(tx, question.base_id, grant.advertiser_id)
         keys = _keys(dataset.schema, base.schema)
+        version = self.datasets.current(tx, dataset.id) if dataset.current_version_id else None
         return Facts(
             question=question,
             grant=grant,
             dataset=dataset,
-            version=self.datasets.current(tx, dataset.id) if dataset.current_version_id else None,
+            version=version,
             owner_id=self.workspaces.workspace(tx, dataset.workspace_id).organisation_id,
             base=base,
             base_version=self.datasets.current(tx, base.id),
             policy=self.rules.current(tx, dataset.id),
             stopped=self.rules.stopped(tx, dataset.id),
             epoch=self.consents.advance(tx, dataset.id),
+            public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
             attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},
             at=at,

@@ -15,10 +15,10 @@ from cleanroom.clock import Clock
 from cleanroom.db.database import Database
 from cleanroom.grants.service import Grants
 from cleanroom.ids import new_id
-from cleanroom.ingestion.leases import Leases
 from cleanroom.release.ratios import ratios
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import named
+from cleanroom.storage.leases import Leases
 from policies.question import Question
 
 
@@ -127,6 +127,8 @@ class Analyses:
         found = answered.found
         receipt, left_micro = self._receipt(facts, found.analysis_id)
         figures = named(found.figures, answered.layout.asked_names())
+        if facts.public_size is not None and not answered.layout.question.affinity:
+            figures = (*figures, facts.public_size)
         return Answer(
             analysis_id=analysis_id,
             outcome=answered.outcome,

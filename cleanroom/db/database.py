@@ -95,7 +95,7 @@ def open_engine(url: str) -> Engine:
         url: `sqlite:////path/room.sqlite3` or `postgresql+psycopg://...`.
 
     Returns:
-        An engine; SQLite runs in WAL with full synchronisation, foreign keys on, and starts writers with BEGIN IMMEDIATE.
+        An engine; SQLite runs in WAL, synchronises fully, has foreign keys on, and starts writers at once.
     """
     if url.startswith("sqlite"):
         engine = create_engine(url, connect_args={"timeout": 60.0, "check_same_thread": False})

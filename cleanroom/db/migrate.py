@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, MetaData, text
 
-from alembic import command
 from cleanroom.errors import CleanroomError
 
 # Two processes may start on the same database at once; only one of them may change its schema.

@@ -24,11 +24,11 @@ from cleanroom.ingestion.assembly import sort_values
 from cleanroom.ingestion.errors import RotationError
 from cleanroom.ingestion.frames import halves_of, tokens_of
 from cleanroom.ingestion.junk import delete_after_commit
-from cleanroom.ingestion.leases import Leases
 from cleanroom.ingestion.records import VALUE_DTYPE
 from cleanroom.ingestion.spill import SealedSpill
 from cleanroom.ingestion.spool import Records, Spool, bucket_bits, bucket_of
 from cleanroom.storage import ObjectStore
+from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from cleanroom.workspaces.types import KekRotation
 from crypto.keys import KeyProvider, WrapKey

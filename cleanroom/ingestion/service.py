@@ -19,9 +19,9 @@ from cleanroom.db.database import Database, Transaction
 from cleanroom.errors import KNOWN_ERRORS
 from cleanroom.ids import new_id, uuid_of
 from cleanroom.ingestion.errors import ManifestMismatchError, PackageUsedError, StaleVersionError
-from cleanroom.ingestion.leases import Leases
 from cleanroom.ingestion.loading import Earlier, Load, Loaded, Progress
 from cleanroom.storage import ObjectStore
+from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from crypto.package import Manifest, check_ciphertext, read_manifest, recipient_key_id, verify_manifest
 

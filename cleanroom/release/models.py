@@ -31,7 +31,6 @@ class PublicRelease(Base):
 
     version_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(80), primary_key=True)
-    population_id: Mapped[str] = mapped_column(String(40))
     rho_micro: Mapped[int] = mapped_column(BigInteger)
     figure: Mapped[dict[str, Any] | None]
     charged_at: Mapped[datetime]

@@ -52,7 +52,12 @@ QUESTION = {
     "precision": "fine",
     "segments": {
         "monthly_contract": {"attribute": "contract", "op": "==", "value": "Month-to-month"},
-        "loyal": {"all": [{"attribute": "tenure", "op": ">=", "value": 24}, {"attribute": "churn", "op": "==", "value": "No"}]},
+        "loyal": {
+            "all": [
+                {"attribute": "tenure", "op": ">=", "value": 24},
+                {"attribute": "churn", "op": "==", "value": "No"},
+            ]
+        },
         "high_bill": {"attribute": "monthly", "op": "between", "value": [70, 200]},
     },
     "breakdowns": [["sex", "tenure"]],
@@ -111,7 +116,12 @@ def _truth(telecom: pl.DataFrame, bank: pl.DataFrame) -> dict[str, int]:
         "segment:loyal": matched.filter((tenure >= 24) & (pl.col("Churn") == "No")).height,
         "segment:high_bill": matched.filter((bill >= 70) & (bill <= 200)).height,
     }
-    bands = {"<12": tenure < 12, "12-23": tenure.is_between(12, 23), "24-47": tenure.is_between(24, 47), "48+": tenure >= 48}
+    bands = {
+        "<12": tenure < 12,
+        "12-23": tenure.is_between(12, 23),
+        "24-47": tenure.is_between(24, 47),
+        "48+": tenure >= 48,
+    }
     for sex in ("Female", "Male"):
         for label, band in bands.items():
             cell = matched.filter((pl.col("gender") == sex) & band)

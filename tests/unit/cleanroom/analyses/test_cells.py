@@ -22,7 +22,10 @@ def layout(*, affinity: bool = False) -> Layout:
             "purpose": "ads",
             "kind": "profile",
             "affinity": affinity,
-            "segments": {"young": YOUNG, "minors": {"not": {"attribute": "age", "op": "not_in", "value": list(range(18))}}}
+            "segments": {
+                "young": YOUNG,
+                "minors": {"not": {"attribute": "age", "op": "not_in", "value": list(range(18))}},
+            }
             | {"kids": YOUNG},
             "breakdowns": [["sex", "age"]],
         },

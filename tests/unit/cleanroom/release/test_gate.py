@@ -21,7 +21,9 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> Draws:
 
     def fix(*noise: int) -> None:
         monkeypatch.setattr(
-            gate, "add_noise", lambda counts, sigma: [count + extra for count, extra in zip(counts, noise, strict=True)]
+            gate,
+            "add_noise",
+            lambda counts, sigma: [count + extra for count, extra in zip(counts, noise, strict=True)],
         )
 
     return fix

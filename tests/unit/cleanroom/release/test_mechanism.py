@@ -11,7 +11,9 @@ from cleanroom.release.errors import CalibrationError
 from cleanroom.release.mechanism import add_noise, calibrate
 
 
-@pytest.mark.parametrize(("l0", "rho_micro", "sigma"), [(1, 500, 31.623), (14, 5000, 37.417), (14, 25000, 16.733)])
+@pytest.mark.parametrize(
+    ("l0", "rho_micro", "sigma"), [(1, 500, 31.623), (14, 5000, 37.417), (14, 25000, 16.733)]
+)
 def test_sigma_is_the_square_root_of_l0_over_two_rho(l0: int, rho_micro: int, sigma: float) -> None:
     assert calibrate(l0, rho_micro) == pytest.approx(sigma, abs=1e-3)
 

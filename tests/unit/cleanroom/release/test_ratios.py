@@ -30,7 +30,10 @@ def test_both_match_rates_share_the_overlap() -> None:
 
 def test_an_affinity_index_of_200_means_twice_as_frequent_as_in_the_dataset() -> None:
     found = by_name(
-        shown("overlap", 4000), shown("segment:young", 1000), shown("dataset", 20_000), shown("dataset:segment:young", 2500)
+        shown("overlap", 4000),
+        shown("segment:young", 1000),
+        shown("dataset", 20_000),
+        shown("dataset:segment:young", 2500),
     )
 
     ratio = found["affinity:segment:young"]
@@ -41,7 +44,12 @@ def test_an_affinity_index_of_200_means_twice_as_frequent_as_in_the_dataset() ->
 
 
 def test_a_suppressed_part_suppresses_every_ratio_it_stands_in() -> None:
-    found = by_name(hidden("overlap"), shown("segment:young", 300), shown("dataset", 500), shown("dataset:segment:young", 400))
+    found = by_name(
+        hidden("overlap"),
+        shown("segment:young", 300),
+        shown("dataset", 500),
+        shown("dataset:segment:young", 400),
+    )
 
     assert all(ratio.value is None and ratio.interval95 is None for ratio in found.values())
 
@@ -49,7 +57,9 @@ def test_a_suppressed_part_suppresses_every_ratio_it_stands_in() -> None:
 def test_an_unbounded_end_is_said_and_not_invented() -> None:
     weak = ReleasedFigure("overlap", 15, False, 10.0, (0, 35))
 
-    found = by_name(weak, shown("segment:young", 12), shown("dataset", 500), shown("dataset:segment:young", 400))
+    found = by_name(
+        weak, shown("segment:young", 12), shown("dataset", 500), shown("dataset:segment:young", 400)
+    )
 
     assert (found["affinity:segment:young"].interval95 or (0, 0))[1] is None
     assert (found["share:segment:young"].interval95 or (0, 0))[1] == 1.0

@@ -1,4 +1,4 @@
-"""Who is at work: a lock file per load, which the operating system lets go of when a process dies."""
+"""Who is at work: a lock file per piece of work, which the operating system lets go of when a process dies."""
 
 import fcntl
 import os
@@ -8,22 +8,22 @@ from pathlib import Path
 
 
 class Leases:
-    """Locks named by version, in one directory that all processes of a room share."""
+    """Locks named by load or question, in one directory that all processes of a room share."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     @contextmanager
-    def hold(self, version_id: str) -> Iterator[None]:
-        """Hold a version's lock while the block runs."""
-        with self.try_hold(version_id):
+    def hold(self, work_id: str) -> Iterator[None]:
+        """Hold the lock of a piece of work while the block runs."""
+        with self.try_hold(work_id):
             yield
 
     @contextmanager
-    def try_hold(self, version_id: str) -> Iterator[bool]:
-        """Hold a version's lock if nobody else does; yields whether it is held."""
+    def try_hold(self, work_id: str) -> Iterator[bool]:
+        """Hold the lock of a piece of work if nobody else does; yields whether it is held."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._directory / f"{version_id}.lock"
+        path = self._directory / f"{work_id}.lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:

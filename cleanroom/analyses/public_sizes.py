@@ -1,0 +1,91 @@
+"""The consented size of a version, which everyone may see: noised once per purpose and charged to every account."""
+
+from dataclasses import dataclass
+
+from cleanroom.clock import Clock
+from cleanroom.consent.service import Consents
+from cleanroom.datasets.service import Datasets
+from cleanroom.db.database import Database, Transaction
+from cleanroom.grants.service import Grants
+from cleanroom.release.public import enter_public, find_public, is_charged, make_public
+from cleanroom.release.types import ReleasedFigure
+from cleanroom.rules.service import Rules
+from cleanroom.workspaces.service import Workspaces
+from policies.combine import combine, limits_of, missing_rules
+from policies.decision import Limits
+
+_RELEASES_PER_SHARE = 10
+
+
+@dataclass(frozen=True)
+class PublicSizes:
+    """Releases the size of a dataset's published version, in two transactions like any question."""
+
+    db: Database
+    clock: Clock
+    workspaces: Workspaces
+    datasets: Datasets
+    consents: Consents
+    rules: Rules
+    grants: Grants
+
+    def release(self, dataset_id: str, *, purpose: str) -> ReleasedFigure | None:
+        """Release the number of people of the published version who may be counted for a purpose.
+
+        The figure is made once; after that, and after a crash, it is the same release and costs nothing more.
+
+        Args:
+            dataset_id: with a published version.
+            purpose: whose consents count.
+
+        Returns:
+            The figure; None when there is no complete policy, or the share kept for public releases is used up.
+
+        Raises:
+            VersionNotFoundError: the dataset has no published version.
+        """
+        with self.db.transaction() as tx:
+            version = self.datasets.current(tx, dataset_id)
+            known = find_public(tx, version.id, purpose)
+            if known is not None:
+                return known
+            limits = self._limits(tx, dataset_id)
+            if limits is None or not self._charge(tx, dataset_id, version.id, purpose, limits):
+                return None
+            view = self.consents.view(
+                tx, version.id, purpose=purpose, epoch=self.consents.advance(tx, dataset_id)
+            )
+        persons = int(view.mask(self.clock.now()).sum())
+        with self.db.transaction() as tx:
+            return make_public(
+                tx,
+                version_id=version.id,
+                purpose=purpose,
+                persons=persons,
+                limits=limits,
+                at=self.clock.now(),
+            )
+
+    def _limits(self, tx: Transaction, dataset_id: str) -> Limits | None:
+        policy = self.rules.current(tx, dataset_id)
+        if policy is None or missing_rules(policy.document):
+            return None
+        return limits_of(combine([policy.document]))
+
+    def _charge(
+        self, tx: Transaction, dataset_id: str, version_id: str, purpose: str, limits: Limits
+    ) -> bool:
+        if is_charged(tx, version_id, purpose):
+            return True
+        workspace = self.workspaces.workspace(tx, self.datasets.dataset(tx, dataset_id).workspace_id)
+        rho_micro = max(1, limits.public_rho_micro // _RELEASES_PER_SHARE)
+        charged = self.grants.charge_public(
+            tx,
+            workspace.population_id,
+            rho_micro=rho_micro,
+            release_id=f"{version_id}/{purpose}",
+            limits=limits,
+        )
+        if charged:
+            enter_public(tx, version_id=version_id, purpose=purpose, rho_micro=rho_micro, at=self.clock.now())
+        return charged

@@ -1,0 +1,69 @@
+"""Figures that everyone may see, released once per version and purpose."""
+
+from datetime import datetime
+
+from cleanroom.clock import rfc3339
+from cleanroom.db.database import Transaction
+from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_to_dict
+from cleanroom.release.gate import plan_mechanism, release_cells
+from cleanroom.release.models import PublicRelease
+from cleanroom.release.types import Cell, ReleasedFigure
+from policies.decision import Limits
+
+SIZE = "dataset"
+
+
+def find_public(tx: Transaction, version_id: str, purpose: str) -> ReleasedFigure | None:
+    """Return the figure of a version and purpose, if it was released."""
+    row = tx.session.get(PublicRelease, (version_id, purpose))
+    return None if row is None or row.figure is None else figure_from_dict(row.figure)
+
+
+def enter_public(tx: Transaction, *, version_id: str, purpose: str, rho_micro: int, at: datetime) -> None:
+    """Note, in the transaction that charges it, that a release is paid for."""
+    tx.session.add(
+        PublicRelease(version_id=version_id, purpose=purpose, rho_micro=rho_micro, figure=None, charged_at=at)
+    )
+    tx.session.flush()
+
+
+def make_public(
+    tx: Transaction, *, version_id: str, purpose: str, persons: int, limits: Limits, at: datetime
+) -> ReleasedFigure:
+    """Make the figure that was paid for, unless another process was faster: then that one counts.
+
+    Args:
+        tx: a transaction of its own.
+        version_id: which version.
+        purpose: whose consents were counted.
+        persons: the exact count; it must not outlive this call.
+        limits: of the policy in force.
+        at: the instant of the release.
+    """
+    row = tx.session.get_one(PublicRelease, (version_id, purpose), with_for_update=True)
+    if row.figure is not None:
+        return figure_from_dict(row.figure)
+    mechanism = plan_mechanism(
+        l0=1,
+        rho_micro=row.rho_micro,
+        minimum_audience=limits.minimum_audience,
+        round_to=limits.round_to,
+    )
+    (figure,) = release_cells([Cell(SIZE, persons, None)], mechanism)
+    row.figure = figure_to_dict(figure)
+    tx.audit(
+        "release.public",
+        subject_id=version_id,
+        body={
+            "purpose": purpose,
+            "released_at": rfc3339(at),
+            "mechanism": mechanism_to_dict(mechanism),
+            "figures": [row.figure],
+        },
+    )
+    return figure
+
+
+def is_charged(tx: Transaction, version_id: str, purpose: str) -> bool:
+    """Tell whether a release was paid for, made or not."""
+    return tx.session.get(PublicRelease, (version_id, purpose)) is not None

@@ -1,0 +1,1 @@
+"""The surface for providers and compliance officers: cabinet and console, over the domain's services alone."""
