@@ -21,6 +21,7 @@ from cleanroom.db.migrate import upgrade
 from cleanroom.errors import CleanroomError
 from cleanroom.grants.service import Grants
 from cleanroom.ingestion.junk import JunkLists
+from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
 from cleanroom.release.receipts import Receipts
@@ -64,6 +65,7 @@ class Room:
     datasets: Datasets
     ingestion: Ingestion
     junk_lists: JunkLists
+    rotation: Rotation
     consents: Consents
     rules: Rules
     grants: Grants
@@ -169,6 +171,16 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             memory_bytes=settings.memory_bytes,
         ),
         junk_lists=JunkLists(workspaces=workspaces, datasets=datasets, store=store, clock=clock),
+        rotation=Rotation(
+            db=db,
+            workspaces=workspaces,
+            datasets=datasets,
+            store=store,
+            keys=keys,
+            leases_dir=leases_dir,
+            clock=clock,
+            memory_bytes=settings.memory_bytes,
+        ),
         consents=consents,
         rules=rules,
         grants=grants,
