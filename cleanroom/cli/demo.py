@@ -18,7 +18,7 @@ from cleanroom.demo.report import Report
 from cleanroom.settings import load_settings
 from policies.codec import PRESETS
 
-app = typer.Typer(help="Play both sides of a real room.")
+app = typer.Typer(add_completion=False)
 
 OUT_DIR = Path("demo-out")
 CHART = "overlap.svg"

@@ -194,14 +194,14 @@ def play(room: Room, report: Report, inputs: Inputs, *, preset: str, work_dir: P
         chart.parent.mkdir(parents=True, exist_ok=True)
         chart.write_text(picture(overlap), encoding="utf-8")
         report.chart(chart)
-    refused = _refused(stage, deal, small_id)
+    refused, spent = _refused(stage, deal, small_id)
     later = () if overlap.refusals else _later(stage, deal, overlap, base)
     report.step(
         8,
         "Prove it",
         "Every step left a record in a log that can only grow. Anyone with the verifier key can check it.",
     )
-    receipts = tuple(dict.fromkeys(item.answer.receipt for item in (*asked, *refused, *later)))
+    receipts = tuple(dict.fromkeys(item.answer.receipt for item in (*asked, *refused, spent, *later)))
     with report.working("verifying"):
         proven = proof.prove(room, receipts, work_dir=work_dir)
     return Played(base, dataset, overlap, profile, refused, proven, receipts)
@@ -303,19 +303,19 @@ def _ask(stage: _Stage, deal: scenario.Deal) -> tuple[Asked, Asked, Asked]:
     return answers[0], answers[1], answers[2]
 
 
-def _refused(stage: _Stage, deal: scenario.Deal, small_id: str | None) -> tuple[Asked, ...]:
+def _refused(stage: _Stage, deal: scenario.Deal, small_id: str | None) -> tuple[tuple[Asked, ...], Asked]:
     stage.report.step(
         5,
         "Ask for what must not be had",
         "A refusal names the rule, and the nearest question that the rule would permit. It costs nothing.",
     )
     with stage.report.working("asking"):
-        attempts = scenario.try_refused(
+        attempts, spent = scenario.try_refused(
             stage.room, deal, stage.inputs.question, blocked=stage.inputs.blocked, small_base_id=small_id
         )
     for attempt in attempts:
         stage.report.asked(attempt)
-    return attempts
+    return attempts, spent
 
 
 def _later(stage: _Stage, deal: scenario.Deal, overlap: Asked, base: Loaded) -> tuple[Asked, ...]:

@@ -57,6 +57,8 @@ def keep_evidence(proven: Proven, receipts: Sequence[Path], directory: Path) -> 
     """
     folder = directory / "receipts"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("an_*.json"):  # of an earlier run, under another key
+        old.unlink()
     (directory / "checkpoint.txt").write_text(proven.checkpoint, encoding="utf-8")
     (directory / "verifier.key").write_text(proven.verifier_key + "\n", encoding="utf-8")
     return tuple(Path(shutil.copy2(path, folder / path.name)) for path in receipts)

@@ -179,7 +179,7 @@ def refusals_of(attempt: str, question: Question, answer: Answer) -> tuple[Refus
 
 def try_refused(
     room: Room, deal: Deal, plain: Mapping[str, Any], *, blocked: str | None, small_base_id: str | None
-) -> tuple[Asked, ...]:
+) -> tuple[tuple[Asked, ...], Asked]:
     """Ask for things that must not be had: each comes back with the rule and the nearest permitted question.
 
     Args:
@@ -190,7 +190,7 @@ def try_refused(
         small_base_id: a base below the floor, if there is one.
 
     Returns:
-        The attempts.
+        The attempts; and the question that spent the spare grant.
     """
     simple = {
         "kind": "overlap",
@@ -215,10 +215,10 @@ def try_refused(
     # One total as precise as the whole spare grant can buy, and then one more.
     width = narrowest_half_width(1, deal.spare.rho_micro)
     all_of_it = question_of(deal, simple, precision=None, half_width=width)
-    ask(room, deal, all_of_it, title="", truth={}, grant_id=deal.spare.id)
+    spent = ask(room, deal, all_of_it, title="", truth={}, grant_id=deal.spare.id)
     one_more = question_of(deal, simple, labels=True)
     title = f"one more question out of a spent grant of size {deal.spare.size}"
-    return (*asked, ask(room, deal, one_more, title=title, truth={}, grant_id=deal.spare.id))
+    return (*asked, ask(room, deal, one_more, title=title, truth={}, grant_id=deal.spare.id)), spent
 
 
 def ask_respelled(room: Room, deal: Deal, first: Asked) -> Respelled:
