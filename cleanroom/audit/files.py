@@ -37,9 +37,11 @@ def verify_files(
         stated_roots: `file_roots` of a verified log's report.
 
     Yields:
-        A problem for each file that is missing or changed, and each list that is not the published one.
+        A problem for each file that is missing or changed, and each list that is not the stated one, or gone.
     """
+    missing = set(stated_roots)
     for item in published:
+        missing.discard(item.subject_id)
         if stated_roots.get(item.subject_id) != item.files_root:
             yield Problem(
                 "files", item.subject_id, "the list of sealed files is not the one that the log states"
@@ -48,6 +50,8 @@ def verify_files(
             reason = _fault(key, digest, path_of)
             if reason:
                 yield Problem("file", key, reason)
+    for subject_id in sorted(missing):
+        yield Problem("files", subject_id, "the log states a list of sealed files, and there is none")
 
 
 def _fault(key: str, digest: str, path_of: Callable[[str], Path]) -> str:

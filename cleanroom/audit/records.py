@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 
 FILES_ROOT_FIELD = "files_root"
+FILES_ROOTS_FIELD = "files_roots"
 
 
-def record_fault(record: bytes, *, columns: Mapping[str, object], recorded_at: str) -> tuple[str, str | None]:
+def record_fault(
+    record: bytes, *, columns: Mapping[str, object], recorded_at: str
+) -> tuple[str, dict[str, str]]:
     """Compare a record with the columns that repeat parts of it.
 
     Args:
@@ -15,19 +18,29 @@ def record_fault(record: bytes, *, columns: Mapping[str, object], recorded_at: s
         recorded_at: the stored instant as RFC 3339.
 
     Returns:
-        What is wrong, empty when nothing is; and the hash over a list of sealed files, if it states one.
+        What is wrong, empty when nothing is; and the hashes over lists of sealed files that it states, by subject.
     """
     try:
         content = json.loads(record)
     except (ValueError, RecursionError):
-        return "the record is not JSON", None
+        return "the record is not JSON", {}
     if not isinstance(content, dict):
-        return "the record is not an object", None
+        return "the record is not an object", {}
     for name, value in columns.items():
         if content.get(name) != value:
-            return f"the column of its {name} differs from the record", None
+            return f"the column of its {name} differs from the record", {}
     if content.get("at") != recorded_at:
-        return "the column of its instant differs from the record", None
+        return "the column of its instant differs from the record", {}
+    return "", _stated_roots(content)
+
+
+def _stated_roots(content: Mapping[str, object]) -> dict[str, str]:
     body = content.get("body")
-    stated = body.get(FILES_ROOT_FIELD) if isinstance(body, dict) else None
-    return "", stated if isinstance(stated, str) else None
+    if not isinstance(body, dict):
+        return {}
+    # One event may replace the files of many versions at once.
+    many = body.get(FILES_ROOTS_FIELD)
+    stated = dict(many) if isinstance(many, dict) else {}
+    if FILES_ROOT_FIELD in body:
+        stated[str(content.get("subject"))] = body[FILES_ROOT_FIELD]
+    return {subject: root for subject, root in stated.items() if isinstance(root, str)}

@@ -181,15 +181,15 @@ class _Walk:
     def _take_event(self, row: Any) -> None:
         index, record, stored, kind, organisation_id, subject_id, recorded_at = row
         columns = {"kind": kind, "organisation": organisation_id, "subject": subject_id}
-        fault, files_root = "the record is not bytes", None
+        fault, file_roots = "the record is not bytes", dict[str, str]()
         if isinstance(record, bytes):
-            fault, files_root = record_fault(record, columns=columns, recorded_at=_instant(recorded_at))
+            fault, file_roots = record_fault(record, columns=columns, recorded_at=_instant(recorded_at))
             if leaf_hash(record) != stored:
                 fault = "the record does not give its leaf hash: one of them was changed"
         if fault:
             self.report("event", str(index), fault)
-        elif files_root is not None:
-            self.file_roots[str(subject_id)] = files_root
+        else:
+            self.file_roots.update(file_roots)
         self._push(stored if isinstance(stored, bytes) else None)
 
     def _push(self, leaf: bytes | None) -> None:

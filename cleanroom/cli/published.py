@@ -6,27 +6,43 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cleanroom.audit.files import PublishedFiles
+from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.service import segment_file
 from cleanroom.datasets.files import files_root
 from cleanroom.datasets.models import DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.types import Role, SealedFile, VersionStatus
 
+_WITHOUT_FILES = (VersionStatus.LOADING.value, VersionStatus.FAILED.value)
+
 
 def published_files(session: Session) -> Iterator[PublishedFiles]:
-    """List the sealed files of every published version.
+    """List the sealed files of every version that was loaded, and of every consent epoch.
+
+    Retired versions count: receipts name them, and a restore brings them back.
 
     Args:
         session: reads the room's SQL store.
 
     Yields:
-        One item per version, with the hash over its list recomputed from the rows.
+        One item per version or epoch, with the hash over its list recomputed from the rows.
     """
-    published = select(DatasetVersionRow.id).where(DatasetVersionRow.status == VersionStatus.PUBLISHED.value)
-    for version_id in session.scalars(published.order_by(DatasetVersionRow.id)).all():
+    loaded = select(DatasetVersionRow.id).where(DatasetVersionRow.status.not_in(_WITHOUT_FILES))
+    for version_id in session.scalars(loaded.order_by(DatasetVersionRow.id)).all():
         rows = session.scalars(select(SealedFileRow).where(SealedFileRow.version_id == version_id)).all()
         yield PublishedFiles(
             subject_id=version_id,
             files_root=_root(rows),
             files=[(row.object_key, row.ciphertext_sha256) for row in rows],
+        )
+    segments = select(ConsentEpochRow).where(ConsentEpochRow.object_key.is_not(None))
+    for epoch in session.scalars(segments.order_by(ConsentEpochRow.id)).all():
+        if epoch.file_id is None:
+            # Somebody edited the row: without its identity no file can be the one that the log states.
+            yield PublishedFiles(epoch.id, "", ())
+            continue
+        segment = segment_file(epoch)
+        yield PublishedFiles(
+            epoch.id, files_root([segment]), [(segment.object_key, segment.ciphertext_sha256)]
         )
 
 

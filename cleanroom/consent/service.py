@@ -21,7 +21,7 @@ from cleanroom.consent.segments import (
     values_of,
 )
 from cleanroom.consent.types import ALL_PURPOSES, Outcome, Withdrawal
-from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
+from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow
 from cleanroom.datasets.service import Datasets
@@ -257,6 +257,7 @@ class Consents:
         )
         tx.session.add(row)
         tx.session.flush()
+        sealed = {"files_root": files_root([segment_file(row)])} if file else {}
         tx.audit(
             "consent.epoch_begun",
             subject_id=row.id,
@@ -268,6 +269,7 @@ class Consents:
                 "at": rfc3339(at),
                 "submitted": submitted,
                 "ciphertext_sha256": row.ciphertext_sha256,
+                **sealed,
             },
         )
         return epoch
@@ -283,9 +285,14 @@ def _lock(tx: Transaction, dataset_id: str) -> None:
 
 def segment_reader(store: ObjectStore, place: Place, row: ConsentEpochRow, *, kek: WrapKey) -> PlaceReader:
     """Return a reader of the sealed segment of one epoch, which must have one."""
+    return PlaceReader(store, place, [segment_file(row)], kek=kek)
+
+
+def segment_file(row: ConsentEpochRow) -> SealedFile:
+    """Return the sealed segment of one epoch, which must have one, as SQL names it; its size is not kept."""
     assert row.file_id is not None
     assert row.object_key is not None
-    file = SealedFile(
+    return SealedFile(
         id=row.object_key.rpartition("/")[2],
         role=Role.CONSENT_SEGMENT,
         column=0,
@@ -294,7 +301,6 @@ def segment_reader(store: ObjectStore, place: Place, row: ConsentEpochRow, *, ke
         ciphertext_sha256=row.ciphertext_sha256 or "",
         object_key=row.object_key,
     )
-    return PlaceReader(store, place, [file], kek=kek)
 
 
 def _check(schema: Schema, requests: Sequence[Withdrawal]) -> None:

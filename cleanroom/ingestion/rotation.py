@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 from cleanroom.clock import Clock
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.segments import PERSON, SEGMENT_DTYPE
-from cleanroom.consent.service import segment_reader
+from cleanroom.consent.service import segment_file, segment_reader
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
@@ -276,7 +276,8 @@ class Rotation:
             body={
                 "from_version": work.old_version,
                 "to_version": work.new_version,
-                "files_roots": {row.id: row.files_root for row in versions.values()},
+                "files_roots": {row.id: row.files_root for row in versions.values()}
+                | {row.id: files_root([segment_file(row)]) for row in epochs.values()},
             },
         )
         delete_after_commit(tx, self._store, replaced)
