@@ -56,7 +56,7 @@ class Deciding:
         documents = [facts.policy.document] if facts.policy else []
         # A stored answer costs nothing, so what is left of the grant must not stand in its way.
         permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
-        if isinstance(permitted, Permit) and facts.version and facts.policy:
+        if isinstance(permitted, Permit) and facts.version and facts.policy and not facts.missing:
             asked = _asked(facts, permitted, version_id=facts.version.id, policy_id=facts.policy.id)
             epoch = None if as_of else facts.epoch
             stored = find_answer(tx, asked, epoch=epoch, rho_micro=permitted.rho_micro, at=as_of)
@@ -74,8 +74,7 @@ class Deciding:
         if isinstance(decision, Deny):
             return self.refusals.at_once(tx, facts, analysis_id, Refused(decision.reasons))
         missing = decision.missing if isinstance(decision, Gap) else ()
-        unpublished = () if facts.version else ("published_version",)
-        return self.refusals.at_once(tx, facts, analysis_id, Refused((), (*missing, *unpublished)))
+        return self.refusals.at_once(tx, facts, analysis_id, Refused((), (*missing, *facts.missing)))
 
     def _answer_again(
         self, tx: Transaction, facts: Facts, analysis_id: str, stored: Found, layout: Layout

@@ -66,6 +66,16 @@ class Facts:
         """The labels that the base declares."""
         return self.base.schema.label.values if self.base.schema.label else ()
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the dataset lacks before anything can be counted in it for the question's purpose.
+
+        Without a mapping of consents nobody may be counted; that is refused, as a figure about nobody would cost
+        budget and look like an answer.
+        """
+        mapped = any(consent.purpose == self.question.purpose for consent in self.dataset.schema.consents)
+        return (*(() if self.version else ("published_version",)), *(() if mapped else ("consent",)))
+
     def request(self, *, left_micro: int | None = None) -> Request:
         """Lay the facts out for the policy engine, as if the grant had `left_micro` left when that is given."""
         grant = self.grant.facts()
