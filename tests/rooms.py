@@ -6,7 +6,7 @@ A `conftest.py` takes what it needs with `from tests.rooms import make_room, sql
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from cleanroom.consent.types import Outcome, Withdrawal
 from cleanroom.datasets.types import VersionStatus
 from cleanroom.grants.types import Grant
 from cleanroom.schema.codec import schema_from_yaml
-from cleanroom.settings import load_settings
+from cleanroom.settings import Settings, load_settings
 from crypto.keys import generate_signing_key, public_key
 from policies.codec import load_preset
 from policies.decision import Deny, Gap
@@ -285,13 +285,23 @@ class Stage:
 MakeRoom = Callable[..., Stage]
 
 
+def _settings(home: Path, database_url: str | None) -> Settings:
+    return load_settings({"CLEANROOM_DATABASE_URL": database_url} if database_url else {}, home=home)
+
+
+def _copied(template: Stage, home: Path, database_url: str | None) -> Stage:
+    shutil.copytree(template.home, home)
+    clock = MovableClock(template.clock.instant)
+    room = open_room(_settings(home, database_url), clock=clock)
+    return Stage(home, room, clock, dict(template.parties), template.dataset_id, template.base_id)
+
+
 def build(
     home: Path, *, database_url: str | None = None, rows: Sequence[str], base_rows: Sequence[str]
 ) -> Stage:
     """Make a room with a loaded dataset, a loaded base and the rule `standard`, but no grant."""
     clock = MovableClock()
-    environ: Mapping[str, str] = {"CLEANROOM_DATABASE_URL": database_url} if database_url else {}
-    stage = Stage(home, init_room(load_settings(environ, home=home), clock=clock), clock)
+    stage = Stage(home, init_room(_settings(home, database_url), clock=clock), clock)
     stage.party("provider", "provider")
     stage.party("advertiser")
     stage.dataset_id = stage.dataset(rows)
@@ -315,23 +325,14 @@ def make_room(tmp_path: Path, sqlite_template: Stage) -> Iterator[MakeRoom]:
 
     def make(
         *,
+        template: Stage | None = None,
         database_url: str | None = None,
         rows: Sequence[str] | None = None,
         base_rows: Sequence[str] | None = None,
     ) -> Stage:
         home = tmp_path / f"room{len(made)}" / "home"
-        if database_url is None and rows is None and base_rows is None:
-            shutil.copytree(sqlite_template.home, home)
-            clock = MovableClock(sqlite_template.clock.instant)
-            room = open_room(load_settings({}, home=home), clock=clock)
-            stage = Stage(
-                home,
-                room,
-                clock,
-                dict(sqlite_template.parties),
-                sqlite_template.dataset_id,
-                sqlite_template.base_id,
-            )
+        if rows is None and base_rows is None:
+            stage = _copied(template or sqlite_template, home, database_url)
         else:
             stage = build(
                 home,
