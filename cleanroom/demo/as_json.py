@@ -45,7 +45,7 @@ def as_json(played: Played, *, receipts: Sequence[Path], chart: Path) -> dict[st
             "verified": proven.verified,
         },
         "receipts": [str(path) for path in receipts],
-        "chart": str(chart),
+        "chart": None if played.overlap.refusals else str(chart),
     }
 
 

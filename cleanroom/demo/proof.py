@@ -65,19 +65,18 @@ def keep_evidence(proven: Proven, receipts: Sequence[Path], directory: Path) -> 
 
 
 def _tamper(database: Path, copy: Path) -> str:
-    """Copy a database as a thief would and make the last release cheaper than it was."""
+    """Copy a database as a thief would and make the last grant ten times as large."""
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         for (trigger,) in target.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             target.execute(f'DROP TRIGGER "{trigger}"')
         query = (
             'SELECT "index", record FROM audit_events '
-            "WHERE kind = 'grants.budget_reserved' ORDER BY \"index\" DESC LIMIT 1"
+            "WHERE kind = 'grants.grant_issued' ORDER BY \"index\" DESC LIMIT 1"
         )
         index, record = target.execute(query).fetchone()
-        content = json.loads(record)
-        spent = content["body"]["rho_micro"]
-        changed = bytes(record).replace(f'"rho_micro":{spent}'.encode(), b'"rho_micro":1')
+        granted = json.loads(record)["body"]["rho_micro"]
+        changed = bytes(record).replace(b'"rho_micro":%d' % granted, b'"rho_micro":%d' % (10 * granted))
         target.execute('UPDATE audit_events SET record = ? WHERE "index" = ?', (changed, index))
         target.commit()
-    return f"in record {index} the budget spent was changed from {spent:,} to 1 micro-rho"
+    return f"in record {index} the grant was changed from {granted:,} to {10 * granted:,} micro-rho"
