@@ -12,6 +12,7 @@ from cleanroom.analyses.facts import FactFinder
 from cleanroom.analyses.public_sizes import PublicSizes
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
+from cleanroom.audit.reading import sqlite_path
 from cleanroom.clock import Clock, SystemClock
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
@@ -100,6 +101,10 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
         LocalKeyFile.create(key_file)
     if not seed_file.exists():
         _write_private(seed_file, generate_signing_key())
+    database = sqlite_path(settings.database_url)
+    if database is not None and not database.exists():
+        # SQLite gives its journals the mode of the database, and would make that readable to others.
+        _write_private(database, b"")
     room = _compose(settings, clock or SystemClock())
     upgrade(room.db.engine)
     with room.db.transaction() as tx:

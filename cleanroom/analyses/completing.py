@@ -66,7 +66,8 @@ class Completing:
         row.finished_at = self.clock.now()
         if changed is not None:
             row.status = Outcome.REFUSED.value
-            return self.refusals.record(tx, facts, row.id, Refused((changed,)))
+            budget = reserved.ticket.facts["budget"]
+            return self.refusals.record(tx, facts, row.id, Refused((changed,)), budget=budget)
         row.status = Outcome.RELEASED.value
         found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
         return Answered(Outcome.RELEASED, found, reserved.layout)

@@ -1,5 +1,6 @@
 """Entering questions in SQL, and recording refusals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cleanroom.analyses.facts import Facts
@@ -41,15 +42,29 @@ class Refusals:
     def at_once(self, tx: Transaction, facts: Facts, analysis_id: str, refused: Refused) -> Refused:
         """Enter a question that is refused before anything was reserved."""
         enter(tx, facts, analysis_id, Outcome.REFUSED, rho_micro=0)
-        return self.record(tx, facts, analysis_id, refused)
+        left_micro = facts.grant.left_micro
+        unspent = {"left_before_micro": left_micro, "left_after_micro": left_micro}
+        return self.record(tx, facts, analysis_id, refused, budget=unspent)
 
-    def record(self, tx: Transaction, facts: Facts, analysis_id: str, refused: Refused) -> Refused:
-        """Write the record that the refusal's receipt proves."""
+    def record(
+        self,
+        tx: Transaction,
+        facts: Facts,
+        analysis_id: str,
+        refused: Refused,
+        *,
+        budget: Mapping[str, int],
+    ) -> Refused:
+        """Write the record that the refusal's receipt proves; `budget` is what the grant had left before and after."""
         self.gate.refuse(
             tx,
             analysis_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
-            facts={**receipt_facts(facts), "question": question_to_dict(facts.question)},
+            facts={
+                **receipt_facts(facts),
+                "question": question_to_dict(facts.question),
+                "budget": dict(budget),
+            },
             reasons=refused.reasons,
             missing=refused.missing,
             at=self.clock.now(),
