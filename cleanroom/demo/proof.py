@@ -66,7 +66,10 @@ def keep_evidence(proven: Proven, receipts: Sequence[Path], directory: Path) -> 
 
 def _tamper(database: Path, copy: Path) -> str:
     """Copy a database as a thief would and make the last grant ten times as large."""
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+    with (
+        closing(sqlite3.connect(database)) as source,
+        closing(sqlite3.connect(copy, isolation_level=None)) as target,
+    ):
         source.backup(target)
         for (trigger,) in target.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             target.execute(f'DROP TRIGGER "{trigger}"')
@@ -78,5 +81,4 @@ def _tamper(database: Path, copy: Path) -> str:
         granted = json.loads(record)["body"]["rho_micro"]
         changed = bytes(record).replace(b'"rho_micro":%d' % granted, b'"rho_micro":%d' % (10 * granted))
         target.execute('UPDATE audit_events SET record = ? WHERE "index" = ?', (changed, index))
-        target.commit()
     return f"in record {index} the grant was changed from {granted:,} to {10 * granted:,} micro-rho"
