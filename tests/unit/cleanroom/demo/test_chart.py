@@ -39,6 +39,10 @@ def test_bars_are_as_long_as_their_figures() -> None:
     (first,), (part,) = by_class(svg, "first"), by_class(svg, "bar")[:-1]
     ratio = float(part.get("width") or 0) / float(first.get("width") or 0)
     assert abs(ratio - 1_154 / 16_606) < 0.001
+    # The true count's tick is measured on the same scale, from the same zero.
+    tick = float((by_class(svg, "true")[0].get("d") or "")[1:].partition(" ")[0])
+    start, length = float(first.get("x") or 0), float(first.get("width") or 0)
+    assert abs((tick - start) / length - 16_482 / 16_606) < 0.001
 
 
 def test_a_suppressed_figure_shows_nothing_but_that_not_even_its_truth() -> None:

@@ -79,6 +79,15 @@ def test_a_person_counts_at_the_first_declared_label_of_all_hits(count: Any) -> 
     assert (counts["label:vip"], counts["label:active"], counts["label:lapsed"]) == (2, 1, 1)
 
 
+def test_people_who_hold_an_identifier_with_somebody_else_are_marked(count: Any, tmp_path: Path) -> None:
+    assert count().matched["shared"].to_list() == [False] * 4
+    provider = tmp_path / "p.csv"
+    relative = "\n8,K,,+79000000066,,M,34,Уфа,Plus,6,200,20,kids,no"
+    provider.write_text(provider.read_text(encoding="utf-8") + relative, encoding="utf-8")
+    marked = dict(count().matched.select("customer_id", "shared").iter_rows())
+    assert marked == {"1": False, "2": False, "4": False, "6": True}
+
+
 def test_a_withdrawal_takes_its_person_out(count: Any) -> None:
     truth = count(withdrawn=["2"])
     assert (truth.counts["overlap"], truth.counts["dataset"]) == (3, 9)
