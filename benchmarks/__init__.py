@@ -1,0 +1,1 @@
+"""Timings against the raw limit; `python -m benchmarks.match`."""
