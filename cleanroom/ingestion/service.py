@@ -309,7 +309,7 @@ class Ingestion:
             known |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
         now = self._clock.now().timestamp()
         orphans = defaultdict(list)
-        for key in list(self._store.keys("")):
+        for key in [*self._store.keys(), *self._store.unfinished()]:
             written = (uuid_of(key.rpartition("/")[2]).int >> 80) / 1000
             if (
                 key not in known
@@ -320,7 +320,7 @@ class Ingestion:
         for workspace_id, keys in orphans.items():
             with self._leases.try_hold(workspace_id) as held:
                 for key in keys if held else ():
-                    self._store.delete(key)
+                    self._store.sweep(known, prefix=key)
 
     def _require_fresh(self, tx: Transaction, dataset: DatasetRow, version: DatasetVersionRow) -> None:
         if version.mode == "delta" and version.previous_version_id != dataset.current_version_id:

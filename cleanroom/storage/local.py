@@ -80,6 +80,12 @@ class LocalDirectory:
             if key.startswith(prefix) and _KEY.match(key):
                 yield key
 
+    def unfinished(self) -> Iterator[str]:
+        """List the keys of objects whose writing has not ended, or never will: a crash came first."""
+        for path in self._files():
+            if path.name.startswith(".") and path.name.endswith(_UNFINISHED):
+                yield path.with_name(path.name[1:].partition(".")[0]).relative_to(self.root).as_posix()
+
     def sweep(self, known_keys: Collection[str], *, prefix: str = "") -> list[str]:
         """Remove unfinished files and objects that nothing refers to.
 

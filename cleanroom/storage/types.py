@@ -29,6 +29,10 @@ class ObjectStore(Protocol):
         """List keys that start with a prefix, in sorted order."""
         ...
 
+    def unfinished(self) -> Iterator[str]:
+        """List the keys of objects whose writing has not ended, or never will: a crash came first."""
+        ...
+
     def sweep(self, known_keys: Collection[str], *, prefix: str = "") -> list[str]:
         """Remove what a crash left: unfinished files, and objects that nothing refers to."""
         ...

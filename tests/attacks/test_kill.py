@@ -1,0 +1,281 @@
+"""`kill -9` at any point of loading and asking: nothing half-published, no budget back, no gap in the log."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from killable import Ended, Killable
+from small_room import (
+    BASE_SCHEMA,
+    PROVIDER_SCHEMA,
+    Party,
+    Stage,
+    agree,
+    ask,
+    hand_in,
+    people,
+    prepare,
+    publish,
+    register,
+    sign_up,
+    write_base,
+    write_dataset,
+)
+from sqlalchemy import select
+
+from cleanroom.accounts.types import OrganisationKind
+from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.types import Outcome
+from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.cli.main import main
+from cleanroom.client.prepare import Prepared
+from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.datasets.models import PackageRow, SealedFileRow
+from cleanroom.datasets.types import DatasetKind, VersionStatus
+from cleanroom.grants.models import LedgerRow
+from cleanroom.ingestion.errors import PackageUsedError
+from crypto.hash_profiles import digest, hash_profile
+
+_PEOPLE, _BASE = 1_200, 400
+_ALL_STATUSES = {VersionStatus.PUBLISHED, VersionStatus.RETIRED, VersionStatus.FAILED, VersionStatus.LOADED}
+_ALL_STATUSES |= {VersionStatus.AWAITING_JUNK}
+Verify = Callable[..., None]
+
+
+@dataclass
+class LaterClock:
+    """The system's time and two hours more, when every leftover of a crash is old."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A room on disk with a published dataset and base, and everything it takes to go on."""
+
+    stage: Stage
+    provider: Party
+    source: Path
+    uploads: Path
+
+    def package(self) -> Prepared:
+        """Prepare the provider's file anew."""
+        return prepare(
+            self.provider,
+            self.stage.provider_dataset,
+            self.source,
+            schema=PROVIDER_SCHEMA,
+            out_dir=self.uploads,
+        )
+
+
+@pytest.fixture(scope="module")
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
+    with Killable(tmp_dir=tmp_path_factory.mktemp("tmpdir")) as started:
+        yield started
+
+
+@pytest.fixture
+def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+    """Run `cleanroom audit verify` against a checkpoint kept outside the room."""
+
+    def run(stage: Stage, *, against: str) -> None:
+        monkeypatch.setenv("CLEANROOM_DATABASE_URL", stage.database_url)
+        monkeypatch.setenv("CLEANROOM_ORIGIN", stage.settings.origin)
+        kept = Path(stage.home).parent / "checkpoint.txt"
+        kept.write_text(against, encoding="utf-8")
+        with pytest.raises(SystemExit) as left:
+            main(["audit", "verify", "--home", stage.home, "--against", str(kept)])
+        output = capsys.readouterr()
+        assert (left.value.code or 0, output.out[:6]) == (0, "INTACT"), output.out + output.err
+
+    return run
+
+
+def make_scene(place: Path, database_url: str, *, rows: int = _PEOPLE) -> Scene:
+    stage, known = Stage(str(place / "home"), database_url), people(rows)
+    room = init_room(stage.settings)
+    provider = sign_up(room, OrganisationKind.PROVIDER, "Telecom")
+    advertiser = sign_up(room, OrganisationKind.ADVERTISER, "Shop")
+    stage = replace(
+        stage,
+        provider_dataset=register(room, provider, DatasetKind.DATASET, schema=PROVIDER_SCHEMA),
+        base_dataset=register(room, advertiser, DatasetKind.BASE, schema=BASE_SCHEMA),
+        asker_id=advertiser.organisation_id,
+    )
+    scene = Scene(stage, provider, write_dataset(place / "provider.csv", known), place / "uploads")
+    package = scene.package()
+    hand_in(room, package.manifest_path, package.package_path)
+    listed = write_base(place / "base.csv", known[: rows // 3])
+    package = prepare(advertiser, stage.base_dataset, listed, schema=BASE_SCHEMA, out_dir=scene.uploads)
+    hand_in(room, package.manifest_path, package.package_path)
+    grant = agree(room, provider, advertiser, stage.provider_dataset)
+    room.close()
+    return replace(scene, stage=replace(stage, grant_id=grant.id))
+
+
+def points(whole: Ended, *, seed: str, random_kills: int, targeted_kills: int) -> Iterator[dict[str, float]]:
+    """Spread random instants over the duration, and chosen operations over all of them, ends included."""
+    rng = random.Random(seed)
+    for number in range(targeted_kills):
+        yield {"at_operation": 1 + number * (whole.operations - 1) // max(targeted_kills - 1, 1)}
+    for number in range(random_kills):
+        yield {"after": whole.seconds * 0.85 * (number + rng.random()) / random_kills}
+
+
+def checkpoint(stage: Stage) -> str:
+    room = open_room(stage.settings)
+    with room.db.transaction() as tx:
+        note = room.audit.checkpoint(tx)
+    room.close()
+    return note
+
+
+def check_versions(room: Room, stage: Stage) -> None:
+    """One published version, which is the current one; no load under way; no file that SQL does not name."""
+    with room.db.reading() as tx:
+        for dataset_id in (stage.provider_dataset, stage.base_dataset):
+            versions = room.datasets.versions(tx, dataset_id)
+            assert {version.status for version in versions} <= _ALL_STATUSES
+            published = [version.id for version in versions if version.status is VersionStatus.PUBLISHED]
+            assert published == [room.datasets.dataset(tx, dataset_id).current_version_id]
+        named = set(tx.session.scalars(select(SealedFileRow.object_key)))
+        named |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
+    stored = {
+        path.relative_to(room.store.root).as_posix() for path in room.store.root.rglob("*") if path.is_file()
+    }
+    assert stored == named
+
+
+def load_again(room: Room, package: Prepared) -> None:
+    """Repeat what was killed; a package that had become a version needs publishing only."""
+    try:
+        hand_in(room, package.manifest_path, package.package_path)
+    except PackageUsedError:
+        with room.db.reading() as tx:
+            version_id = tx.session.get_one(PackageRow, package.manifest.package_id).version_id
+        publish(room, version_id)
+
+
+def kill_loads(
+    scene: Scene, killable: Killable, verify: Verify, *, random_kills: int, targeted_kills: int
+) -> int:
+    def run(package: Prepared, **point: float) -> Ended:
+        manifest, payload = str(package.manifest_path), str(package.package_path)
+        return killable.run("load", scene.stage, manifest=manifest, payload=payload, **point)
+
+    # The first one warms up: its time would set the instants too late.
+    whole = min((run(scene.package()) for _ in range(2)), key=lambda run: run.seconds)
+    kills = 0
+    for point in points(whole, seed="load", random_kills=random_kills, targeted_kills=targeted_kills):
+        note, package = checkpoint(scene.stage), scene.package()
+        kills += run(package, **point).killed
+        room = open_room(scene.stage.settings, clock=LaterClock())
+        check_versions(room, scene.stage)
+        verify(scene.stage, against=note)
+        load_again(room, package)
+        with room.db.reading() as tx:
+            current = room.datasets.current(tx, scene.stage.provider_dataset)
+            version_id = tx.session.get_one(PackageRow, package.manifest.package_id).version_id
+        assert (current.id, current.persons) == (version_id, _persons(scene))
+        check_versions(room, scene.stage)
+        room.close()
+    return kills
+
+
+def _persons(scene: Scene) -> int:
+    return len(scene.source.read_text(encoding="utf-8").splitlines()) - 1
+
+
+def kill_questions(
+    scene: Scene, killable: Killable, verify: Verify, *, random_kills: int, targeted_kills: int
+) -> int:
+    stage = scene.stage
+    whole = min(
+        (killable.run("ask", stage, number=1_000 + number) for number in range(2)),
+        key=lambda run: run.seconds,
+    )
+    kills = spent = 0
+    asked = points(whole, seed="ask", random_kills=random_kills, targeted_kills=targeted_kills)
+    for number, point in enumerate(asked, start=1):
+        note = checkpoint(stage)
+        kills += killable.run("ask", stage, number=number, **point).killed
+        room = open_room(stage.settings)
+        spent = check_budget(room, stage, at_least=spent)
+        verify(stage, against=note)
+        answer = ask(room, stage, number)
+        assert answer.outcome in (Outcome.RELEASED, Outcome.STORED)
+        assert answer.receipt.exists()
+        spent = check_budget(room, stage, at_least=spent + answer.charged_micro)
+        check_versions(room, stage)
+        room.close()
+    return kills
+
+
+def check_budget(room: Room, stage: Stage, *, at_least: int) -> int:
+    """What was reserved is spent for good, and every reservation ended as released or lost."""
+    with room.db.reading() as tx:
+        spent = room.grants.status(tx, stage.grant_id).spent_micro
+        moved = tx.session.scalars(select(LedgerRow).where(LedgerRow.grant_id == stage.grant_id)).all()
+        status = {row.id: row.status for row in tx.session.scalars(select(AnalysisRow))}
+        reserved = {row.subject_id: row.rho_micro for row in moved if row.kind == "reserved"}
+        settled = {row.subject_id for row in moved if row.kind == "settled"}
+    assert spent == sum(reserved.values())
+    assert spent >= at_least
+    assert Outcome.RESERVED not in status.values()
+    assert {status[analysis_id] for analysis_id in reserved} <= {Outcome.RELEASED, Outcome.LOST}
+    assert {analysis_id for analysis_id in reserved if status[analysis_id] == Outcome.RELEASED} == settled
+    return spent
+
+
+def test_a_killed_load_leaves_nothing_half_published_and_can_be_repeated(
+    tmp_path: Path, killable: Killable, verify: Verify
+) -> None:
+    scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}")
+    assert kill_loads(scene, killable, verify, random_kills=11, targeted_kills=13) >= 20
+
+
+def test_a_killed_question_costs_its_budget_and_can_be_repeated(
+    tmp_path: Path, database_url: str, killable: Killable, verify: Verify
+) -> None:
+    url = database_url.replace(str(tmp_path / "room"), str(tmp_path / "home" / "room"))
+    scene = make_scene(tmp_path, url)
+    assert kill_questions(scene, killable, verify, random_kills=18, targeted_kills=6) >= 20
+
+
+@pytest.mark.parametrize("job", ["withdraw", "rotate"])
+def test_a_killed_withdrawal_or_rotation_leaves_no_file_behind_and_can_be_repeated(
+    tmp_path: Path, killable: Killable, verify: Verify, job: str
+) -> None:
+    scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}", rows=300)
+    stage = scene.stage
+    hashed = digest(hash_profile("room"), "email", people(300)[7].email)
+    assert hashed is not None
+    options = (
+        {"digests": hashed.hex()} if job == "withdraw" else {"workspace_id": scene.provider.workspace_id}
+    )
+    whole = killable.run(job, stage, **options)
+    for point in points(whole, seed=job, random_kills=2, targeted_kills=5):
+        note = checkpoint(stage)
+        killable.run(job, stage, **point, **options)
+        room = open_room(stage.settings, clock=LaterClock())
+        check_versions(room, stage)
+        verify(stage, against=note)
+        room.close()
+        assert not killable.run(job, stage, **options).killed
+        verify(stage, against=note)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_many_kills_of_a_larger_load_and_of_questions_to_it(
+    tmp_path: Path, database_url: str, killable: Killable, verify: Verify
+) -> None:
+    url = database_url.replace(str(tmp_path / "room"), str(tmp_path / "home" / "room"))
+    scene = make_scene(tmp_path, url, rows=20_000)
+    assert kill_loads(scene, killable, verify, random_kills=25, targeted_kills=40) >= 55
+    assert kill_questions(scene, killable, verify, random_kills=40, targeted_kills=6) >= 40
