@@ -3,7 +3,7 @@
 A profile of 97,336 cells, half of them with one person and half with none, is as many pairs of neighbours. Of two
 answers, about 195,000 draws, the test takes the event that tells neighbours apart best, and holds the lower end of its
 probability against the upper end without the person (Clopper-Pearson, each at 1e-7). Power: a noise of 4 passes; 3
-instead of 4 is caught with 7 standard deviations to spare.
+instead of 4 is caught with 5 standard deviations to spare.
 """
 
 import itertools
