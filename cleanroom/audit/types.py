@@ -9,8 +9,8 @@ class Problem:
     """One thing that is damaged.
 
     Attributes:
-        what: `event`, `node`, `head`, `checkpoint`, `against`, `database`, `file` or `files`.
-        place: which one: an index, a range of indices, a size, an object key or a version's id.
+        what: `event`, `node`, `head`, `checkpoint`, `against`, `database`, `file`, `files` or `dataset`.
+        place: which one: an index, a range of indices, a size, an object key, or the id of a version or dataset.
         reason: what is wrong with it.
     """
 

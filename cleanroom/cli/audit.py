@@ -18,7 +18,7 @@ from cleanroom.audit.reading import open_log
 from cleanroom.audit.types import Problem
 from cleanroom.audit.verify import verify_log
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
-from cleanroom.cli.published import published_files
+from cleanroom.cli.published import published_files, replayed_versions
 from cleanroom.db.database import Transaction
 from cleanroom.settings import Settings, load_settings
 from cleanroom.storage import LocalDirectory
@@ -118,7 +118,8 @@ def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[
 
     with _reading(settings) as tx:
         published = published_files(tx.session)
-        return list(verify_files(published, path_of=counted, stated_roots=stated_roots)), count
+        problems = list(verify_files(published, path_of=counted, stated_roots=stated_roots))
+        return [*problems, *replayed_versions(tx.session)], count
 
 
 @contextmanager

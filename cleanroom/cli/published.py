@@ -1,17 +1,21 @@
-"""The sealed files that SQL lists, for the audit slice, which knows no datasets."""
+"""What SQL says about sealed files and versions, for the audit slice, which knows no datasets."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cleanroom.audit.files import PublishedFiles
+from cleanroom.audit.models import AuditEvent
+from cleanroom.audit.types import Problem
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import segment_file
 from cleanroom.datasets.files import files_root
-from cleanroom.datasets.models import DatasetVersionRow, SealedFileRow
+from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.types import Role, SealedFile, VersionStatus
 
+PUBLISHED = "ingestion.published"
 _WITHOUT_FILES = (VersionStatus.LOADING.value, VersionStatus.FAILED.value)
 
 
@@ -44,6 +48,32 @@ def published_files(session: Session) -> Iterator[PublishedFiles]:
         yield PublishedFiles(
             epoch.id, files_root([segment]), [(segment.object_key, segment.ciphertext_sha256)]
         )
+
+
+def replayed_versions(session: Session) -> Iterator[Problem]:
+    """Compare each dataset's current version with the one that the log published last.
+
+    An older version is intact by itself, files and all; only the order of the log tells that it was put back.
+
+    Args:
+        session: reads the room's SQL store.
+
+    Yields:
+        A problem for each dataset whose current version is another one.
+    """
+    newest: dict[str, str] = {}
+    events = select(AuditEvent.record).where(AuditEvent.kind == PUBLISHED).order_by(AuditEvent.index)
+    for record in session.scalars(events):
+        try:
+            content = json.loads(record)
+            newest[content["body"]["dataset_id"]] = content["subject"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            # The log's own verification has reported it.
+            continue
+    for dataset_id, current in session.execute(select(DatasetRow.id, DatasetRow.current_version_id)):
+        if current != newest.get(dataset_id):
+            reason = "its current version is not the one that the log published last"
+            yield Problem("dataset", dataset_id, reason)
 
 
 def _root(rows: Sequence[SealedFileRow]) -> str:

@@ -63,7 +63,8 @@ def home(tmp_path: Path) -> Path:
         tx.audit("test.event", subject_id="x")
     with db.transaction() as tx:
         add_version(tx.session, file)
-        tx.audit("ingestion.published", subject_id="dv_1", body={"files_root": files_root([file])})
+        body = {"dataset_id": "ds_1", "files_root": files_root([file])}
+        tx.audit("ingestion.published", subject_id="dv_1", body=body)
     engine.dispose()
     shutil.rmtree(tmp_path / "private")
     return home
