@@ -1,0 +1,159 @@
+"""Processes that spend one grant and a process that counts for it, to be killed; started by a test.
+
+Run as a program it imports everything once and then forks a child for every line of JSON on its input.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cleanroom.bootstrap import Room, open_room
+from cleanroom.grants.types import Reservation
+from cleanroom.ids import new_id
+from cleanroom.settings import Settings
+from policies.question import question_from_dict
+
+_REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a child does, as plain data.
+
+    Attributes:
+        home: of the room.
+        database_url: of the room.
+        grant_id: what is spent.
+        asker_id: whose it is.
+        base_id: the base of every question.
+        questions: asked one after another, each in a thread of its own.
+        amounts: for each further thread what it reserves, one after another, in micro-rho.
+        results: a file for what became of each, as JSON.
+    """
+
+    home: str
+    database_url: str
+    grant_id: str
+    asker_id: str
+    base_id: str
+    dataset_id: str
+    questions: list[dict[str, Any]]
+    amounts: list[list[int]]
+    results: str
+
+
+class Children:
+    """The parent's side."""
+
+    def __enter__(self) -> Self:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(_REPOSITORY)}
+        self._server = subprocess.Popen(
+            [sys.executable, str(Path(__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=_REPOSITORY,
+        )
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.communicate()
+
+    def start(self, order: Order) -> int:
+        """Start a child with its room open; returns its process id, which is its own until it was waited for."""
+        return int(self._tell(asdict(order)))
+
+    def wait(self, pid: int) -> int:
+        """Wait for a child's end and return its exit code, negative for a signal."""
+        return int(self._tell({"wait": pid}))
+
+    def running(self, pid: int) -> bool:
+        """Tell whether a child has not ended yet."""
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        return state != "Z"
+
+    def _tell(self, plain: dict[str, Any]) -> str:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(plain) + "\n")
+        self._server.stdin.flush()
+        return self._server.stdout.readline()
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        plain = json.loads(line)
+        if "wait" in plain:
+            _answer(os.waitstatus_to_exitcode(os.waitpid(plain["wait"], 0)[1]))
+            continue
+        opened = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _work(Order(**plain), opened[1])
+        os.close(opened[1])
+        os.read(opened[0], 1)
+        os.close(opened[0])
+        _answer(child)
+
+
+def _answer(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def _work(order: Order, opened: int) -> None:
+    try:
+        room = open_room(Settings(Path(order.home), order.database_url, "room.local/cleanroom", 1 << 30))
+        os.close(opened)
+        start = threading.Barrier(len(order.questions) + len(order.amounts))
+        with ThreadPoolExecutor(start.parties) as pool:
+            asked = [pool.submit(_ask, room, order, plain, start) for plain in order.questions]
+            spent = [pool.submit(_spend, room, order, amounts, start) for amounts in order.amounts]
+            results = [entry for future in (*asked, *spent) for entry in future.result()]
+        Path(order.results).write_text(json.dumps(results), encoding="utf-8")
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever happens, a child ends here and says so
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    os._exit(status)
+
+
+def _ask(room: Room, order: Order, plain: dict[str, Any], start: threading.Barrier) -> list[dict[str, Any]]:
+    question = question_from_dict(plain, dataset_id=order.dataset_id, base_id=order.base_id)
+    start.wait()
+    began = time.perf_counter()
+    answer = room.analyses.ask(question, grant_id=order.grant_id, asker_id=order.asker_id)
+    return [_entry(began, answer.charged_micro, answer.charged_micro, left=None)]
+
+
+def _spend(room: Room, order: Order, amounts: list[int], start: threading.Barrier) -> list[dict[str, Any]]:
+    start.wait()
+    entries = []
+    for amount in amounts:
+        began = time.perf_counter()
+        with room.db.transaction() as tx:
+            analysis_id = new_id("an", room.clock.now())
+            outcome = room.grants.reserve(
+                tx, order.grant_id, rho_micro=amount, analysis_id=analysis_id, base_id=order.base_id
+            )
+        paid = isinstance(outcome, Reservation)
+        left = outcome.left_after_micro if isinstance(outcome, Reservation) else None
+        entries.append(_entry(began, amount, amount if paid else 0, left=left))
+    return entries
+
+
+def _entry(began: float, asked: int, charged: int, *, left: int | None) -> dict[str, Any]:
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "asked": asked, "charged": charged, "left": left}
+
+
+if __name__ == "__main__":
+    _serve()
