@@ -39,7 +39,8 @@ class PublicSizes:
             purpose: whose consents count.
 
         Returns:
-            The figure; None when there is no complete policy, or the share kept for public releases is used up.
+            The figure; None when there is no complete policy, when the dataset maps no consents for the purpose, or
+            when the share kept for public releases is used up.
 
         Raises:
             VersionNotFoundError: the dataset has no published version.
@@ -49,6 +50,10 @@ class PublicSizes:
             known = find_public(tx, version.id, purpose)
             if known is not None:
                 return known
+            consents = self.datasets.dataset(tx, dataset_id).schema.consents
+            if all(consent.purpose != purpose for consent in consents):
+                # Nobody may be counted for it; a figure about nobody would use up the share all the same.
+                return None
             limits = self._limits(tx, dataset_id)
             if limits is None or not self._charge(tx, dataset_id, version.id, purpose, limits):
                 return None
