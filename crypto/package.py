@@ -19,7 +19,7 @@ from typing import Any
 import rfc8785
 
 from crypto.errors import CryptoError
-from crypto.keys import sign, verify
+from crypto.keys import SignatureError, sign, verify
 from crypto.limits import MAX_MANIFEST_BYTES, MAX_PACKAGE_ROWS
 from crypto.payload import (
     DamagedPackageError,
@@ -210,7 +210,13 @@ def verify_manifest(data: bytes, *, public_keys: Mapping[str, bytes]) -> Manifes
             "The manifest is signed by a key that is not enrolled for this organisation, or was revoked.",
             remedy="Enrol the signer's public key, or prepare the package with an enrolled one.",
         )
-    verify(public, manifest.signed_bytes(), signature)
+    try:
+        verify(public, manifest.signed_bytes(), signature)
+    except SignatureError:
+        raise SignatureError(
+            "The manifest is not signed by the key that it names, or was changed afterwards.",
+            remedy="Upload manifest and payload as they were prepared, or prepare the file again.",
+        ) from None
     return manifest
 
 
