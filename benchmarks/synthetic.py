@@ -154,13 +154,18 @@ class Deal:
     grant: Grant
 
 
+def base_numbers(provider_rows: int, base_rows: int) -> range:
+    """Return who is in the base: for two fifths the last of the provider's persons."""
+    first = provider_rows - min(base_rows * 2 // 5, provider_rows)
+    return range(first, first + base_rows)
+
+
 def make_deal(room: Room, *, provider_rows: int, base_rows: int, directory: Path) -> Deal:
-    """Fill a new room: two fifths of the base are among the provider's persons."""
+    """Fill a new room: persons 0 to `provider_rows` for the provider, `base_numbers` for the advertiser."""
     provider = sign_up(room, OrganisationKind.PROVIDER, "provider")
     advertiser = sign_up(room, OrganisationKind.ADVERTISER, "advertiser")
     dataset = load(room, provider, ROW_IS_PERSON, range(provider_rows), directory=directory)
-    first = provider_rows - min(base_rows * 2 // 5, provider_rows)
-    base = load(room, advertiser, BASE, range(first, first + base_rows), directory=directory)
+    base = load(room, advertiser, BASE, base_numbers(provider_rows, base_rows), directory=directory)
     document = load_preset("standard", purposes=[PURPOSE])
     with room.db.transaction() as tx:
         room.rules.set_policy(tx, dataset[0], document, organisation_id=provider.organisation_id)
