@@ -76,7 +76,8 @@ class Completing:
         """Tell what has changed since the budget was reserved, so that the counts must not leave."""
         if self.rules.stopped(tx, facts.dataset.id):
             return Reason("kill_switch", "The owner has stopped all questions to this dataset.", "off", "on")
-        now = self.consents.epoch(tx, facts.dataset.id)
+        # Midnight may have passed meanwhile, and consents with it.
+        now = self.consents.advance(tx, facts.dataset.id)
         if now != epoch:
             message = "Consents changed twice while the question was being counted."
             return Reason("consent_epoch", message, now, epoch)

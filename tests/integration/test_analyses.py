@@ -17,6 +17,7 @@ from cleanroom.analyses.errors import (
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.client.receipts import VerifiedReceipt, verify_receipt
+from cleanroom.grants.service import Grants
 from cleanroom.matching.local import LocalEngine
 from cleanroom.release import gate, service
 from cleanroom.release.models import StoredAnswer
@@ -383,6 +384,22 @@ def test_the_kill_switch_stops_a_question_that_is_being_counted(stage, while_cou
     assert not stage.events("release.released")
 
 
+def test_a_question_that_another_one_outruns_is_refused_with_what_is_left(stage, monkeypatch):
+    grant = stage.grant("S")
+    reserve = Grants.reserve
+
+    def outrun(self: Grants, tx: Any, grant_id: str, **question: Any) -> Any:
+        reserve(self, tx, grant_id, **{**question, "rho_micro": 1_950, "analysis_id": "an_faster"})
+        return reserve(self, tx, grant_id, **question)
+
+    monkeypatch.setattr(Grants, "reserve", outrun)
+
+    answer = stage.ask(grant, precision="rough")
+
+    assert [reason.rule for reason in answer.reasons] == ["budget_left"]
+    assert (answer.charged_micro, stage.left(grant)) == (0, 50)
+
+
 def test_no_transaction_is_open_while_counting(stage, while_counting):
     def write() -> None:
         # On SQLite this would wait a minute for a writer that waits for us.
@@ -426,25 +443,41 @@ def test_a_question_that_another_process_is_counting_is_not_lost(stage, while_co
     assert answer.outcome is Outcome.RELEASED
 
 
-def test_consents_that_expire_by_the_calendar_make_the_stored_answer_old(make_room):
+@pytest.fixture
+def expiring(make_room):
+    """A dataset in which every second consent to research ends with the day, and the other with the next."""
     stage = make_room()
-    schema = DATASET_SCHEMA.replace(
-        '{column: lab, granted: ["yes"]}', '{column: lab, granted: ["yes"], expires_at: until}'
-    )
+    mapping = '{column: lab, granted: ["yes"]}'
+    schema = DATASET_SCHEMA.replace(mapping, mapping.replace("]}", "], expires_at: until}"))
     rows = [f"{row},2026-11-{22 + number % 2}" for number, row in enumerate(people(1_000))]
     stage.dataset_id = stage.dataset(rows, schema=schema, header=f"{DATASET_HEADER},until")
     stage.rule()
-    grant = stage.grant("S", purposes=["research"], dataset_id=stage.dataset_id)
-    asked = {"purpose": "research", "precision": "rough"}
-    first = stage.ask(grant, **asked)
-    stage.clock.move(hours=11)
-    assert stage.ask(grant, **asked).outcome is Outcome.STORED
+    return stage
 
-    stage.clock.move(hours=2)
-    fresh = stage.ask(grant, **asked)
+
+def test_consents_that_expire_by_the_calendar_make_the_stored_answer_old(expiring):
+    grant = expiring.grant("S", purposes=["research"])
+    asked = {"purpose": "research", "precision": "rough"}
+    first = expiring.ask(grant, **asked)
+    expiring.clock.move(hours=11)
+    assert expiring.ask(grant, **asked).outcome is Outcome.STORED
+
+    expiring.clock.move(hours=2)
+    fresh = expiring.ask(grant, **asked)
 
     assert (fresh.outcome, fresh.consent_epoch) == (Outcome.RELEASED, 1)
-    assert stage.ask(grant, **asked, as_of=first.as_of).figures == first.figures
+    assert expiring.ask(grant, **asked, as_of=first.as_of).figures == first.figures
+
+
+def test_a_question_that_is_counted_over_midnight_honours_the_new_day(expiring, while_counting, monkeypatch):
+    monkeypatch.setattr(gate, "add_noise", lambda counts, sigma: list(counts))
+    steps = [13]
+    counts = while_counting(lambda: expiring.clock.move(hours=steps.pop()) if steps else None)
+
+    answer = expiring.ask(expiring.grant("S", purposes=["research"]), purpose="research", precision="rough")
+
+    assert counts == [1, 2]
+    assert (answer.consent_epoch, answer.figures[0].value) == (1, 500)
 
 
 def numbers_in(value: Any) -> Iterator[int]:
