@@ -32,7 +32,13 @@ from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
-from crypto.keys import KeyProvider, LocalKeyFile, generate_signing_key
+from crypto.keys import (
+    KeyFileError,
+    KeyFileExposedError,
+    KeyProvider,
+    LocalKeyFile,
+    generate_signing_key,
+)
 from crypto.limits import KEY_BYTES
 
 # Importing the services has imported the tables of every slice.
@@ -134,6 +140,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
+        room.grants.expire(tx)
     room.ingestion.recover()
     room.analyses.recover()
     return room
@@ -214,13 +221,13 @@ def _write_private(path: Path, content: bytes) -> None:
 
 def _read_private(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
-        raise RoomMissingError(
+        raise KeyFileExposedError(
             f"Others can read {Path('keys') / path.name}.",
             remedy=f"Run: chmod 600 {path.name} in the keys folder.",
         )
     seed = path.read_bytes()
     if len(seed) != KEY_BYTES:
-        raise RoomMissingError(
+        raise KeyFileError(
             f"{Path('keys') / path.name} is damaged.", remedy="Restore it from the backup of the keys."
         )
     return seed

@@ -17,6 +17,7 @@ from cleanroom.audit.reader import AuditReader
 from cleanroom.audit.reading import open_log
 from cleanroom.audit.types import Problem
 from cleanroom.audit.verify import verify_log
+from cleanroom.cli.keys import read_text, verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
 from cleanroom.cli.published import published_files, replayed_versions
 from cleanroom.db.database import Transaction
@@ -44,7 +45,7 @@ def verify(
 ) -> None:
     """Recompute the whole log and check every sealed file; exit code 1 names what is damaged."""
     settings = load_settings(os.environ, home=home)
-    note = _read(against) if against is not None else None
+    note = read_text(against) if against is not None else None
     report = verify_log(settings.database_url, verifier_key=_verifier_key(settings, key), against=note)
     problems = list(report.problems)
     files = 0
@@ -129,15 +130,9 @@ def _reading(settings: Settings) -> Iterator[Transaction]:
 
 
 def _verifier_key(settings: Settings, given: str | None) -> str:
-    if given is not None and "+" in given and not Path(given).exists():
-        return given
-    return _read(Path(given) if given is not None else settings.verifier_key_path)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    if given is None and not settings.verifier_key_path.exists():
         raise LogUnreadableError(
-            f"The file {path.name} cannot be read ({type(error).__name__}).", remedy="Check the path."
-        ) from None
+            "This home has no room: keys/verifier.key is missing.",
+            remedy="Name the home of a room, or pass --key.",
+        )
+    return verifier_key(given or str(settings.verifier_key_path))

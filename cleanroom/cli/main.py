@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cleanroom.errors import KNOWN_ERRORS
+from cleanroom.errors import KNOWN_ERRORS, CleanroomError
 
 EXIT_PROBLEM_FOUND = 1
 EXIT_KNOWN_ERROR = 3
@@ -22,8 +22,10 @@ _GROUPS = {
 _SERVER_PACKAGES = {"alembic", "opendp", "psycopg", "sqlalchemy"}
 
 
-class ServerMissingError(Exception):
+class ServerMissingError(CleanroomError):
     """A command of the server was called where only the SDK is installed."""
+
+    code = "cli.server_missing"
 
 
 class _LazyGroup(TyperGroup):
@@ -39,7 +41,10 @@ class _LazyGroup(TyperGroup):
             module = importlib.import_module(_GROUPS[cmd_name])
         except ModuleNotFoundError as error:
             if error.name in _SERVER_PACKAGES:
-                raise ServerMissingError(cmd_name) from None
+                raise ServerMissingError(
+                    f"The command {cmd_name} needs the server.",
+                    remedy="Install it: pip install 'cleanroom[server]'",
+                ) from None
             raise
         return typer.main.get_command(module.app)
 
@@ -65,8 +70,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KNOWN_ERRORS as error:
         code = getattr(error, "code", "cleanroom.error")
         typer.echo(f"{error} [{code}]", err=True)
-        sys.exit(EXIT_KNOWN_ERROR)
-    except ServerMissingError as error:
-        message = f"The command {error} needs the server. Install it with: pip install 'cleanroom[server]'"
-        typer.echo(message, err=True)
         sys.exit(EXIT_KNOWN_ERROR)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cleanroom.cli.keys import verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
 from cleanroom.client.receipts import ReceiptError, verify_receipt
 
@@ -20,13 +21,14 @@ def receipt() -> None:
 @app.command()
 def verify(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The receipt.")],
-    key: Annotated[str, typer.Option(help="The room's verifier key, or a file that holds it; never from the receipt.")],
+    key: Annotated[
+        str, typer.Option(help="The room's verifier key, or a file that holds it; never from the receipt.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the proven record as JSON.")] = False,
 ) -> None:
     """Prove that a receipt stands in the room's signed log; exit code 1 when it does not."""
-    verifier_key = key if "+" in key and not Path(key).exists() else Path(key).read_text(encoding="utf-8")
     try:
-        proven = verify_receipt(file.read_bytes(), verifier_key=verifier_key.strip())
+        proven = verify_receipt(file.read_bytes(), verifier_key=verifier_key(key))
     except ReceiptError as error:
         typer.echo(f"NOT PROVEN {error}", err=True)
         raise typer.Exit(EXIT_PROBLEM_FOUND) from None

@@ -2,5 +2,15 @@
 
 from cleanroom.client.parties import Recipient, Signer
 from cleanroom.client.prepare import Prepared, prepare
+from cleanroom.client.receipts import VerifiedReceipt, verify_receipt
+from cleanroom.schema.codec import schema_from_yaml
 
-__all__ = ["Prepared", "Recipient", "Signer", "prepare"]
+__all__ = [
+    "Prepared",
+    "Recipient",
+    "Signer",
+    "VerifiedReceipt",
+    "prepare",
+    "schema_from_yaml",
+    "verify_receipt",
+]

@@ -13,6 +13,9 @@ from crypto.errors import CryptoError
 from crypto.merkle import leaf_hash, verify_inclusion
 
 FORMAT = "cleanroom-receipt/v1"
+RELEASED = "release.released"
+REFUSED = "release.refused"
+KINDS = (RELEASED, REFUSED)
 MAX_RECEIPT_BYTES = 64 * 1024 * 1024
 _FIELDS = {"format", "record", "index", "proof", "checkpoint"}
 
@@ -87,6 +90,11 @@ def verify_receipt(receipt: bytes, *, verifier_key: str) -> VerifiedReceipt:
             f"The receipt does not verify: {error}",
             remedy="Ask the room for its receipt and its verifier key anew.",
         ) from None
+    if fields["record"].get("kind") not in KINDS:
+        raise ReceiptError(
+            "The record is proven, but it is no release and no refusal.",
+            remedy="Use `cleanroom audit proof` for other records.",
+        )
     return VerifiedReceipt(fields["record"], fields["index"], checkpoint.size, checkpoint.origin)
 
 

@@ -44,7 +44,12 @@ class Transaction:
     events: list[PendingEvent] = field(default_factory=list)
 
     def audit(
-        self, kind: str, *, subject_id: str, organisation_id: str | None = None, body: dict[str, Any] | None = None
+        self,
+        kind: str,
+        *,
+        subject_id: str,
+        organisation_id: str | None = None,
+        body: dict[str, Any] | None = None,
     ) -> PendingEvent:
         """Queue an event; it becomes part of the log in this very transaction, or not at all.
 

@@ -97,6 +97,8 @@ def agree(
             agency_id=None,
             at=room.clock.now(),
         )
+    # A size that everyone may see, so that a match rate has both its denominators.
+    room.public_sizes.release(dataset_id, purpose=purpose)
     large, small = grants
     # The parties are new, so their accounts are empty, and the rule allows the purpose by construction.
     assert isinstance(large, Grant)

@@ -4,12 +4,9 @@ import os
 from pathlib import Path
 
 from cleanroom.audit.log import AuditLog
-from cleanroom.client.receipts import assemble_receipt
+from cleanroom.client.receipts import KINDS, assemble_receipt
 from cleanroom.db.database import Transaction
 from crypto.checkpoint import open_note
-
-RELEASED = "release.released"
-REFUSED = "release.refused"
 
 
 class Receipts:
@@ -29,7 +26,7 @@ class Receipts:
         Returns:
             The file; it appears whole or not at all.
         """
-        index = self._log.find(tx, subject_id=analysis_id, kinds=(RELEASED, REFUSED))
+        index = self._log.find(tx, subject_id=analysis_id, kinds=KINDS)
         note = self._log.checkpoint(tx)
         size = open_note(note, self._log.verifier_key).size
         receipt = assemble_receipt(

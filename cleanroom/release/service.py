@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from cleanroom.client.receipts import REFUSED, RELEASED
 from cleanroom.clock import rfc3339
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.release.answers import Asked, Found, store_answer
 from cleanroom.release.codec import figure_to_dict, mechanism_to_dict
 from cleanroom.release.gate import release_cells
-from cleanroom.release.receipts import REFUSED, RELEASED
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
 from policies.decision import Reason, reason_to_dict
 

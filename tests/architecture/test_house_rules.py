@@ -64,20 +64,25 @@ def test_the_rules_catch_what_they_forbid(rule: Rule, code: str) -> None:
     assert list(rule(ast.parse(code)))
 
 
-def test_every_error_of_the_domain_has_a_code_of_its_slice() -> None:
-    pattern = re.compile(r"^[a-z_]+\.[a-z0-9_]+$")
+def test_every_error_has_a_code_of_its_own_slice() -> None:
     codes: dict[str, str] = {}
     for path in sources():
+        folder = path.relative_to(ROOT).parts[1 if path.relative_to(ROOT).parts[0] == "cleanroom" else 0]
+        slice_ = folder.removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.ClassDef) or not node.name.endswith("Error"):
                 continue
-            for line in node.body:
-                if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code":
-                    code = ast.literal_eval(line.value)
-                    place = f"{path.relative_to(ROOT)}:{node.name}"
-                    assert pattern.match(code), place
-                    assert code not in codes, f"{place} and {codes[code]} share a code"
-                    codes[code] = place
+            place = f"{path.relative_to(ROOT)}:{node.name}"
+            own = [
+                ast.literal_eval(line.value)
+                for line in node.body
+                if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "code"
+            ]
+            assert len(own) == 1, f"{place} has no code"
+            assert re.fullmatch(r"[a-z]+\.[a-z0-9_]+", own[0]), place
+            assert own[0].split(".")[0] in (slice_, "cleanroom"), f"{place} has the code of another slice"
+            assert own[0] not in codes, f"{place} and {codes[own[0]]} share a code"
+            codes[own[0]] = place
     assert len(codes) > 40
 
 

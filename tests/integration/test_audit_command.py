@@ -183,7 +183,7 @@ def test_a_key_can_be_given_as_text_or_as_a_file(run: Run, home: Path, tmp_path:
     (tmp_path / "key").write_text(key)
     assert run("audit", "verify", "--home", home, "--key", tmp_path / "key")[0] == 0
     code, _out, err = run("audit", "verify", "--home", home)
-    assert (code, "verifier.key cannot be read" in err, "[audit.unreadable]" in err) == (3, True, True)
+    assert (code, "keys/verifier.key is missing" in err, "[audit.unreadable]" in err) == (3, True, True)
 
 
 def test_an_empty_home_is_not_intact(run: Run, home: Path) -> None:
