@@ -30,7 +30,10 @@ def receipt(at: int = 3, *, size: int = 7, seed: bytes = SEED, origin: str = ORI
     leaves = [merkle.leaf_hash(record) for record in RECORDS[:size]]
     note = sign_note(format_checkpoint(origin, size, merkle.root(leaves)), name=origin, seed=seed)
     return assemble_receipt(
-        record=RECORDS[at], index=at, proof=merkle.inclusion_from(merkle.in_memory(leaves), at, size), checkpoint=note
+        record=RECORDS[at],
+        index=at,
+        proof=merkle.inclusion_from(merkle.in_memory(leaves), at, size),
+        checkpoint=note,
     )
 
 
