@@ -1,6 +1,5 @@
 """Conditions as they are asked: a tree of `all`, `any` and `not` over leaves."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,8 +7,10 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from policies.errors import NestingError, QuestionError
+from policies.text import nfc
 
 MAX_DEPTH = 64
+MAX_INTEGER_BITS = 1024
 MAX_LITERAL_CHARACTERS = 1_000
 MAX_EXPONENT = 400
 
@@ -169,7 +170,7 @@ def _leaf(node: object) -> Leaf:
         raise QuestionError(
             f"Unknown operator {op[:40]!r} on {attribute[:80]!r}.", remedy=f"Use one of: {', '.join(OPS)}."
         )
-    attribute = unicodedata.normalize("NFC", attribute)
+    attribute = nfc(attribute)
     value = node.get("value")
     if op in NULL_OPS:
         if value is not None:
@@ -195,9 +196,14 @@ def _scalar(value: object, attribute: str) -> Scalar:
             raise QuestionError(
                 f"A literal for {attribute[:80]!r} passes {MAX_LITERAL_CHARACTERS} characters."
             )
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, bool | int):
+        return nfc(value)
+    if isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        # Canonical JSON ends at 53 bits, and a question that cannot be written down could not be recorded.
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise QuestionError(f"A number for {attribute[:80]!r} passes {MAX_INTEGER_BITS} bits.")
+        return value if abs(value) < 1 << 53 else str(value)
     if isinstance(value, float | Decimal):
         exact = Decimal(repr(value)) if isinstance(value, float) else value
         if exact.is_finite() and abs(exact.adjusted()) < MAX_EXPONENT:

@@ -1,6 +1,6 @@
 """What the grant and the room add to the owner's rules: kill switch, term, purposes, budget left."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 
 from policies.accounting import questions_left
@@ -8,7 +8,7 @@ from policies.canonical_question import canonical_question
 from policies.decision import Limits, Reason
 from policies.l0 import l0
 from policies.mechanisms import narrowest_half_width, rho_for
-from policies.question import LEVELS, Precision
+from policies.question import LEVELS, Precision, Question
 from policies.request import Request
 
 
@@ -73,24 +73,30 @@ class Cost:
     """A question costs no more than one question may, and no more than its grant has left."""
 
     limits: Limits
+    _cells: dict[Question, int] = field(default_factory=dict, compare=False, repr=False)
 
     def price(self, request: Request) -> tuple[int, int]:
-        """Return the question's L0 and its cost in micro-rho."""
+        """Return the question's L0, computed once whatever its precision, and its cost in micro-rho."""
+        unpriced = replace(request.question, precision=Precision())
+        if unpriced not in self._cells:
+            self._cells[unpriced] = self._l0(request)
+        rho_micro = rho_for(
+            self._cells[unpriced],
+            request.question.precision,
+            cap_rho_micro=self.limits.cap_rho_micro,
+            kind=request.question.kind,
+        )
+        return self._cells[unpriced], rho_micro
+
+    def _l0(self, request: Request) -> int:
         question = canonical_question(request.question, request.attributes)
-        cells = l0(
+        return l0(
             question,
             request.attributes,
             labels=request.labels,
             match_keys=request.match_keys,
             dataset_side_public=request.dataset_side_public,
         )
-        rho_micro = rho_for(
-            cells,
-            request.question.precision,
-            cap_rho_micro=self.limits.cap_rho_micro,
-            kind=request.question.kind,
-        )
-        return cells, rho_micro
 
     def check(self, request: Request) -> Reason | None:
         """Forbid a question that costs more than may or can be paid."""

@@ -11,6 +11,9 @@ from policies.values import ValueSet, intersection, union
 
 Projection = Mapping[str, ValueSet]
 
+# Trying every group is quadratic, and would hold up other askers; a group missed only adds noise.
+_GROUPS_TRIED = 64
+
 
 def l0(
     question: CanonicalQuestion,
@@ -64,7 +67,7 @@ def disjoint_groups(
         shape = projection(node, attributes)
         if shape is None:
             continue
-        for members, shapes in groups:
+        for members, shapes in groups[:_GROUPS_TRIED]:
             if all(_apart(shape, other) for other in shapes):
                 members.append(index)
                 shapes.append(shape)

@@ -1,16 +1,17 @@
 """Questions as they are asked: what to count, for which purpose, over which dataset and base."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policies.condition import Condition, condition_to_data, parse_condition
 from policies.errors import QuestionError
+from policies.text import nfc
 
 KINDS = ("match_test", "overlap", "profile")
 LEVELS = ("rough", "normal", "fine")
 MAX_NAME_CHARACTERS = 200
+MAX_SEGMENTS = 1_000
 MAX_HALF_WIDTH = 1_000_000_000
 _KEYS = (
     "kind",
@@ -100,6 +101,11 @@ class Question:
             raise QuestionError(
                 "Only a profile has breakdowns and affinity indices.", remedy="Ask for a `profile`."
             )
+        if len(self.segments) > MAX_SEGMENTS:
+            raise QuestionError(
+                f"A question has at most {MAX_SEGMENTS} segments, not {len(self.segments)}.",
+                remedy="Ask the rest in another question.",
+            )
         names = [segment.name for segment in self.segments]
         if len(set(names)) < len(names):
             raise QuestionError("Two segments have the same name.", remedy="Rename one of them.")
@@ -174,7 +180,7 @@ def _text(source: Mapping[str, Any], key: str, default: str | None) -> str:
     value = source.get(key, default)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS:
         raise QuestionError(f"A question needs `{key}`: text of 1 to {MAX_NAME_CHARACTERS} characters.")
-    return unicodedata.normalize("NFC", value)
+    return nfc(value)
 
 
 def _name(value: object) -> str:
@@ -182,7 +188,7 @@ def _name(value: object) -> str:
         raise QuestionError(
             f"A name is text of 1 to {MAX_NAME_CHARACTERS} characters.", remedy="Put numbers in quotes."
         )
-    return unicodedata.normalize("NFC", value)
+    return nfc(value)
 
 
 def _flag(source: Mapping[str, Any], key: str, *, default: bool) -> bool:

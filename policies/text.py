@@ -1,5 +1,6 @@
 """Reading YAML and JSON that others wrote: bounded in size and depth before anything is built from it."""
 
+import unicodedata
 from typing import Any
 
 import yaml
@@ -14,6 +15,21 @@ class DocumentError(PolicyError):
     """A text is not YAML or JSON that can be read."""
 
     code = "policies.document"
+
+
+def nfc(text: str) -> str:
+    """Return text in the one form that is compared, hashed and signed: Unicode NFC.
+
+    Raises:
+        DocumentError: it holds half a surrogate pair, which no encoding can write.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DocumentError(
+            "A text holds half a surrogate pair.", remedy="Write the character itself."
+        ) from None
+    return unicodedata.normalize("NFC", text)
 
 
 def load_yaml(text: str) -> Any:

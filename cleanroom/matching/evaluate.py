@@ -129,7 +129,9 @@ def _single_cells(info: AttributeInfo, values: Values) -> I64:
 
 def _set_cells(info: AttributeInfo, words: Values) -> tuple[I64, I64]:
     bits = np.unpackbits(np.ascontiguousarray(words, "<u8").view(np.uint8), axis=1, bitorder="little")
-    table = bits[:, : info.cells].copy()
+    # A set of 63 values fills its words to the last bit, so the cell of "no value" needs a place of its own.
+    table = np.zeros((len(bits), info.cells), np.uint8)
+    table[:, : info.cells - 1] = bits[:, : info.cells - 1]
     table[:, info.cells - 1] = ~table[:, : info.cells - 1].any(axis=1)
     at, own = np.nonzero(table)
     return at, own

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from policies.decision import Reason
 from policies.errors import PolicyFormatError
 from policies.request import Request
+from policies.text import nfc
 
 
 class Rule(ABC):
@@ -93,7 +94,7 @@ def names(data: Mapping[str, Any], tag: str, key: str) -> frozenset[str]:
         raise PolicyFormatError(
             f"`{key}` of the rule {tag!r} is a list of names.", remedy="Put numbers in quotes."
         )
-    return frozenset(value)
+    return frozenset(nfc(item) for item in value)
 
 
 def names_or_all(data: Mapping[str, Any], tag: str, key: str) -> frozenset[str] | None:
