@@ -4,6 +4,7 @@ import base64
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,8 @@ from cleanroom.audit.types import Problem
 from cleanroom.audit.verify import verify_log
 from cleanroom.cli.keys import read_text, verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
-from cleanroom.cli.published import published_files, replayed_versions
+from cleanroom.consent.published import published_epochs
+from cleanroom.datasets.published import published_versions, replayed_versions
 from cleanroom.db.database import Transaction
 from cleanroom.settings import Settings, load_settings
 from cleanroom.storage import LocalDirectory
@@ -118,9 +120,9 @@ def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[
         return store.path(key)
 
     with _reading(settings) as tx:
-        published = published_files(tx.session)
+        published = chain(published_versions(tx), published_epochs(tx))
         problems = list(verify_files(published, path_of=counted, stated_roots=stated_roots))
-        return [*problems, *replayed_versions(tx.session)], count
+        return [*problems, *replayed_versions(tx)], count
 
 
 @contextmanager

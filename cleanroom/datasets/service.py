@@ -124,18 +124,7 @@ class Datasets:
         """Return the sealed files of a version."""
         rows = select(SealedFileRow).where(SealedFileRow.version_id == version_id)
         ordered = rows.order_by(SealedFileRow.role, SealedFileRow.column)
-        return tuple(
-            SealedFile(
-                row.id,
-                Role(row.role),
-                row.column,
-                row.file_id,
-                row.bytes,
-                row.ciphertext_sha256,
-                row.object_key,
-            )
-            for row in tx.session.scalars(ordered)
-        )
+        return tuple(sealed_file(row) for row in tx.session.scalars(ordered))
 
     def place(self, tx: Transaction, version_id: str) -> Place:
         """Return where a version's files belong."""
@@ -169,6 +158,19 @@ def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] |
         for file in files
     )
     tx.session.flush()
+
+
+def sealed_file(row: SealedFileRow) -> SealedFile:
+    """Return a sealed file as SQL names it; raises ValueError for a role that does not exist."""
+    return SealedFile(
+        id=row.id,
+        role=Role(row.role),
+        column=row.column,
+        file_id=row.file_id,
+        bytes=row.bytes,
+        ciphertext_sha256=row.ciphertext_sha256,
+        object_key=row.object_key,
+    )
 
 
 def _dataset(row: DatasetRow) -> Dataset:
