@@ -10,6 +10,9 @@ from cleanroom.storage import ObjectStore
 from crypto.keys import WrapKey
 from crypto.sealed import SealedReader, SealedWriter
 
+_CHUNK_BYTES = 1 << 16
+"""A bucket's part of a run is small, and a whole chunk is opened for it; with 1 MiB most of it would be in vain."""
+
 
 class SealedSpill:
     """Makes runs as sealed files of one place."""
@@ -26,7 +29,10 @@ class SealedSpill:
         self._runs += 1
         context = self._place.context(Role.SPOOL, self._runs)
         key = self._place.prefix + new_id("fl", self._clock.now())
-        with self._store.create(key) as sink, SealedWriter(sink, context=context, kek=self._kek) as writer:
+        with (
+            self._store.create(key) as sink,
+            SealedWriter(sink, context=context, kek=self._kek, chunk_bytes=_CHUNK_BYTES) as writer,
+        ):
             for part in parts:
                 writer.write(part)
             info = writer.close()
