@@ -13,7 +13,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError as NoSuchGrantError
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
-from cleanroom.matching.views import info_of, qualified_names, shared_keys
+from cleanroom.matching.views import info_of, shared_keys
 from cleanroom.release.public import find_public
 from cleanroom.release.types import ReleasedFigure
 from cleanroom.rules.service import Rules
@@ -122,6 +122,8 @@ class FactFinder:
             NoSharedKeyError: nothing to match on.
         """
         grant = self._grant(tx, grant_id, asker_id, question.dataset_id)
+        self.consents.advance(tx, question.dataset_id)
+        self.datasets.lock(tx, question.dataset_id, shared=True)
         dataset = self.datasets.dataset(tx, question.dataset_id)
         base = self._base(tx, question.base_id, grant.advertiser_id)
         keys = _keys(dataset.schema, base.schema)
@@ -136,7 +138,7 @@ class FactFinder:
             base_version=self.datasets.current(tx, base.id),
             policy=self.rules.current(tx, dataset.id),
             stopped=self.rules.stopped(tx, dataset.id),
-            epoch=self.consents.advance(tx, dataset.id),
+            epoch=self.consents.epoch(tx, dataset.id),
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
             attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},
@@ -152,11 +154,17 @@ class FactFinder:
             grant is None
             or asker_id not in (grant.advertiser_id, grant.agency_id)
             or grant.dataset_id != dataset_id
+            or grant.population_id != self._population(tx, dataset_id)
         ):
             raise UnknownGrantError(
                 "You have no grant with this id for this dataset.", remedy="List your entitlements."
             )
         return grant
+
+    def _population(self, tx: Transaction, dataset_id: str) -> str:
+        # A grant on another population would leave the accounts of this dataset's people uncharged.
+        workspace_id = self.datasets.dataset(tx, dataset_id).workspace_id
+        return self.workspaces.workspace(tx, workspace_id).population_id
 
     def _base(self, tx: Transaction, base_id: str, advertiser_id: str) -> Dataset:
         try:
@@ -177,6 +185,6 @@ def _keys(dataset: Schema, base: Schema) -> tuple[str, ...]:
     if not shared:
         raise NoSharedKeyError(
             "Base and dataset have no match key in a common hash profile.",
-            remedy=f"Prepare the base with one of: {', '.join(qualified_names(dataset))}.",
+            remedy=f"Prepare the base with one of: {', '.join(dataset.key_names)}.",
         )
     return shared

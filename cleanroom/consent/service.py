@@ -23,9 +23,8 @@ from cleanroom.consent.segments import (
 from cleanroom.consent.types import ALL_PURPOSES, Outcome, Withdrawal
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.models import DatasetRow
 from cleanroom.datasets.service import Datasets
-from cleanroom.datasets.tokens import token_key
+from cleanroom.datasets.tokens import token_halves, token_key
 from cleanroom.datasets.types import Dataset, Role, SealedFile
 from cleanroom.db.database import Database, Transaction
 from cleanroom.ids import new_id
@@ -34,7 +33,6 @@ from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.service import Workspaces
 from crypto.keys import WrapKey
 from crypto.limits import DIGEST_BYTES
-from crypto.tokens import tokenise
 
 MAX_BATCH = 1_000_000
 Mask = NDArray[np.bool_]
@@ -125,7 +123,7 @@ class Consents:
         expiring = any(consent.expires_at for consent in dataset.schema.consents)
         if not expiring or dataset.current_version_id is None:
             return self.epoch(tx, dataset_id)
-        _lock(tx, dataset_id)
+        self._datasets.lock(tx, dataset_id)
         last, now = self._last(tx, dataset_id), self._clock.now()
         published = self._datasets.version(tx, dataset.current_version_id).published_at or now
         since = max(last.at, published) if last else published
@@ -183,7 +181,7 @@ class Consents:
             current = dataset.current_version_id
             reader = self._datasets.reader(tx, current) if current else None
             persons = self._datasets.version(tx, current).persons if current else 0
-        names = [name for key in dataset.schema.match_keys for name in key.qualified_names]
+        names = dataset.schema.key_names
         token_keys = {
             name: token_key(
                 keys.token_secret, workspace_id=dataset.workspace_id, version=keys.token_version, key=name
@@ -196,7 +194,7 @@ class Consents:
         if reader is not None:
             segment = _with_all_keys(segment, reader, persons, len(names))
         with self._db.transaction() as tx:
-            _lock(tx, dataset_id)
+            self._datasets.lock(tx, dataset_id)
             if self._workspaces.secrets(tx, dataset.workspace_id).token_version != keys.token_version:
                 raise WithdrawalError("The token key was rotated meanwhile.", remedy="Send the batch again.")
             epoch = self.epoch(tx, dataset_id)
@@ -279,10 +277,6 @@ class Consents:
         return tx.session.scalars(rows.order_by(ConsentEpochRow.epoch.desc()).limit(1)).first()
 
 
-def _lock(tx: Transaction, dataset_id: str) -> None:
-    tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
-
-
 def segment_reader(store: ObjectStore, place: Place, row: ConsentEpochRow, *, kek: WrapKey) -> PlaceReader:
     """Return a reader of the sealed segment of one epoch, which must have one."""
     return PlaceReader(store, place, [segment_file(row)], kek=kek)
@@ -325,7 +319,7 @@ def _submitted(
     purposes = [consent.purpose for consent in schema.consents]
     parts = [np.empty(0, SEGMENT_DTYPE)]
     for request in requests:
-        halves = np.frombuffer(tokenise(request.digests, key=keys[request.key]), ">u8").reshape(-1, 2)
+        halves = token_halves(request.digests, key=keys[request.key])
         part = np.empty(len(halves), SEGMENT_DTYPE)
         part["key"], part["at"] = names.index(request.key), at
         part["purpose"] = (

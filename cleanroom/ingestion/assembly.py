@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
+from cleanroom.datasets.tokens import starts_of, tokens_of
 from cleanroom.datasets.types import MAX_HOLDERS, Role
 from cleanroom.ingestion.errors import PayloadError
-from cleanroom.ingestion.frames import tokens_of
 from cleanroom.ingestion.merging import Merged, merge_rows, sort_order
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Records, Spill, Spool, bucket_bits, bucket_of, pick
@@ -199,9 +199,7 @@ class Assembly:
         writer.write(Role.KEY_PERSON, index, person)
         if not hi.size:
             return
-        new = np.ones(hi.size, np.bool_)
-        new[1:] = (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])
-        starts = np.flatnonzero(new)
+        starts = starts_of(hi, lo)
         self.tally.distinct[self._layout.key_names[index]] += starts.size
         holders = np.diff(np.append(starts, hi.size))
         over = starts[holders > MAX_HOLDERS]

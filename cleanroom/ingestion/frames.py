@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.tokens import token_halves
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.records import OP_DELETE, OP_UPSERT, RecordLayout
 from cleanroom.ingestion.spool import Records, pick
 from cleanroom.schema.batch import MAX_REJECTS, PreparedBatch
 from cleanroom.schema.model import Attribute, AttributeType, ConsentState
-from crypto.tokens import tokenise
 
 Bools = NDArray[np.bool_]
-U64 = NDArray[np.uint64]
 _MAX_NUMBER = 1 << 62
 
 
@@ -129,29 +128,6 @@ class FrameReader:
                 self.quarantine.add(numbers[out], reason)
                 kept &= ~out
         return kept
-
-
-def token_halves(digests: NDArray[np.uint8], *, key: bytes) -> U64:
-    """Tokenise digests and return each token as two big-endian numbers.
-
-    Args:
-        digests: any shape whose last axis is 32 bytes.
-        key: the token key.
-
-    Returns:
-        (n, 2): the first and the last 64 bits.
-    """
-    return halves_of(tokenise(digests, key=key))
-
-
-def halves_of(tokens: bytes | bytearray | memoryview) -> U64:
-    """Read n x 16 bytes of tokens as (n, 2) numbers whose order is the tokens' order."""
-    return np.frombuffer(tokens, ">u8").astype(np.uint64).reshape(-1, 2)
-
-
-def tokens_of(hi: U64, lo: U64) -> bytes:
-    """Write halves back as n x 16 bytes of tokens."""
-    return np.stack([hi, lo], axis=1).astype(">u8").tobytes()
 
 
 def _present(digests: NDArray[np.uint8]) -> Bools:

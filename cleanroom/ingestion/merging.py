@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.tokens import starts_of
 from cleanroom.ingestion.records import OP_DELETE, OP_EARLIER, OP_UPSERT, VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Records, pick
 from cleanroom.schema.model import NULL_INT
@@ -45,7 +46,7 @@ def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged
     """
     if layout.person:
         rows = pick(rows, sort_order(rows["person_hi"], rows["person_lo"]))
-        rows, starts = _effective(rows, _starts(rows))
+        rows, starts = _effective(rows, starts_of(rows["person_hi"], rows["person_lo"]))
     else:
         starts = np.arange(rows.size)
     persons = _persons(rows, starts, layout)
@@ -79,16 +80,6 @@ def sort_order(hi: U64, lo: U64) -> I64:
     return order
 
 
-def _starts(rows: Records) -> I64:
-    """Return where each person's rows begin."""
-    if not rows.size:
-        return np.empty(0, np.int64)
-    hi, lo = rows["person_hi"], rows["person_lo"]
-    new = np.ones(rows.size, np.bool_)
-    new[1:] = (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])
-    return np.flatnonzero(new)
-
-
 def _effective(rows: Records, starts: I64) -> tuple[Records, I64]:
     """Leave out deletions, what they undo, and earlier rows that newer ones replace."""
     ops = rows["op"]
@@ -100,7 +91,7 @@ def _effective(rows: Records, starts: I64) -> tuple[Records, I64]:
     replaced = np.maximum.reduceat((ops == OP_UPSERT).astype(np.uint8), starts).astype(np.bool_)
     kept = (position > undone[owner]) & ~((ops == OP_EARLIER) & replaced[owner])
     rows = pick(rows, np.flatnonzero(kept))
-    return rows, _starts(rows)
+    return rows, starts_of(rows["person_hi"], rows["person_lo"])
 
 
 def _owners(rows: int, starts: I64) -> NDArray[np.uint32]:

@@ -17,12 +17,11 @@ from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.service import Datasets, add_files
-from cleanroom.datasets.tokens import PERSON_KEY, token_key
+from cleanroom.datasets.tokens import PERSON_KEY, halves_of, token_key, tokens_of
 from cleanroom.datasets.types import Dataset, Role, SealedFile, VersionStatus
 from cleanroom.db.database import Database, Transaction
 from cleanroom.ingestion.assembly import sort_values
 from cleanroom.ingestion.errors import RotationError
-from cleanroom.ingestion.frames import halves_of, tokens_of
 from cleanroom.ingestion.junk import delete_after_commit
 from cleanroom.ingestion.records import VALUE_DTYPE
 from cleanroom.ingestion.spill import SealedSpill
@@ -175,7 +174,7 @@ class Rotation:
             raise RotationError("A load into this workspace is running.", remedy="Wait until it has ended.")
 
     def _version_files(self, work: _Work, version: _Moved) -> list[SealedFile]:
-        names = [name for key in version.dataset.schema.match_keys for name in key.qualified_names]
+        names = version.dataset.schema.key_names
         reader = version.reader
         rekey = _rekeyer(work, version.place.workspace_id)
         spill = SealedSpill(self._store, version.place, kek=work.kek, clock=self._clock)
@@ -220,7 +219,7 @@ class Rotation:
             spool.close()
 
     def _epoch_files(self, work: _Work, epoch: _Moved) -> list[SealedFile]:
-        names = [name for key in epoch.dataset.schema.match_keys for name in key.qualified_names]
+        names = epoch.dataset.schema.key_names
         rekey = _rekeyer(work, epoch.place.workspace_id)
         segment = epoch.reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE).copy()
         for column in np.unique(segment["key"]).tolist():

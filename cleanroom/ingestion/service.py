@@ -193,9 +193,7 @@ class Ingestion:
         self, tx: Transaction, manifest: Manifest, version_id: str, payload: Path
     ) -> tuple[Dataset, Load]:
         # The dataset's row is locked, so that two loads of it cannot take the same number.
-        tx.session.execute(
-            select(DatasetRow.id).where(DatasetRow.id == manifest.dataset_id).with_for_update()
-        )
+        self._datasets.lock(tx, manifest.dataset_id)
         dataset = self._datasets.dataset(tx, manifest.dataset_id)
         _require_unused(tx, manifest)
         _require_expected(dataset.current_version_id, manifest)
@@ -237,7 +235,7 @@ class Ingestion:
     def _complete(
         self, tx: Transaction, dataset: Dataset, manifest: Manifest, version_id: str, loaded: Loaded
     ) -> None:
-        _lock_dataset(tx, dataset.id)
+        self._datasets.lock(tx, dataset.id)
         version = _locked(tx, version_id)
         _require_unused(tx, manifest)
         keys = self._workspaces.secrets(tx, dataset.workspace_id)
@@ -336,10 +334,6 @@ class Ingestion:
 
     def _owner(self, tx: Transaction, workspace_id: str) -> str:
         return self._workspaces.workspace(tx, workspace_id).organisation_id
-
-
-def _lock_dataset(tx: Transaction, dataset_id: str) -> None:
-    tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
 
 
 def _locked(tx: Transaction, version_id: str) -> DatasetVersionRow:

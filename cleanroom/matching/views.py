@@ -6,12 +6,11 @@ import numpy as np
 
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.tokens import token_key
+from cleanroom.datasets.tokens import halves_of, starts_of, token_key, tokens_of
 from cleanroom.datasets.types import Role
 from cleanroom.matching.types import BaseKey, BaseView, Bools, Column, DatasetView, KeyIndex
 from cleanroom.schema.layout import attribute_column
 from cleanroom.schema.model import Attribute, Schema
-from crypto.limits import TOKEN_BYTES
 from crypto.tokens import retokenise
 from policies.attributes import AttributeInfo
 
@@ -29,15 +28,10 @@ class TokenKeys:
         return token_key(self._secret, workspace_id=self._workspace_id, version=self._version, key=key)
 
 
-def qualified_names(schema: Schema) -> tuple[str, ...]:
-    """Return the names of all keys of a schema, every profile apart, in declared order."""
-    return tuple(name for key in schema.match_keys for name in key.qualified_names)
-
-
 def shared_keys(dataset: Schema, base: Schema) -> tuple[str, ...]:
     """Return the keys on which a dataset and a base can meet, in the dataset's declared order."""
-    offered = set(qualified_names(base))
-    return tuple(name for name in qualified_names(dataset) if name in offered)
+    offered = set(base.key_names)
+    return tuple(name for name in dataset.key_names if name in offered)
 
 
 def info_of(attribute: Attribute) -> AttributeInfo:
@@ -66,7 +60,7 @@ def dataset_view(
     Returns:
         A view that reads an attribute's column when it is first asked for.
     """
-    names = qualified_names(schema)
+    names = schema.key_names
     positions = {attribute.name: index for index, attribute in enumerate(schema.attributes)}
 
     @cache
@@ -108,18 +102,15 @@ def base_view(
     Returns:
         Distinct tokens, sorted; a value that several rows hold has the first declared of their labels.
     """
-    names = qualified_names(schema)
+    names = schema.key_names
     labels = reader.read(Role.LABEL, 0, np.uint8) if schema.label else None
     opened = {}
     for name in keys:
         index = names.index(name)
         hi, lo = (reader.read(role, index, "<u8") for role in (Role.KEY_HI, Role.KEY_LO))
-        new = np.ones(hi.size, np.bool_)
-        new[1:] = (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])
-        starts = np.flatnonzero(new)
-        tokens = np.stack([hi[starts], lo[starts]], axis=1).astype(">u8")
-        moved = retokenise(tokens, old_key=own.of(name), new_key=other.of(name))
-        mine = np.frombuffer(moved, ">u8").reshape(-1, TOKEN_BYTES // 8)[:, 0].astype(np.uint64)
+        starts = starts_of(hi, lo)
+        moved = retokenise(tokens_of(hi[starts], lo[starts]), old_key=own.of(name), new_key=other.of(name))
+        mine = np.ascontiguousarray(halves_of(moved)[:, 0])
         kept = ~np.isin(mine, junk[name])
         if labels is None:
             opened[name] = BaseKey(np.sort(mine[kept]), None)
@@ -138,5 +129,5 @@ def junk_of(
 ) -> dict[str, np.ndarray[tuple[int], np.dtype[np.uint64]]]:
     """Return the first halves of a version's junk values, by key."""
     junk = reader.read(Role.JUNK, 0, JUNK_DTYPE)
-    names = qualified_names(schema)
+    names = schema.key_names
     return {name: junk["hi"][junk["key"] == names.index(name)] for name in keys}

@@ -203,6 +203,11 @@ class Schema:
         """Return `base` for a file of keys, labelled or not; `dataset` if it has attributes or consents."""
         return "base" if self.label or not (self.attributes or self.consents) else "dataset"
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Return the names of all keys in the room, every profile apart, in declared order."""
+        return tuple(name for key in self.match_keys for name in key.qualified_names)
+
     def attribute(self, name: str) -> Attribute:
         """Return the attribute of that name.
 

@@ -21,11 +21,11 @@ from cleanroom.analyses.cells import Layout, exact_cells
 from cleanroom.consent.segments import EVERY_PURPOSE, PERSON, SEGMENT_DTYPE, microseconds
 from cleanroom.consent.service import ConsentView
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.tokens import PERSON_KEY
+from cleanroom.datasets.tokens import PERSON_KEY, token_halves
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion import assembly, merging
 from cleanroom.ingestion.assembly import Assembly
-from cleanroom.ingestion.frames import FrameReader, token_halves
+from cleanroom.ingestion.frames import FrameReader
 from cleanroom.ingestion.records import RecordLayout
 from cleanroom.matching import local
 from cleanroom.matching.local import LocalEngine

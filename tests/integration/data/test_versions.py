@@ -9,7 +9,6 @@ import pytest
 from cleanroom.datasets.errors import DatasetSchemaError, VersionNotFoundError, VersionStatusError
 from cleanroom.datasets.types import Role, VersionStatus
 from cleanroom.ingestion.errors import JunkError, ManifestMismatchError, PackageUsedError, StaleVersionError
-from cleanroom.matching.views import qualified_names
 
 SCHEMA = """\
 person_id: {column: id}
@@ -57,7 +56,7 @@ def contents(room, version_id: str) -> dict[bytes, object]:
         schema = room.datasets.dataset(tx, room.datasets.version(tx, version_id).dataset_id).schema
     ids = list(zip(reader.read(Role.PERSON_HI, 0, "<u8"), reader.read(Role.PERSON_LO, 0, "<u8"), strict=True))
     keys: dict[int, set] = defaultdict(set)
-    for column, name in enumerate(qualified_names(schema)):
+    for column, name in enumerate(schema.key_names):
         hi, lo = (reader.read(role, column, "<u8") for role in (Role.KEY_HI, Role.KEY_LO))
         assert (hi[1:] >= hi[:-1]).all()
         for first, second, person in zip(hi, lo, reader.read(Role.KEY_PERSON, column, "<u4"), strict=True):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from cleanroom.datasets.tokens import halves_of
 from cleanroom.ingestion.errors import PayloadError
-from cleanroom.ingestion.frames import FrameReader, Quarantine, halves_of, tokens_of
+from cleanroom.ingestion.frames import FrameReader, Quarantine
 from cleanroom.ingestion.records import RecordLayout
 from cleanroom.schema.batch import PreparedBatch
 from cleanroom.schema.codec import schema_from_yaml
@@ -68,10 +69,3 @@ def test_only_the_first_ten_thousand_quarantined_rows_are_listed():
         quarantine.add(np.arange(4_000, dtype=np.uint64), "no_valid_key")
     assert quarantine.counts["no_valid_key"] == 12_000
     assert len(quarantine.rows) == 10_000
-
-
-def test_halves_and_tokens_are_two_spellings():
-    tokens = bytes(range(48))
-    halves = halves_of(tokens)
-    assert tokens_of(halves[:, 0], halves[:, 1]) == tokens
-    assert halves[0, 0] == 0x0001020304050607
