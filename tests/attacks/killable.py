@@ -26,7 +26,8 @@ class Ended:
     Attributes:
         killed: whether SIGKILL ended it.
         seconds: from the opened room to the end.
-        operations: how many durable operations it had begun: fsync, replace, rename, unlink, commit.
+        operations: how many durable operations it had begun: fsync, replace, rename, unlink, commit; and
+            a load's reports of its progress, when rows are in flight.
     """
 
     killed: bool
@@ -125,9 +126,9 @@ def _work(job: Callable[..., None], order: dict[str, Any], opened: int, counted:
     try:
         stage = Stage(**order["stage"])
         room = open_room(stage.settings)
-        _watch(room, order["at"], counted)
+        tick = _watch(room, order["at"], counted)
         os.write(opened, b"o")
-        job(room, stage, **order["options"])
+        job(room, stage, tick, **order["options"])
         status = 0
     except BaseException:  # noqa: BLE001 - a forked child must never return into its parent's code
         sys.excepthook(*sys.exc_info())
@@ -135,7 +136,7 @@ def _work(job: Callable[..., None], order: dict[str, Any], opened: int, counted:
     os._exit(status)
 
 
-def _watch(room: Any, at: int | None, counted: int) -> None:
+def _watch(room: Any, at: int | None, counted: int) -> Callable[..., None]:
     from sqlalchemy import event
 
     numbers = itertools.count(1)
@@ -155,6 +156,7 @@ def _watch(room: Any, at: int | None, counted: int) -> None:
     for name in _WATCHED:
         setattr(os, name, watched(getattr(os, name)))
     event.listen(room.db.engine, "commit", tick)
+    return tick
 
 
 def _jobs() -> dict[str, Callable[..., None]]:
@@ -162,16 +164,16 @@ def _jobs() -> dict[str, Callable[..., None]]:
 
     from cleanroom.consent.types import Withdrawal
 
-    def load(room: Any, _stage: Any, *, manifest: str, payload: str) -> None:
-        small_room.hand_in(room, Path(manifest), Path(payload))
+    def load(room: Any, _stage: Any, tick: Any, *, manifest: str, payload: str) -> None:
+        small_room.hand_in(room, Path(manifest), Path(payload), progress=tick)
 
-    def ask(room: Any, stage: Any, *, number: int) -> None:
+    def ask(room: Any, stage: Any, _tick: Any, *, number: int) -> None:
         small_room.ask(room, stage, number)
 
-    def withdraw(room: Any, stage: Any, *, digests: str) -> None:
+    def withdraw(room: Any, stage: Any, _tick: Any, *, digests: str) -> None:
         room.consents.withdraw(stage.provider_dataset, [Withdrawal("email/room", bytes.fromhex(digests))])
 
-    def rotate(room: Any, stage: Any, *, workspace_id: str) -> None:
+    def rotate(room: Any, _stage: Any, _tick: Any, *, workspace_id: str) -> None:
         room.rotation.rotate_token_key(workspace_id)
 
     return {"load": load, "ask": ask, "withdraw": withdraw, "rotate": rotate}

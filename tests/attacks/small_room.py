@@ -13,6 +13,7 @@ from cleanroom.bootstrap import Room
 from cleanroom.client.prepare import Prepared
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.types import Grant
+from cleanroom.ingestion.loading import Progress
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings
 from crypto.keys import generate_signing_key, public_key
@@ -175,9 +176,9 @@ def prepare(
     )
 
 
-def hand_in(room: Room, manifest: Path, payload: Path) -> str:
+def hand_in(room: Room, manifest: Path, payload: Path, *, progress: Progress | None = None) -> str:
     """Load a package, put over-shared values on the junk list, and publish."""
-    version_id = room.ingestion.ingest(manifest.read_bytes(), payload)
+    version_id = room.ingestion.ingest(manifest.read_bytes(), payload, progress=progress)
     publish(room, version_id)
     return version_id
 

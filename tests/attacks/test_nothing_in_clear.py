@@ -144,11 +144,13 @@ def test_nothing_stands_in_clear_while_a_run_is_killed(played: Played, killable:
         return killable.run(job, played.stage, **point, **options).killed
 
     whole = killable.run(job, played.stage, **_options(played, job, number=99))
-    for number in range(4):
-        # Just before something becomes durable, and anywhere.
-        kills += run(at_operation=1 + number * whole.operations // 4)
-        assert played.search.in_tree(home, killable.tmp_dir) == set()
-        kills += run(after=rng.random() * whole.seconds * 0.8)
+    # Just before something becomes durable, the first times above all: then rows are in flight. And anywhere.
+    early = range(1, min(10, whole.operations))
+    spread = (1 + number * whole.operations // 4 for number in range(4))
+    for point in [{"at_operation": number} for number in sorted({*early, *spread})] + [
+        {"after": (number + rng.random()) / 4 * whole.seconds * 0.8} for number in range(4)
+    ]:
+        kills += run(**point)
         assert played.search.in_tree(home, killable.tmp_dir) == set()
         open_room(played.stage.settings).close()
     assert kills >= 6
