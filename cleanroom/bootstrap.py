@@ -203,7 +203,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             clock=clock,
             finder=FactFinder(workspaces, datasets, consents, rules, grants),
             deciding=Deciding(accounts, grants, matching, refusals),
-            completing=Completing(db, clock, consents, rules, matching, gate, refusals),
+            completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
             grants=grants,
             receipts=receipts,
             leases=Leases(leases_dir),

@@ -10,7 +10,7 @@ import yaml
 from policies.errors import PolicyFormatError
 from policies.model import VERSION, PolicyDocument
 from policies.rules import REGISTRY, Attributes, Purposes
-from policies.text import load_yaml
+from policies.text import load_yaml, nfc
 
 PRESETS = ("strict", "standard", "relaxed")
 
@@ -79,13 +79,13 @@ def load_preset(
         raise PolicyFormatError(
             "A policy without purposes refuses everything.", remedy="Name at least one purpose."
         )
-    allowed = None if attributes == "*" else frozenset(attributes)
+    allowed = None if attributes == "*" else frozenset(nfc(name) for name in attributes)
     preset = _preset(name)
     return PolicyDocument(
         name=preset.name,
         rules=(
-            Purposes(frozenset(purposes)),
-            Attributes(filter=allowed, breakdown=allowed, blocked=frozenset(blocked)),
+            Purposes(frozenset(nfc(purpose) for purpose in purposes)),
+            Attributes(filter=allowed, breakdown=allowed, blocked=frozenset(nfc(name) for name in blocked)),
             *preset.rules,
         ),
     )

@@ -1,6 +1,6 @@
 """The decision: documents and a request in; a permit, a denial that teaches, or a gap out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
 from policies.model import PolicyDocument
 from policies.question import question_to_dict
 from policies.request import Check, Request
-from policies.rules import Buyers, Purposes, Validity
+from policies.rules import Buyers, Purposes, Rule, Validity
 
 _ROUNDS = 8
 
@@ -70,19 +70,45 @@ def grant_limits(
     if missing or not purposes:
         return Gap(missing or ("purposes",))
     rules = combine(documents)
-    reasons: list[Reason] = []
-    allowed, buyers, validity = rules[Purposes], rules.get(Buyers), rules.get(Validity)
-    assert isinstance(allowed, Purposes)
-    refused = tuple(sorted(set(purposes) - allowed.allowed))
-    if refused:
-        listed = tuple(sorted(allowed.allowed))
-        message = f"The owner allows these purposes: {', '.join(listed) or 'none'}."
-        reasons.append(Reason(Purposes.tag, message, listed, refused))
+    reasons = _purpose_reasons(rules, purposes)
+    buyers = rules.get(Buyers)
     if isinstance(buyers, Buyers):
         reasons.extend(filter(None, [buyers.refuse(advertiser_id, agency_id)]))
-    if isinstance(validity, Validity):
-        reasons.extend(filter(None, [validity.refuse(at)]))
+    reasons.extend(_date_reasons(rules, at))
     return Deny(tuple(reasons)) if reasons else limits_of(rules)
+
+
+def public_limits(documents: Sequence[PolicyDocument], *, purpose: str, at: datetime) -> Limits | Deny | Gap:
+    """Tell whether figures may be released to everyone for a purpose, and within which limits.
+
+    Args:
+        documents: the current policies, as for a question.
+        purpose: whose consents are counted; it must be allowed.
+        at: the instant of the release.
+    """
+    missing = _missing(documents)
+    if missing:
+        return Gap(missing)
+    rules = combine(documents)
+    reasons = [*_purpose_reasons(rules, [purpose]), *_date_reasons(rules, at)]
+    return Deny(tuple(reasons)) if reasons else limits_of(rules)
+
+
+def _purpose_reasons(rules: Mapping[type[Rule], Rule], purposes: Sequence[str]) -> list[Reason]:
+    allowed = rules[Purposes]
+    assert isinstance(allowed, Purposes)
+    refused = tuple(sorted(set(purposes) - allowed.allowed))
+    if not refused:
+        return []
+    listed = tuple(sorted(allowed.allowed))
+    message = f"The owner allows these purposes: {', '.join(listed) or 'none'}."
+    return [Reason(Purposes.tag, message, listed, refused)]
+
+
+def _date_reasons(rules: Mapping[type[Rule], Rule], at: datetime) -> list[Reason]:
+    validity = rules.get(Validity)
+    reason = validity.refuse(at) if isinstance(validity, Validity) else None
+    return [] if reason is None else [reason]
 
 
 def _missing(documents: Sequence[PolicyDocument]) -> tuple[str, ...]:

@@ -11,14 +11,18 @@ from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
 from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
+from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Database, Transaction
-from cleanroom.matching.service import Matching
+from cleanroom.matching.service import Match, Matching
 from cleanroom.release.service import ReleaseService
 from cleanroom.release.types import Cell
 from cleanroom.rules.service import Rules
+from cleanroom.storage.errors import ObjectMissingError
+from crypto.sealed import SealedKeyError
 from policies.decision import Reason
 
-_COUNTS_PER_QUESTION = 2
+COUNTS_PER_QUESTION = 2
+KILL_SWITCH = "kill_switch"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Completing:
 
     db: Database
     clock: Clock
+    datasets: Datasets
     consents: Consents
     rules: Rules
     matching: Matching
@@ -34,13 +39,13 @@ class Completing:
     refusals: Refusals
 
     def complete(self, facts: Facts, reserved: Reserved) -> Refused | Answered:
-        """Count, then T2; a change of consents meanwhile makes it count once more, and no more."""
+        """Count, then T2; what changes meanwhile makes it count once more, and no more."""
         ticket, match, epoch = reserved.ticket, reserved.match, reserved.ticket.epoch
-        for _ in range(_COUNTS_PER_QUESTION):
-            cells = exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
+        for _ in range(COUNTS_PER_QUESTION):
+            cells = self._count(match, reserved)
             with self.db.transaction() as tx:
-                changed = self._changed(tx, facts, epoch)
-                if changed is None or changed.rule != "consent_epoch":
+                changed = self._changed(tx, facts, epoch, counted=bool(cells))
+                if changed is None or changed.rule == KILL_SWITCH:
                     return self._finish(tx, facts, reserved, cells, epoch, changed)
                 epoch = self.consents.epoch(tx, facts.dataset.id)
                 match = self.matching.open(
@@ -52,6 +57,13 @@ class Completing:
                 )
         with self.db.transaction() as tx:
             return self._finish(tx, facts, reserved, [], epoch, changed)
+
+    def _count(self, match: Match, reserved: Reserved) -> list[Cell]:
+        """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
+        try:
+            return exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
+        except (ObjectMissingError, SealedKeyError):
+            return []
 
     def _finish(
         self,
@@ -72,13 +84,19 @@ class Completing:
         found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
         return Answered(Outcome.RELEASED, found, reserved.layout)
 
-    def _changed(self, tx: Transaction, facts: Facts, epoch: int) -> Reason | None:
+    def _changed(self, tx: Transaction, facts: Facts, epoch: int, *, counted: bool) -> Reason | None:
         """Tell what has changed since the budget was reserved, so that the counts must not leave."""
-        if self.rules.stopped(tx, facts.dataset.id):
-            return Reason("kill_switch", "The owner has stopped all questions to this dataset.", "off", "on")
         # Midnight may have passed meanwhile, and consents with it.
-        now = self.consents.advance(tx, facts.dataset.id)
+        self.consents.advance(tx, facts.dataset.id)
+        # Whoever stops the dataset or withdraws from it either comes first and is seen, or waits for the release.
+        self.datasets.lock(tx, facts.dataset.id, shared=True)
+        now = self.consents.epoch(tx, facts.dataset.id)
+        if self.rules.stopped(tx, facts.dataset.id):
+            return Reason(KILL_SWITCH, "The owner has stopped all questions to this dataset.", "off", "on")
         if now != epoch:
             message = "Consents changed twice while the question was being counted."
             return Reason("consent_epoch", message, now, epoch)
+        if not counted:
+            message = "The keys of a workspace were rotated twice while the question was being counted."
+            return Reason("key_rotation", message, "the same keys", "other keys")
         return None

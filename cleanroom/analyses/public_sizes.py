@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cleanroom.analyses.completing import COUNTS_PER_QUESTION
 from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
@@ -11,8 +12,8 @@ from cleanroom.release.public import enter_public, find_public, is_charged, make
 from cleanroom.release.types import ReleasedFigure
 from cleanroom.rules.service import Rules
 from cleanroom.workspaces.service import Workspaces
-from policies.combine import combine, limits_of, missing_rules
 from policies.decision import Limits
+from policies.engine import public_limits
 
 _RELEASES_PER_SHARE = 10
 
@@ -39,43 +40,58 @@ class PublicSizes:
             purpose: whose consents count.
 
         Returns:
-            The figure; None when there is no complete policy, when the dataset maps no consents for the purpose, or
-            when the share kept for public releases is used up.
+            The figure; None when the policy does not let it out, the kill switch is on, the dataset maps no consents
+            for the purpose, consents kept changing while it was counted, or the share kept for public releases is
+            used up.
 
         Raises:
             VersionNotFoundError: the dataset has no published version.
         """
         with self.db.transaction() as tx:
+            epoch = self._locked_epoch(tx, dataset_id)
             version = self.datasets.current(tx, dataset_id)
             known = find_public(tx, version.id, purpose)
             if known is not None:
                 return known
-            consents = self.datasets.dataset(tx, dataset_id).schema.consents
-            if all(consent.purpose != purpose for consent in consents):
-                # Nobody may be counted for it; a figure about nobody would use up the share all the same.
-                return None
-            limits = self._limits(tx, dataset_id)
+            limits = self._limits(tx, dataset_id, purpose)
             if limits is None or not self._charge(tx, dataset_id, version.id, purpose, limits):
                 return None
-            view = self.consents.view(
-                tx, version.id, purpose=purpose, epoch=self.consents.advance(tx, dataset_id)
-            )
-        persons = int(view.mask(self.clock.now()).sum())
-        with self.db.transaction() as tx:
-            return make_public(
-                tx,
-                version_id=version.id,
-                purpose=purpose,
-                persons=persons,
-                limits=limits,
-                at=self.clock.now(),
-            )
+            view = self.consents.view(tx, version.id, purpose=purpose, epoch=epoch)
+        for _ in range(COUNTS_PER_QUESTION):
+            persons = int(view.mask(self.clock.now()).sum())
+            with self.db.transaction() as tx:
+                now = self._locked_epoch(tx, dataset_id)
+                limits = self._limits(tx, dataset_id, purpose)
+                if limits is None:
+                    return None
+                if now == epoch:
+                    return make_public(
+                        tx,
+                        version_id=version.id,
+                        purpose=purpose,
+                        persons=persons,
+                        limits=limits,
+                        at=self.clock.now(),
+                    )
+                epoch, view = now, self.consents.view(tx, version.id, purpose=purpose, epoch=now)
+        return None
 
-    def _limits(self, tx: Transaction, dataset_id: str) -> Limits | None:
-        policy = self.rules.current(tx, dataset_id)
-        if policy is None or missing_rules(policy.document):
+    def _locked_epoch(self, tx: Transaction, dataset_id: str) -> int:
+        self.consents.advance(tx, dataset_id)
+        self.datasets.lock(tx, dataset_id, shared=True)
+        return self.consents.epoch(tx, dataset_id)
+
+    def _limits(self, tx: Transaction, dataset_id: str, purpose: str) -> Limits | None:
+        """Return the rule's limits, if it lets a size for this purpose out now."""
+        consents = self.datasets.dataset(tx, dataset_id).schema.consents
+        if all(consent.purpose != purpose for consent in consents):
+            # Nobody may be counted for it; a figure about nobody would use up the share all the same.
             return None
-        return limits_of(combine([policy.document]))
+        policy = self.rules.current(tx, dataset_id)
+        if policy is None or self.rules.stopped(tx, dataset_id):
+            return None
+        limits = public_limits([policy.document], purpose=purpose, at=self.clock.now())
+        return limits if isinstance(limits, Limits) else None
 
     def _charge(
         self, tx: Transaction, dataset_id: str, version_id: str, purpose: str, limits: Limits

@@ -6,13 +6,17 @@ from sqlalchemy import select
 
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
+from cleanroom.datasets.errors import DatasetNotFoundError
+from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
-from cleanroom.rules.errors import UnknownPolicyError
+from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError
 from cleanroom.rules.models import KillSwitchRow, PolicyRow
 from cleanroom.rules.types import PolicyVersion
+from cleanroom.schema.codec import schema_from_dict
 from policies.codec import policy_from_data, policy_to_data
 from policies.model import PolicyDocument
+from policies.rules import Attributes
 
 
 class Rules:
@@ -39,7 +43,12 @@ class Rules:
 
         Returns:
             The version in force.
+
+        Raises:
+            DatasetNotFoundError: there is no such dataset.
+            UndeclaredAttributeError: the document names an attribute that the dataset does not declare.
         """
+        self._require_declared(tx, dataset_id, document)
         data = policy_to_data(document)
         digest = hashlib.sha256(canonical_json(data)).hexdigest()
         current = self.current(tx, dataset_id)
@@ -63,6 +72,19 @@ class Rules:
             body={"dataset_id": dataset_id, "number": row.number, "sha256": digest, "document": data},
         )
         return _version(row)
+
+    def _require_declared(self, tx: Transaction, dataset_id: str, document: PolicyDocument) -> None:
+        row = tx.session.get(DatasetRow, dataset_id, with_for_update=True)
+        if row is None:
+            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+        declared = {attribute.name for attribute in schema_from_dict(row.schema).attributes}
+        named = {name for rule in document.rules if isinstance(rule, Attributes) for name in rule.named}
+        if not named <= declared:
+            # A misspelt name in a list of blocked attributes would block nothing.
+            raise UndeclaredAttributeError(
+                f"The dataset does not declare: {', '.join(sorted(named - declared))}.",
+                remedy=f"Declared attributes: {', '.join(sorted(declared)) or 'none'}.",
+            )
 
     def current(self, tx: Transaction, dataset_id: str) -> PolicyVersion | None:
         """Return the version in force, or None when the owner has set none: then nothing is answered."""
@@ -101,6 +123,8 @@ class Rules:
     def _switch(
         self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str | None
     ) -> None:
+        # Waits for releases under way, and makes those that come next see the switch.
+        tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
         if self.stopped(tx, dataset_id) == stopped:
             return
         tx.session.merge(KillSwitchRow(dataset_id=dataset_id, stopped=stopped, changed_at=self._clock.now()))

@@ -116,6 +116,11 @@ class Attributes(Rule):
     blocked: frozenset[str] = frozenset()
     tag: ClassVar[str] = "attributes"
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Every attribute that the rule names."""
+        return (self.filter or frozenset()) | (self.breakdown or frozenset()) | self.blocked
+
     def check(self, request: Request) -> Reason | None:
         """Forbid conditions and breakdowns that read an attribute not allowed there."""
         question = request.question

@@ -1,11 +1,16 @@
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
 
 from cleanroom.audit.log import AuditLog
+from cleanroom.datasets.errors import DatasetNotFoundError
+from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Database
-from cleanroom.rules.errors import UnknownPolicyError
+from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError
 from cleanroom.rules.service import Rules
+from cleanroom.schema.codec import schema_from_yaml
+from cleanroom.schema.model import schema_to_dict
 from policies.codec import load_preset
 
 STANDARD = load_preset("standard", purposes=["advertising"])
@@ -19,7 +24,25 @@ class Noon:
 
 @pytest.fixture
 def db(sqlite_engine):
-    return Database(sqlite_engine, AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=Noon()))
+    made = Database(sqlite_engine, AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=Noon()))
+    schema = schema_from_yaml(
+        "match_keys: {email: {column: e}}\nattributes: {age: {type: integer}, край: {type: date}}\n"
+    )
+    with made.transaction() as tx:
+        for dataset_id in ("ds_1", "ds_2"):
+            tx.session.add(
+                DatasetRow(
+                    id=dataset_id,
+                    workspace_id="ws_1",
+                    kind="dataset",
+                    name=dataset_id,
+                    schema=schema_to_dict(schema),
+                    schema_sha256=schema.sha256(),
+                    current_version_id=None,
+                    created_at=Noon().now(),
+                )
+            )
+    return made
 
 
 @pytest.fixture
@@ -72,3 +95,29 @@ def test_the_kill_switch_is_seen_by_other_transactions_and_logged_when_it_change
     with db.transaction() as tx:
         rules.resume(tx, "ds_1")
         assert not rules.stopped(tx, "ds_1")
+
+
+def test_a_misspelt_blocked_attribute_is_refused_because_it_would_block_nothing(db, rules):
+    with (
+        db.transaction() as tx,
+        pytest.raises(UndeclaredAttributeError, match="does not declare: Age") as refused,
+    ):
+        rules.set_policy(tx, "ds_1", load_preset("standard", purposes=["ads"], blocked=["Age"]))
+    assert "age" in refused.value.remedy
+
+
+def test_names_are_compared_in_one_unicode_form(db, rules):
+    decomposed = unicodedata.normalize("NFD", "край")
+    assert decomposed != "край"
+
+    with db.transaction() as tx:
+        version = rules.set_policy(
+            tx, "ds_1", load_preset("standard", purposes=["ads"], blocked=[decomposed])
+        )
+
+    assert any("край" in getattr(rule, "blocked", ()) for rule in version.document.rules)
+
+
+def test_there_is_no_policy_without_a_dataset(db, rules):
+    with db.transaction() as tx, pytest.raises(DatasetNotFoundError):
+        rules.set_policy(tx, "ds_none", STANDARD)
