@@ -5,6 +5,7 @@ Run as a program it imports everything once and then forks a child for every lin
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +53,9 @@ class Order:
 class Children:
     """The parent's side."""
 
+    def __init__(self) -> None:
+        self._living: set[int] = set()
+
     def __enter__(self) -> Self:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(_REPOSITORY)}
         self._server = subprocess.Popen(
@@ -65,15 +69,21 @@ class Children:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        for pid in self._living:
+            os.kill(pid, signal.SIGKILL)
         self._server.communicate()
 
     def start(self, order: Order) -> int:
         """Start a child with its room open; returns its process id, which is its own until it was waited for."""
-        return int(self._tell(asdict(order)))
+        pid = int(self._tell(asdict(order)))
+        self._living.add(pid)
+        return pid
 
     def wait(self, pid: int) -> int:
         """Wait for a child's end and return its exit code, negative for a signal."""
-        return int(self._tell({"wait": pid}))
+        code = int(self._tell({"wait": pid}))
+        self._living.remove(pid)
+        return code
 
     def running(self, pid: int) -> bool:
         """Tell whether a child has not ended yet."""
