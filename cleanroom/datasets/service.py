@@ -99,6 +99,18 @@ class Datasets:
             raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
         return _dataset(row)
 
+    def lock(self, tx: Transaction, dataset_id: str, *, shared: bool = False) -> None:
+        """Hold a dataset until the transaction ends, so that what is read next stays true until it commits.
+
+        Args:
+            tx: a writing transaction.
+            dataset_id: which dataset; one that does not exist locks nothing.
+            shared: others may hold it shared too; whoever changes it holds it alone.
+        """
+        tx.session.execute(
+            select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update(read=shared)
+        )
+
     def version(self, tx: Transaction, version_id: str) -> DatasetVersion:
         """Return a version; raises VersionNotFoundError."""
         row = tx.session.get(DatasetVersionRow, version_id)
