@@ -1,7 +1,6 @@
 """What the grant and the room add to the owner's rules: kill switch, term, purposes, budget left."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC
 
 from policies.accounting import questions_left
 from policies.canonical_question import canonical_question
@@ -9,6 +8,7 @@ from policies.decision import Limits, Reason
 from policies.l0 import l0
 from policies.mechanisms import narrowest_half_width, rho_for
 from policies.question import LEVELS, Precision, Question
+from policies.reasons import budget_left, grant_term, kill_switch
 from policies.request import Request
 
 
@@ -19,7 +19,7 @@ class KillSwitch:
         """Forbid everything while the switch is on."""
         if not request.stopped:
             return None
-        return Reason("kill_switch", "The owner has stopped all questions to this dataset.", "off", "on")
+        return kill_switch()
 
     def repair(self, request: Request) -> Request | None:  # noqa: ARG002 - nothing that the asker can change
         """Return None: only the owner can release the switch."""
@@ -34,13 +34,9 @@ class GrantTerm:
         grant = request.grant
         if grant.active and grant.valid_from <= request.at < grant.expires_at:
             return None
-        dates = [
-            instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            for instant in (grant.valid_from, grant.expires_at, request.at)
-        ]
-        limit = f"{dates[0]} .. {dates[1]}" if grant.active else "an active grant"
-        message = f"The grant is valid {limit}." if grant.active else "The grant was closed."
-        return Reason("grant_term", message, limit, dates[2])
+        return grant_term(
+            active=grant.active, valid_from=grant.valid_from, expires_at=grant.expires_at, at=request.at
+        )
 
     def repair(self, request: Request) -> Request | None:
         """Wait for the first instant, if it is still to come."""
@@ -108,10 +104,7 @@ class Cost:
             )
             return Reason("budget_question", message, most, rho_micro)
         if questions_left(left, rho_micro) < 1:
-            message = (
-                f"The grant has {left} micro-rho left; at this precision the question costs {rho_micro}."
-            )
-            return Reason("budget_left", message, left, rho_micro)
+            return budget_left(left_micro=left, cost_micro=rho_micro)
         return None
 
     def repair(self, request: Request) -> Request | None:

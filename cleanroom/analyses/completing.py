@@ -20,9 +20,9 @@ from cleanroom.rules.service import Rules
 from cleanroom.storage.errors import ObjectMissingError
 from crypto.sealed import SealedKeyError
 from policies.decision import Reason
+from policies.reasons import KILL_SWITCH, kill_switch
 
 COUNTS_PER_QUESTION = 2
-KILL_SWITCH = "kill_switch"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Completing:
         self.datasets.lock(tx, facts.dataset.id, shared=True)
         now = self.consents.epoch(tx, facts.dataset.id)
         if self.rules.stopped(tx, facts.dataset.id):
-            return Reason(KILL_SWITCH, "The owner has stopped all questions to this dataset.", "off", "on")
+            return kill_switch()
         if now != epoch:
             message = "Consents changed twice while the question was being counted."
             return Reason("consent_epoch", message, now, epoch)

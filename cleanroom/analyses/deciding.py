@@ -19,8 +19,9 @@ from cleanroom.release.answers import Asked, Found, find_answer
 from cleanroom.release.gate import plan_mechanism
 from cleanroom.release.service import Ticket
 from cleanroom.schema.model import cell_labels
-from policies.decision import Deny, Gap, Permit, Reason
+from policies.decision import Deny, Gap, Permit
 from policies.engine import decide
+from policies.reasons import no_mandate
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class Deciding:
         if asker_id != facts.grant.advertiser_id and not self.accounts.mandate_in_force(
             tx, agency_id=asker_id, advertiser_id=facts.grant.advertiser_id, at=facts.at
         ):
-            message = "The agency has no mandate of this advertiser in force."
-            reason = Reason("mandate", message, "a mandate in force", "none")
-            return self.refusals.at_once(tx, facts, analysis_id, Refused((reason,)))
+            return self.refusals.at_once(tx, facts, analysis_id, Refused((no_mandate(),)))
         documents = [facts.policy.document] if facts.policy else []
         # A stored answer costs nothing, so what is left of the grant must not stand in its way.
         permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))

@@ -16,9 +16,10 @@ from cleanroom.grants.errors import GrantFormError, ReservationError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Account, AccountKind, Grant, GrantStatus, Reservation
 from cleanroom.ids import new_id
-from policies.decision import Deny, Gap, Limits, Reason
+from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
 from policies.model import PolicyDocument
+from policies.reasons import budget_left, grant_term, no_mandate
 
 _PUBLIC = (AccountKind.PUBLIC, "")
 
@@ -75,8 +76,7 @@ class Grants:
         if agency_id is not None and not self._accounts.mandate_in_force(
             tx, agency_id=agency_id, advertiser_id=advertiser_id, at=now
         ):
-            message = "The agency has no mandate of this advertiser in force."
-            return Deny((Reason("mandate", message, "a mandate in force", "none"),))
+            return Deny((no_mandate(),))
         grant = Grant(
             id=new_id("gr", now),
             population_id=population_id,
@@ -315,11 +315,10 @@ class Grants:
 
 def _refusal(grant: Grant, rho_micro: int, now: datetime) -> Deny:
     if grant.status is not GrantStatus.ACTIVE or not grant.valid_from <= now < grant.expires_at:
-        limit = f"{rfc3339(grant.valid_from)} .. {rfc3339(grant.expires_at)}"
-        message = f"The grant is {grant.status.value} and its term is {limit}."
-        return Deny((Reason("grant_term", message, limit, rfc3339(now)),))
-    message = f"The grant has {grant.left_micro} micro-rho left; the question costs {rho_micro}."
-    return Deny((Reason("budget_left", message, grant.left_micro, rho_micro),))
+        active = grant.status is GrantStatus.ACTIVE
+        term = grant_term(active=active, valid_from=grant.valid_from, expires_at=grant.expires_at, at=now)
+        return Deny((term,))
+    return Deny((budget_left(left_micro=grant.left_micro, cost_micro=rho_micro),))
 
 
 def _body(grant: Grant) -> dict[str, object]:

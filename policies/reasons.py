@@ -1,0 +1,35 @@
+"""Refusals that more than one place has to word: the engine's forecast, and whoever decides for good."""
+
+from datetime import UTC, datetime
+
+from policies.decision import Reason
+
+KILL_SWITCH = "kill_switch"
+
+
+def kill_switch() -> Reason:
+    """Refuse because the owner has stopped the dataset."""
+    return Reason(KILL_SWITCH, "The owner has stopped all questions to this dataset.", "off", "on")
+
+
+def no_mandate() -> Reason:
+    """Refuse an agency that does not act for the advertiser."""
+    message = "The agency has no mandate of this advertiser in force."
+    return Reason("mandate", message, "a mandate in force", "none")
+
+
+def grant_term(*, active: bool, valid_from: datetime, expires_at: datetime, at: datetime) -> Reason:
+    """Refuse outside a grant's term, or after it was closed."""
+    first, last, now = (
+        instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for instant in (valid_from, expires_at, at)
+    )
+    if not active:
+        return Reason("grant_term", "The grant was closed.", "an active grant", now)
+    limit = f"{first} .. {last}"
+    return Reason("grant_term", f"The grant is valid {limit}.", limit, now)
+
+
+def budget_left(*, left_micro: int, cost_micro: int) -> Reason:
+    """Refuse what costs more than the grant has left."""
+    message = f"The grant has {left_micro} micro-rho left; at this precision the question costs {cost_micro}."
+    return Reason("budget_left", message, left_micro, cost_micro)
