@@ -1,6 +1,6 @@
 import pytest
 
-from policies.errors import QuestionError
+from policies.errors import PolicyError, QuestionError
 from policies.question import Precision, Question, question_from_dict, question_to_dict
 
 LEAF = {"attribute": "age", "op": ">", "value": 17.5}
@@ -82,3 +82,34 @@ def test_a_question_is_a_mapping():
 def test_a_question_needs_a_precision_or_a_half_width():
     with pytest.raises(QuestionError, match="a precision or a half-width"):
         Question("overlap", "p", "d", "b", precision=Precision(None, None))
+
+
+def test_a_question_has_at_most_a_thousand_segments():
+    leaf = {"attribute": "age", "op": ">", "value": 1}
+    segments = {f"s{number}": leaf for number in range(1001)}
+
+    with pytest.raises(QuestionError, match=r"at most 1000 segments, not 1001.*another question"):
+        question_from_dict({"purpose": "ads", "segments": segments}, dataset_id="ds", base_id="ba")
+
+
+def test_half_a_surrogate_pair_is_refused_before_anything_is_recorded():
+    for source in (
+        {"purpose": "ads", "segments": {"\ud800": {"attribute": "age", "op": "is_null"}}},
+        {"purpose": "\ud800"},
+        {"purpose": "ads", "segments": {"s": {"attribute": "a\udfff", "op": "is_null"}}},
+        {"purpose": "ads", "segments": {"s": {"attribute": "a", "op": "==", "value": "\ud800"}}},
+    ):
+        with pytest.raises(PolicyError, match="half a surrogate pair"):
+            question_from_dict(source, dataset_id="ds", base_id="ba")
+
+
+def test_numbers_beyond_canonical_json_become_text_and_endless_ones_are_refused():
+    def parsed(value):
+        leaf = {"attribute": "age", "op": "==", "value": value}
+        return question_from_dict({"purpose": "ads", "segments": {"s": leaf}}, dataset_id="ds", base_id="ba")
+
+    assert parsed((1 << 53) - 1).segments[0].condition.value == (1 << 53) - 1
+    assert parsed(1 << 53).segments[0].condition.value == str(1 << 53)
+    assert parsed(-(1 << 60)).segments[0].condition.value == str(-(1 << 60))
+    with pytest.raises(QuestionError, match="passes 1024 bits"):
+        parsed(1 << 1024)
