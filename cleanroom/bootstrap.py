@@ -1,6 +1,5 @@
 """The composition root: from settings to a room, made once and opened as often as needed."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
+from crypto.durable import write_private
 from crypto.keys import (
     KeyFileError,
     KeyFileExposedError,
@@ -106,11 +106,11 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     if not key_file.exists():
         LocalKeyFile.create(key_file)
     if not seed_file.exists():
-        _write_private(seed_file, generate_signing_key())
+        write_private(seed_file, generate_signing_key())
     database = sqlite_path(settings.database_url)
     if database is not None and not database.exists():
         # SQLite gives its journals the mode of the database, and would make that readable to others.
-        _write_private(database, b"")
+        write_private(database, b"")
     room = _compose(settings, clock or SystemClock())
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
@@ -119,7 +119,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
                 "room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key}
             )
     settings.verifier_key_path.write_text(room.audit.verifier_key + "\n", encoding="utf-8")
-    _write_private(marker, b"1\n")
+    write_private(marker, b"1\n")
     return room
 
 
@@ -210,13 +210,6 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read_private(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from crypto.durable import discard_partials, write_private
 from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
 from crypto.limits import KEY_BYTES, MAX_KEY_FILE_BYTES, MAX_LABEL_BYTES, MAX_WRAP_PLAINTEXT_BYTES, TAG_BYTES
 
@@ -68,16 +69,11 @@ class LocalKeyFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _require_private(path.parent, "700")
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            write_private(path, _encode({}))
         except FileExistsError:
             raise KeyFileError(
                 "The key file is already there.", remedy="Open it instead of creating it."
             ) from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(_encode({}))
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_directory(path.parent)
         return cls(path)
 
     @classmethod
@@ -251,23 +247,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _replace(path: Path, data: bytes) -> None:
     """Put new content in place atomically, then overwrite the old content where it lay on disk."""
-    temporary = path.with_name(path.name + ".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    discard_partials(path)
     with path.open("r+b") as old:
-        temporary.replace(path)
-        _sync_directory(path.parent)
+        write_private(path, data, replace=True)
         old.write(os.urandom(os.fstat(old.fileno()).st_size))
         old.flush()
         os.fsync(old.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

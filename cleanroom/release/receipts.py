@@ -1,12 +1,12 @@
 """Issuing receipts: the log's record of a release or refusal, with the proof of its place and a signed checkpoint."""
 
-import os
 from pathlib import Path
 
 from cleanroom.audit.log import AuditLog
 from cleanroom.client.receipts import KINDS, assemble_receipt
 from cleanroom.db.database import Transaction
 from crypto.checkpoint import open_note
+from crypto.durable import write_private
 
 
 class Receipts:
@@ -37,10 +37,5 @@ class Receipts:
         )
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._directory / f"{analysis_id}.json"
-        partial = target.with_suffix(f".{os.getpid()}.partial")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(receipt)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+        write_private(target, receipt, replace=True)
         return target

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cleanroom.storage.errors import ObjectExistsError, ObjectKeyError, ObjectMissingError
+from crypto.durable import sync_directory
 
 _KEY = re.compile(r"^[A-Za-z0-9_-]{1,100}(/[A-Za-z0-9_-]{1,100}){0,7}$")
 _UNFINISHED = ".tmp"
@@ -52,7 +53,7 @@ class LocalDirectory:
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading, unbuffered; raises ObjectMissingError when there is none."""
@@ -122,7 +123,7 @@ class LocalDirectory:
             if not path.exists():
                 with suppress(FileExistsError):
                     path.mkdir(mode=0o700, parents=path == self.root)
-                _sync_directory(path.parent)
+                sync_directory(path.parent)
 
     def _remove_empty(self, directory: Path) -> None:
         while directory != self.root:
@@ -131,12 +132,3 @@ class LocalDirectory:
             except OSError:
                 return
             directory = directory.parent
-
-
-def _sync_directory(directory: Path) -> None:
-    # Without it a power cut may forget the rename although the file's bytes are safe.
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
