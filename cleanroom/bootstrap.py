@@ -177,6 +177,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             accounts=accounts,
             workspaces=workspaces,
             datasets=datasets,
+            consents=consents,
             store=store,
             leases_dir=leases_dir,
             clock=clock,

@@ -52,7 +52,7 @@ def named(reader: PlaceReader, segment: Segment) -> tuple[U32, I64]:
     return _last_of_each(np.concatenate(persons), np.concatenate(instants))
 
 
-def bound(reader: PlaceReader, segment: Segment) -> Segment:
+def bound(reader: PlaceReader, segment: Segment, *, persons: int) -> Segment:
     """Give what has to be written down so that withdrawals hold for these people in later versions too.
 
     With person_id a person is bound once; without it, every row by the values that it alone holds.
@@ -60,6 +60,7 @@ def bound(reader: PlaceReader, segment: Segment) -> Segment:
     Args:
         reader: of the version in which people are found.
         segment: withdrawals as submitted, or as recorded so far.
+        persons: how many the version has.
 
     Returns:
         Records to add to the segment.
@@ -68,24 +69,22 @@ def bound(reader: PlaceReader, segment: Segment) -> Segment:
     owners = 0
     for purpose in np.unique(segment["purpose"]).tolist():
         own = segment[segment["purpose"] == purpose]
-        persons, instants = named(reader, own)
+        found, instants = named(reader, own)
         if reader.has(Role.PERSON_HI):
             before, when = named(reader, own[own["key"] == PERSON])
-            known = np.isin(persons, before)
-            known[known] = instants[known] <= when[np.searchsorted(before, persons[known])]
-            persons, instants = persons[~known], instants[~known]
-        if not persons.size:
-            continue
-        wanted = np.zeros(int(persons[-1]) + 1, np.bool_)
-        wanted[persons] = True
+            known = np.isin(found, before)
+            known[known] = instants[known] <= when[np.searchsorted(before, found[known])]
+            found, instants = found[~known], instants[~known]
+        wanted = np.zeros(persons, np.bool_)
+        wanted[found] = True
         for column, who, hi, lo in _own_values(reader, wanted):
-            at = np.searchsorted(persons, who)
+            at = np.searchsorted(found, who)
             part = np.empty(who.size, SEGMENT_DTYPE)
             part["key"], part["purpose"], part["at"] = column, purpose, instants[at]
             part["owner"] = owners + 1 + at
             part["hi"], part["lo"] = hi, lo
             parts.append(part)
-        owners += persons.size
+        owners += found.size
     made = np.concatenate(parts)
     return made[~np.isin(_facts(made), _facts(segment))]
 
@@ -143,7 +142,7 @@ def _last_of_each(persons: U32, instants: I64) -> tuple[U32, I64]:
 
 def _own_values(reader: PlaceReader, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, U32, U64, U64]]:
     """Give person_id, and of every key the values that only one person holds, if it is a wanted one."""
-    for _, (persons, hi, lo) in enumerate(values_of(reader, PERSON, wanted)):
+    for persons, hi, lo in values_of(reader, PERSON, wanted):
         yield PERSON, persons, hi, lo
     column = 0
     while reader.has(Role.KEY_HI, column):
@@ -159,7 +158,9 @@ def _own_values(reader: PlaceReader, wanted: NDArray[np.bool_]) -> Iterator[tupl
 
 def _facts(segment: Segment) -> NDArray[np.void]:
     """Give records without whom they were added for, so that equal ones compare equal."""
-    made = np.empty(segment.size, [("key", ">u2"), ("purpose", ">u2"), ("at", ">i8"), ("hi", ">u8"), ("lo", ">u8")])
+    made = np.empty(
+        segment.size, [("key", ">u2"), ("purpose", ">u2"), ("at", ">i8"), ("hi", ">u8"), ("lo", ">u8")]
+    )
     for name in made.dtype.names or ():
         made[name] = segment[name]
     facts: NDArray[np.void] = made.view(f"V{made.dtype.itemsize}")

@@ -9,20 +9,12 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from cleanroom.clock import Clock, rfc3339
+from cleanroom.consent.binding import bound, joined, named
 from cleanroom.consent.errors import WithdrawalError
 from cleanroom.consent.models import ConsentEpochRow
-from cleanroom.consent.segments import (
-    EVERY_PURPOSE,
-    PERSON,
-    SEGMENT_DTYPE,
-    Segment,
-    holders,
-    microseconds,
-    values_of,
-)
+from cleanroom.consent.segments import EVERY_PURPOSE, SEGMENT_DTYPE, Segment, microseconds
 from cleanroom.consent.types import ALL_PURPOSES, Outcome, Withdrawal
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
-from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.tokens import token_halves, token_key
 from cleanroom.datasets.types import Dataset, Role, SealedFile
@@ -78,22 +70,10 @@ class ConsentView:
         return allowed
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return persons and the instant of a withdrawal of theirs; a person can come several times."""
-        parts = [reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for reader in self.segments]
-        segment: Segment = np.concatenate([np.empty(0, SEGMENT_DTYPE), *parts])
+        """Return persons and the instant of their latest withdrawal."""
+        segment = joined([reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for reader in self.segments])
         for_purpose = (segment["purpose"] == self.column) | (segment["purpose"] == EVERY_PURPOSE)
-        segment = segment[for_purpose & (segment["at"] <= now)]
-        persons, instants = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
-        for column in np.unique(segment["key"]).tolist():
-            own = segment[segment["key"] == column]
-            # Of several withdrawals by one value the latest counts, so it comes last.
-            own = own[np.lexsort((own["at"], own["hi"]))]
-            last = np.append(own["hi"][1:] != own["hi"][:-1], True)
-            tokens, when = own["hi"][last], own["at"][last]
-            for found, values in holders(self.reader, column, tokens):
-                persons.append(found)
-                instants.append(when[np.searchsorted(tokens, values)])
-        return np.concatenate(persons), np.concatenate(instants)
+        return named(self.reader, segment[for_purpose & (segment["at"] <= now)])
 
 
 class Consents:
@@ -137,21 +117,52 @@ class Consents:
         dataset = self._datasets.dataset(tx, version.dataset_id)
         purposes = [consent.purpose for consent in dataset.schema.consents]
         column = purposes.index(purpose) if purpose in purposes else len(purposes)
+        return ConsentView(
+            reader=self._datasets.reader(tx, version_id),
+            persons=version.persons,
+            consent=dataset.schema.consents[column] if column < len(purposes) else None,
+            column=column,
+            segments=self._segments(tx, dataset, epoch),
+        )
+
+    def bind(self, tx: Transaction, version_id: str) -> None:
+        """Bind earlier withdrawals to the people of a version that is about to be published.
+
+        Somebody who was not known when they withdrew, or came back under another person_id, stays withdrawn
+        when their identifiers change once more. It begins an epoch whenever the dataset has withdrawals: whether
+        anybody was found must not show.
+
+        Args:
+            tx: holds the dataset's lock.
+            version_id: the version.
+        """
+        version = self._datasets.version(tx, version_id)
+        dataset = self._datasets.dataset(tx, version.dataset_id)
+        earlier = self._segments(tx, dataset, self.epoch(tx, dataset.id))
+        if not earlier:
+            return
+        recorded = joined([segment.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for segment in earlier])
+        found = bound(self._datasets.reader(tx, version_id), recorded, persons=version.persons)
+        self._store_segment(
+            tx,
+            dataset,
+            found,
+            self._clock.now(),
+            submitted=0,
+            token_version=version.token_key_version,
+            kind="binding",
+        )
+
+    def _segments(self, tx: Transaction, dataset: Dataset, epoch: int) -> tuple[PlaceReader, ...]:
         rows = select(ConsentEpochRow).where(
             ConsentEpochRow.dataset_id == dataset.id,
             ConsentEpochRow.epoch <= epoch,
             ConsentEpochRow.object_key.is_not(None),
         )
         kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
-        return ConsentView(
-            reader=self._datasets.reader(tx, version_id),
-            persons=version.persons,
-            consent=dataset.schema.consents[column] if column < len(purposes) else None,
-            column=column,
-            segments=tuple(
-                segment_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
-                for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
-            ),
+        return tuple(
+            segment_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
+            for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
         )
 
     def withdraw(
@@ -159,8 +170,9 @@ class Consents:
     ) -> Outcome:
         """Take a batch of withdrawals; it counts from the next analysis on.
 
-        It binds to the people found in the current version and to all keys they hold now, so that it holds in
-        later versions and restores too; people who are not found are remembered by the identifier they gave.
+        It names all holders of a submitted identifier and binds to them: to their person_id, and to the values
+        that each alone holds now, so that it holds in later versions and restores too. People who are not
+        found are remembered by the identifier they gave.
 
         Args:
             dataset_id: of which dataset.
@@ -174,6 +186,14 @@ class Consents:
             WithdrawalError: an unknown purpose, a digest of the wrong length, or a batch that is too large.
         """
         instant = min(at or self._clock.now(), self._clock.now())
+        while (outcome := self._try_withdraw(dataset_id, requests, instant)) is None:
+            pass
+        return outcome
+
+    def _try_withdraw(
+        self, dataset_id: str, requests: Sequence[Withdrawal], instant: datetime
+    ) -> Outcome | None:
+        """Take a batch; None, when another version was published while people were looked for in the last one."""
         with self._db.reading() as tx:
             dataset = self._datasets.dataset(tx, dataset_id)
             _check(dataset.schema, requests)
@@ -192,14 +212,18 @@ class Consents:
         submitted = sum(len(request.digests) // DIGEST_BYTES for request in applied)
         segment = _submitted(dataset.schema, applied, names, token_keys, microseconds(instant))
         if reader is not None:
-            segment = _with_all_keys(segment, reader, persons, len(names))
+            segment = np.concatenate([segment, bound(reader, segment, persons=persons)])
         with self._db.transaction() as tx:
             self._datasets.lock(tx, dataset_id)
             if self._workspaces.secrets(tx, dataset.workspace_id).token_version != keys.token_version:
                 raise WithdrawalError("The token key was rotated meanwhile.", remedy="Send the batch again.")
+            if self._datasets.dataset(tx, dataset_id).current_version_id != current:
+                return None
             epoch = self.epoch(tx, dataset_id)
             if submitted:
-                epoch = self._store_segment(tx, dataset, segment, instant, submitted, keys.token_version)
+                epoch = self._store_segment(
+                    tx, dataset, segment, instant, submitted=submitted, token_version=keys.token_version
+                )
         not_applied = dict.fromkeys(request.key for request in requests if request.key not in token_keys)
         return Outcome(tuple(dict.fromkeys(r.key for r in applied)), tuple(not_applied), submitted, epoch)
 
@@ -209,8 +233,10 @@ class Consents:
         dataset: Dataset,
         segment: Segment,
         at: datetime,
+        *,
         submitted: int,
         token_version: int,
+        kind: str = "withdrawal",
     ) -> int:
         batch_id = new_id("ce", self._clock.now())
         place = Place(dataset.workspace_id, dataset.id, batch_id)
@@ -220,7 +246,7 @@ class Consents:
         return self._enter(
             tx,
             dataset,
-            "withdrawal",
+            kind,
             at,
             submitted=submitted,
             token_key_version=token_version,
@@ -321,32 +347,10 @@ def _submitted(
     for request in requests:
         halves = token_halves(request.digests, key=keys[request.key])
         part = np.empty(len(halves), SEGMENT_DTYPE)
-        part["key"], part["at"] = names.index(request.key), at
+        part["key"], part["at"], part["owner"] = names.index(request.key), at, 0
         part["purpose"] = (
             EVERY_PURPOSE if request.purpose == ALL_PURPOSES else purposes.index(request.purpose)
         )
         part["hi"], part["lo"] = halves[:, 0], halves[:, 1]
         parts.append(part)
     return np.concatenate(parts)
-
-
-def _with_all_keys(segment: Segment, reader: PlaceReader, persons: int, keys: int) -> Segment:
-    """Add all values that the people found hold, but no junk values: they name nobody."""
-    junk = reader.read(Role.JUNK, 0, JUNK_DTYPE) if reader.has(Role.JUNK) else np.empty(0, JUNK_DTYPE)
-    parts = [segment]
-    for purpose in np.unique(segment["purpose"]).tolist():
-        own = segment[segment["purpose"] == purpose]
-        found = np.zeros(persons, np.bool_)
-        for column in np.unique(own["key"]).tolist():
-            for people, _ in holders(reader, column, np.unique(own["hi"][own["key"] == column])):
-                found[people] = True
-        if not found.any():
-            continue
-        for column in (*range(keys), PERSON):
-            for _, hi, lo in values_of(reader, column, found):
-                kept = ~np.isin(hi, junk["hi"][junk["key"] == column])
-                part = np.empty(int(kept.sum()), SEGMENT_DTYPE)
-                part["key"], part["purpose"], part["at"] = column, purpose, segment["at"][0]
-                part["hi"], part["lo"] = hi[kept], lo[kept]
-                parts.append(part)
-    return np.unique(np.concatenate(parts))

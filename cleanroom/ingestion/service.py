@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from cleanroom.accounts.service import Accounts
 from cleanroom.clock import Clock
 from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import VersionStatusError
 from cleanroom.datasets.files import Place, files_root
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow, SealedFileRow
@@ -40,6 +41,7 @@ class Ingestion:
         accounts: Accounts,
         workspaces: Workspaces,
         datasets: Datasets,
+        consents: Consents,
         store: ObjectStore,
         leases_dir: Path,
         clock: Clock,
@@ -52,6 +54,7 @@ class Ingestion:
             accounts: knows the enrolled signing keys.
             workspaces: holds the keys.
             datasets: the catalogue.
+            consents: binds withdrawals to the people of a version that is published.
             store: where sealed files go.
             leases_dir: a directory for lock files that tell running loads from crashed ones.
             clock: tells the time.
@@ -61,6 +64,7 @@ class Ingestion:
         self._accounts = accounts
         self._workspaces = workspaces
         self._datasets = datasets
+        self._consents = consents
         self._store = store
         self._leases = Leases(leases_dir)
         self._clock = clock
@@ -111,6 +115,8 @@ class Ingestion:
             VersionStatusError: it is not loaded, or over-shared values wait for the junk list.
             StaleVersionError: it is older than the current version, or a delta of another one.
         """
+        # The dataset first: of two that publish at once, the second then sees what the first has published.
+        self._datasets.lock(tx, _locked(tx, version_id, hold=False).dataset_id)
         version = _locked(tx, version_id)
         if version.status == VersionStatus.PUBLISHED:
             return
@@ -123,6 +129,7 @@ class Ingestion:
             raise VersionStatusError(f"A version that is {version.status} cannot be published.")
         dataset = tx.session.get_one(DatasetRow, version.dataset_id)
         self._require_fresh(tx, dataset, version)
+        self._consents.bind(tx, version_id)
         now = self._clock.now()
         if dataset.current_version_id is not None:
             tx.session.get_one(
@@ -336,9 +343,8 @@ class Ingestion:
         return self._workspaces.workspace(tx, workspace_id).organisation_id
 
 
-def _locked(tx: Transaction, version_id: str) -> DatasetVersionRow:
-    rows = select(DatasetVersionRow).where(DatasetVersionRow.id == version_id).with_for_update()
-    version = tx.session.scalars(rows).one_or_none()
+def _locked(tx: Transaction, version_id: str, *, hold: bool = True) -> DatasetVersionRow:
+    version = tx.session.get(DatasetVersionRow, version_id, with_for_update=hold or None)
     if version is None:
         raise VersionStatusError("There is no version with this id.")
     return version

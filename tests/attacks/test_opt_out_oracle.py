@@ -53,11 +53,11 @@ def test_a_person_in_the_dataset_and_not_in_the_base_is_withdrawn_alike(make_roo
 def test_an_epoch_for_those_alone_who_are_found_would_give_the_bit_away(make_room, monkeypatch):
     store = Consents._store_segment
 
-    def planted(self, tx, dataset, segment, at, submitted, token_version):
+    def planted(self, tx, dataset, segment, at, *, submitted, **options):
         # With the found persons' other keys it has more records than were submitted.
         if len(segment) == submitted:
             return self.epoch(tx, dataset.id)
-        return store(self, tx, dataset, segment, at, submitted, token_version)
+        return store(self, tx, dataset, segment, at, submitted=submitted, **options)
 
     monkeypatch.setattr(Consents, "_store_segment", planted)
 

@@ -189,7 +189,7 @@ def fixed_lists(world: World) -> tuple[np.ndarray, Files]:
     junk = np.array([(key, *half(kinds[key], value), 9) for key, value in sorted(world.junk)], JUNK_DTYPE)
     at = microseconds(NOW) - 5
     withdrawals = [
-        (PERSON if key == 2 else key, EVERY_PURPOSE, at, *half(kinds[key], value))
+        (PERSON if key == 2 else key, EVERY_PURPOSE, 0, at, *half(kinds[key], value))
         for key, value in sorted(world.withdrawn)
     ]
     files = Files()

@@ -82,8 +82,10 @@ class Room:
             "store": self.store,
             "clock": self.clock,
         }
+        self.consents = Consents(db=self.db, **common)
         self.ingestion = Ingestion(
             db=self.db,
+            consents=self.consents,
             accounts=self.accounts,
             leases_dir=self.home / "leases",
             memory_bytes=self.memory_bytes,
@@ -97,7 +99,6 @@ class Room:
             memory_bytes=self.memory_bytes,
             **common,
         )
-        self.consents = Consents(db=self.db, **common)
         self.matching = Matching(workspaces=self.workspaces, datasets=self.datasets, consents=self.consents)
 
     def party(self, name: str) -> Party:
