@@ -12,7 +12,6 @@ from crypto.limits import DIGEST_BYTES, KEY_BYTES, MAX_NOTE_BYTES, MAX_NOTE_SIGN
 
 _ED25519 = b"\x01"
 _KEY_ID_BYTES = 4
-_SIGNATURE_BYTES = 64
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 

@@ -31,26 +31,6 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def completed_nodes(source: NodeSource, index: int, leaf: bytes) -> list[tuple[int, int, bytes]]:
-    """Tell which complete subtrees exist once a leaf is appended; a log stores exactly these.
-
-    Args:
-        source: gives the nodes of the leaves before `index`.
-        index: the new leaf's place, counted from 0.
-        leaf: its leaf hash.
-
-    Returns:
-        (level, position, hash), the leaf itself first; two nodes per leaf on average.
-    """
-    nodes = [(0, index, leaf)]
-    level, position, current = 0, index, leaf
-    while position & 1:
-        current = node_hash(source(level, position - 1), current)
-        level, position = level + 1, position >> 1
-        nodes.append((level, position, current))
-    return nodes
-
-
 def in_memory(leaves: Sequence[bytes]) -> NodeSource:
     """Build all complete subtrees over leaf hashes held in memory."""
     levels = [list(leaves)]

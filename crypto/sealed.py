@@ -3,7 +3,6 @@
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -245,11 +244,6 @@ class SealedReader:
             if not length:
                 break
         return target
-
-    def chunks(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """Read the plaintext chunk by chunk, each in memory of its own."""
-        for offset in range(0, max(self._size, 1), self._chunk_bytes):
-            yield self.read_range(offset, min(self._chunk_bytes, self._size - offset))
 
     def close(self) -> None:
         """Close the file; closing again changes nothing."""

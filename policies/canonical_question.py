@@ -21,13 +21,10 @@ class AskedBreakdown:
     Attributes:
         attributes: in the asker's order.
         index: which canonical breakdown holds its cells.
-        axes: axis i of the asked table is axis `axes[i]` of the canonical one (as numpy's transpose takes
-            them).
     """
 
     attributes: tuple[str, ...]
     index: int
-    axes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -77,10 +74,7 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
     breakdowns = sorted({tuple(sorted(group)) for group in question.breakdowns})
     _check_cells(breakdowns, attributes)
     asked = tuple(
-        AskedBreakdown(
-            group, breakdowns.index(tuple(sorted(group))), tuple(sorted(group).index(name) for name in group)
-        )
-        for group in question.breakdowns
+        AskedBreakdown(group, breakdowns.index(tuple(sorted(group)))) for group in question.breakdowns
     )
     single = question.kind == "match_test"
     labels, per_key = question.labels and not single, question.per_key and not single

@@ -91,7 +91,6 @@ class Cost:
             request.attributes,
             labels=request.labels,
             match_keys=request.match_keys,
-            dataset_side_public=request.dataset_side_public,
         )
 
     def check(self, request: Request) -> Reason | None:

@@ -21,7 +21,6 @@ def l0(
     *,
     labels: int,
     match_keys: int,
-    dataset_side_public: bool,
 ) -> int:
     """Return the worst-case number of cells that one person can touch.
 
@@ -31,7 +30,6 @@ def l0(
         labels: how many labels the base declares; labelled cells are disjoint.
         match_keys: how many match keys are used; a person counts at its first hit, so their cells are
             disjoint.
-        dataset_side_public: whether the dataset's own counts were released to everyone and cost nothing here.
 
     Returns:
         1 for the overlap, 1 each for labels and for several keys, the segments in groups of pairwise
@@ -43,15 +41,9 @@ def l0(
     cells = (
         1 + (question.labels and labels > 0) + (question.per_key and match_keys > 1) + segments + breakdowns
     )
-    if question.affinity and not dataset_side_public:
+    if question.affinity:
         cells += 1 + segments + breakdowns
     return int(cells)
-
-
-def disjoint(one: Node, other: Node, attributes: Mapping[str, AttributeInfo]) -> bool:
-    """Tell whether it is proven that no person can satisfy both conditions; False when it is not known."""
-    first, second = projection(one, attributes), projection(other, attributes)
-    return first is None or second is None or _apart(first, second)
 
 
 def disjoint_groups(

@@ -44,7 +44,6 @@ class Request:
         grant: what pays for it.
         labels: how many labels the base declares.
         match_keys: how many match keys both sides share.
-        dataset_side_public: whether the dataset's own counts were released to everyone.
         stopped: whether the owner's kill switch is on.
     """
 
@@ -57,7 +56,6 @@ class Request:
     grant: GrantFacts
     labels: int = 0
     match_keys: int = 1
-    dataset_side_public: bool = False
     stopped: bool = False
 
 

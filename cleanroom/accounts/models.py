@@ -42,6 +42,5 @@ class EnrolledKeyRow(Base):
     organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
     # Unique for good: a revoked key never comes back, and no two parties sign with the same key.
     public_key: Mapped[bytes] = mapped_column(unique=True)
-    purpose: Mapped[str] = mapped_column(String(20))
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]

@@ -18,7 +18,6 @@ from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
 
 MAX_NAME_LENGTH = 200
-_PACKAGE = "package"
 _PUBLIC_KEY_BYTES = 32
 
 
@@ -74,14 +73,6 @@ class Accounts:
     def organisation(self, tx: Transaction, organisation_id: str) -> Organisation:
         """Return an organisation; raises UnknownOrganisationError."""
         return _organisation(_row(tx, organisation_id))
-
-    def affiliates(self, tx: Transaction, organisation_id: str) -> tuple[str, ...]:
-        """Return the ids of all organisations under one control with this one, itself included, sorted."""
-        group = _row(tx, organisation_id).affiliate_group
-        if group is None:
-            return (organisation_id,)
-        rows = select(OrganisationRow.id).where(OrganisationRow.affiliate_group == group)
-        return tuple(sorted(tx.session.scalars(rows)))
 
     def grant_mandate(
         self,
@@ -190,7 +181,6 @@ class Accounts:
             id=new_id("ek", now),
             organisation_id=organisation_id,
             public_key=public_key,
-            purpose=_PACKAGE,
             enrolled_at=now,
             revoked_at=None,
         )
@@ -200,7 +190,7 @@ class Accounts:
             "accounts.key_enrolled",
             subject_id=row.id,
             organisation_id=organisation_id,
-            body={"public_key": public_key.hex(), "purpose": row.purpose},
+            body={"public_key": public_key.hex()},
         )
         return row.id
 
@@ -219,7 +209,6 @@ class Accounts:
         """Return the raw public keys that may sign an organisation's packages now, by key id."""
         rows = select(EnrolledKeyRow).where(
             EnrolledKeyRow.organisation_id == organisation_id,
-            EnrolledKeyRow.purpose == _PACKAGE,
             EnrolledKeyRow.revoked_at.is_(None),
         )
         return {row.id: row.public_key for row in tx.session.scalars(rows.order_by(EnrolledKeyRow.id))}

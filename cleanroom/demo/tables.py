@@ -82,10 +82,6 @@ def cells_table(asked: Asked) -> Iterator[Table]:
         yield _grid(by, cells, asked) if len(by) == 2 else _list(by, cells, asked)
 
 
-def _named(ratios: dict[str, float | None], kind: str) -> dict[str, float | None]:
-    return {name.removeprefix(kind): value for name, value in ratios.items() if name.startswith(kind)}
-
-
 def _grid(by: tuple[str, ...], cells: dict[tuple[str, ...], ReleasedFigure], asked: Asked) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0)

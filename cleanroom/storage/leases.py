@@ -24,16 +24,14 @@ class Leases:
         """Hold the lock of a piece of work if nobody else does; yields whether it is held."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._directory / f"{work_id}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        while (descriptor := os.open(path, os.O_RDWR | os.O_CREAT, 0o600)) and not _lock(descriptor, path):
+            os.close(descriptor)
         try:
+            held = _locked(descriptor)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            try:
-                yield True
+                yield held
             finally:
-                path.unlink(missing_ok=True)
+                if held:
+                    path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)

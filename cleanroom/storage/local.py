@@ -55,10 +55,6 @@ class LocalDirectory:
             raise
         sync_directory(target.parent)
 
-    def open(self, key: str) -> BinaryIO:
-        """Open an object for reading, unbuffered; raises ObjectMissingError when there is none."""
-        return self.path(key).open("rb", buffering=0)
-
     def path(self, key: str) -> Path:
         """Return the path of an existing object; raises ObjectMissingError when there is none."""
         target = self._locate(key)

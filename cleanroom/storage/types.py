@@ -13,10 +13,6 @@ class ObjectStore(Protocol):
         """Write a new object; it appears whole when the block ends, and not at all when the block raises."""
         ...
 
-    def open(self, key: str) -> BinaryIO:
-        """Open an object for reading, unbuffered, with a descriptor for `preadv`; the caller closes it."""
-        ...
-
     def path(self, key: str) -> Path:
         """Return the path of an existing object on this machine."""
         ...

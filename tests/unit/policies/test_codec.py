@@ -5,7 +5,7 @@ import pytest
 from policies.codec import load_preset, policy_from_data, policy_from_yaml, policy_to_data, policy_to_yaml
 from policies.combine import combine, limits_of
 from policies.errors import NestingError, PolicyFormatError
-from policies.rules import Attributes, Budget, Buyers, Purposes, Rounding, Validity
+from policies.rules import Attributes, BaseFloor, Budget, Buyers, Purposes, Rounding, Validity
 from policies.rules.base import REGISTRY, Registry
 from policies.text import MAX_TEXT_BYTES, DocumentError, load_yaml
 
@@ -49,9 +49,10 @@ def test_every_rule_survives_yaml_and_plain_data():
     [("strict", 30_000, 500, 5_000), ("standard", 100_000, 100, 1_000), ("relaxed", 500_000, 50, 200)],
 )
 def test_presets_hold_the_designs_numbers(name, cap, minimum, floor):
-    limits = limits_of(combine([load_preset(name, purposes=["advertising"])]))
+    rules = combine([load_preset(name, purposes=["advertising"])])
+    limits = limits_of(rules)
 
-    assert (limits.cap_rho_micro, limits.minimum_audience, limits.base_floor) == (cap, minimum, floor)
+    assert (limits.cap_rho_micro, limits.minimum_audience, rules[BaseFloor].min) == (cap, minimum, floor)
     assert (limits.agency_rho_micro, limits.total_rho_micro) == (3 * cap, 10 * cap)
     assert (limits.public_percent, limits.round_to) == (5, 1)
     assert limits.question_max_rho_micro == cap // 4

@@ -79,15 +79,6 @@ def test_an_unknown_organisation_is_refused(accounts: Accounts, tx: Transaction)
         accounts.enrol_key(tx, "org_none", bytes(32))
 
 
-def test_affiliates_share_a_declared_group(
-    accounts: Accounts, tx: Transaction, parties: tuple[str, str]
-) -> None:
-    agency, bank = parties
-    sister = accounts.create_organisation(tx, name="Sister", kind="advertiser", affiliate_group="holding").id
-    assert accounts.affiliates(tx, bank) == tuple(sorted((bank, sister)))
-    assert accounts.affiliates(tx, agency) == (agency,)
-
-
 @pytest.mark.parametrize(("days", "expected"), [(-1, False), (0, True), (9, True), (10, False), (11, False)])
 def test_a_mandate_holds_from_its_first_instant_until_before_its_last(
     accounts: Accounts, tx: Transaction, parties: tuple[str, str], days: int, expected: bool
