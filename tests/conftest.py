@@ -13,7 +13,6 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from cleanroom.db.base import Base
 from cleanroom.db.database import open_engine
 
-
 # A busy machine is no defect of the code, so nothing is timed. In CI the same commit always sees the same examples.
 settings.register_profile(
     "house",
