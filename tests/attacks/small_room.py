@@ -106,7 +106,7 @@ def people(count: int, *, seed: int = 7) -> tuple[Person, ...]:
         rare = number == 3
         made.append(
             Person(
-                customer_id=f"cust-{rng.randrange(10**9):09d}",
+                customer_id=f"cust-{rng.randrange(10**6):06d}-{number}",
                 full_name=f"Аполлинария{number} Верхнедвинская{number}",
                 email=f"Anna.Petrova{number}.{rng.randrange(10**6)}@Example.org",
                 phone=f"8 ({mobile[:3]}) {mobile[3:6]}-{mobile[6:8]}-{mobile[8:]}",

@@ -299,5 +299,5 @@ def test_many_kills_of_a_larger_load_and_of_questions_to_it(
 ) -> None:
     url = database_url.replace(str(tmp_path / "room"), str(tmp_path / "home" / "room"))
     scene = make_scene(tmp_path, url, rows=20_000)
-    kill_loads(scene, killable, verify, random_kills=25, targeted_kills=40)
-    kill_questions(scene, killable, verify, random_kills=40, targeted_kills=6)
+    kill_loads(scene, killable, verify, random_kills=12, targeted_kills=20)
+    kill_questions(scene, killable, verify, random_kills=24, targeted_kills=6)
