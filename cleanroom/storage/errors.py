@@ -1,4 +1,4 @@
-"""Errors of the object store; keys hold ids only, so they may be named."""
+"""Errors of the object store and of leases; keys hold ids only, so they may be named."""
 
 from cleanroom.errors import CleanroomError
 
@@ -19,3 +19,9 @@ class ObjectExistsError(CleanroomError):
     """An object has this key already; objects never change."""
 
     code = "storage.exists"
+
+
+class LeaseTakenError(CleanroomError):
+    """Somebody else is at this work."""
+
+    code = "storage.lease_taken"
