@@ -145,7 +145,7 @@ class _HashingSink:
 
 
 @contextmanager
-def open_payload(path: Path, identity: str) -> Iterator[BufferedReader]:
+def open_payload(path: Path, identity: str, *, sha256: str | None = None) -> Iterator[BufferedReader]:
     """Decrypt a payload as a stream; nothing of it is written anywhere.
 
     Up to 256 KiB can come out before age finds a damage behind them, hence `check_ciphertext` first.
@@ -153,17 +153,18 @@ def open_payload(path: Path, identity: str) -> Iterator[BufferedReader]:
     Args:
         path: the payload file.
         identity: the workspace's secret identity, age's text.
+        sha256: what the file's hash has to be, 64 hex digits; the stream does not end before it was compared.
 
     Yields:
         A binary stream with `read` and `readinto`; it raises what the decryption meets:
 
     Raises:
         WrongRecipientError: the payload is encrypted to another key.
-        DamagedPackageError: it is not an age file, or is cut off or changed.
+        DamagedPackageError: it is not an age file, is cut off or changed, or has another hash.
     """
     channel = Channel()
     thread = Thread(
-        target=_decrypt, args=(path, _identity(identity), channel), name="package-reader", daemon=True
+        target=_decrypt, args=(path, _identity(identity), sha256, channel), name="package-reader", daemon=True
     )
     thread.start()
     try:
@@ -191,18 +192,43 @@ class _CollectingSink:
         self._pending.clear()
 
 
-def _decrypt(path: Path, identity: Any, channel: Channel) -> None:
+class _HashingSource:
+    """Hashes the very bytes that are decrypted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def hexdigest(self) -> str:
+        """Return the hash of the whole file, with whatever was not read yet."""
+        while self.read(_BUFFER_BYTES):
+            pass
+        return self._digest.hexdigest()
+
+
+def _decrypt(path: Path, identity: Any, sha256: str | None, channel: Channel) -> None:
     damaged = DamagedPackageError(
         "The payload is not a complete age file.", remedy="Prepare and upload it again."
     )
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
             sink = _CollectingSink(channel)
-            pyrage.decrypt_io(file, sink, [identity])
+            source = _HashingSource(file)
+            pyrage.decrypt_io(source, sink, [identity])
             sink.flush()
+            if sha256 is not None and source.hexdigest() != sha256:
+                raise DamagedPackageError(
+                    "The payload is not the one that was signed: it was exchanged while it was read.",
+                    remedy="Repeat the upload.",
+                )
     except Abandoned:
         return
-    except FileNotFoundError as failure:
+    except (FileNotFoundError, DamagedPackageError) as failure:
         channel.end(failure)
     except pyrage.DecryptError as failure:
         # pyrage has one class for all; its text is the only way to tell a foreign key from a damaged header.

@@ -61,12 +61,14 @@ class ConsentView:
             until = self.reader.read(Role.CONSENT_UNTIL, self.column, "<i4")
             # The last day of validity still counts.
             allowed &= (until == NULL_DATE) | (until >= (at.astimezone(UTC).date() - date(1970, 1, 1)).days)
-        persons, instants = self._withdrawn(microseconds(at))
-        if persons.size:
-            if self.consent.collected_at:
-                collected = self.reader.read(Role.CONSENT_AT, self.column, "<i8")[persons]
-                persons = persons[collected <= instants]
-            allowed[persons] = False
+        now = microseconds(at)
+        persons, instants = self._withdrawn(now)
+        if self.consent.collected_at:
+            collected = self.reader.read(Role.CONSENT_AT, self.column, "<i8")
+            # Evidence from the future is none; it would beat every withdrawal.
+            allowed &= collected <= now
+            persons = persons[collected[persons] <= instants]
+        allowed[persons] = False
         return allowed
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

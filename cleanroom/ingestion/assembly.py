@@ -120,6 +120,9 @@ class Assembly:
             if persons.size:
                 done = self._write_persons(writer, persons, position, labels, done)
                 beat()
+        if not self.tally.persons:
+            # Columns without anybody are columns: a question finds zeros in them and not a missing file.
+            self._write_persons(writer, np.empty(0, self._layout.person_dtype), position, labels, 0)
         self._persons.close()
         for index, name in enumerate(self._layout.key_names):
             if fingerprint is not None:

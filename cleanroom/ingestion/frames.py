@@ -41,17 +41,26 @@ class Quarantine:
 class FrameReader:
     """Turns frames into records under a workspace's token keys."""
 
-    def __init__(self, layout: RecordLayout, *, keys: Mapping[str, bytes], person_key: bytes | None) -> None:
+    def __init__(
+        self,
+        layout: RecordLayout,
+        *,
+        keys: Mapping[str, bytes],
+        person_key: bytes | None,
+        latest_consent: int = np.iinfo(np.int64).max,
+    ) -> None:
         """Prepare.
 
         Args:
             layout: of the dataset's schema.
             keys: 32-byte token keys by the key's name in the room.
             person_key: the token key of person_id, when the schema declares one.
+            latest_consent: microseconds since 1970 after which no consent can have been collected yet.
         """
         self._layout = layout
         self._keys = keys
         self._person_key = person_key
+        self._latest_consent = latest_consent
         self._last_row = 0
         self.quarantine = Quarantine()
 
@@ -119,6 +128,9 @@ class FrameReader:
         for consent in self._layout.consents:
             states = columns[f"consent:{consent.purpose}"]
             bad.append((f"bad_consent:{consent.purpose}", (states > max(ConsentState)) & upsert))
+            if consent.has_at:
+                late = columns[f"consent_at:{consent.purpose}"] > self._latest_consent
+                bad.append((f"bad_consent_date:{consent.purpose}", late & upsert))
         any_key: Bools = np.logical_or.reduce([rows.any(axis=1) for rows in present.values()])
         bad.append(("no_valid_key", ~any_key & (ops == OP_UPSERT)))
         kept = np.ones(numbers.size, np.bool_)

@@ -45,7 +45,11 @@ class JunkLists:
             VersionStatusError: the version does not wait for a decision.
             JunkError: a handle is not one of the version's.
         """
-        version = tx.session.get(DatasetVersionRow, version_id, with_for_update=True)
+        version = tx.session.get(DatasetVersionRow, version_id)
+        if version is not None:
+            # Rotations hold the dataset while they replace files or keys.
+            self._datasets.lock(tx, version.dataset_id)
+            version = tx.session.get(DatasetVersionRow, version_id, with_for_update=True)
         if version is None or version.status != VersionStatus.AWAITING_JUNK:
             raise VersionStatusError("The version does not wait for its junk list.")
         reader = self._datasets.reader(tx, version_id)

@@ -4,12 +4,14 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
+from cleanroom.consent.segments import microseconds
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_key
@@ -116,7 +118,9 @@ class Load:
                 )
                 for rows in previous:
                     assembly.add(rows)
-            quarantine, trailer = self._read(layout, assembly, progress)
+            # A day for clocks and time zones; a later instant cannot be true.
+            latest_consent = microseconds(clock.now() + timedelta(days=1))
+            quarantine, trailer = self._read(layout, assembly, latest_consent, progress)
             base = self.dataset.kind is DatasetKind.BASE
             fingerprint = self._fingerprint(layout) if base else None
             with PlaceWriter(store, self.place, kek=self.keys.kek, clock=clock) as writer:
@@ -133,15 +137,19 @@ class Load:
         return Loaded(tuple(writer.files), report, fingerprint.digest() if fingerprint else None)
 
     def _read(
-        self, layout: RecordLayout, assembly: Assembly, progress: Progress
+        self, layout: RecordLayout, assembly: Assembly, latest_consent: int, progress: Progress
     ) -> tuple[Quarantine, BatchTrailer]:
         frames = FrameReader(
             layout,
             keys={name: self._token_key(name) for name in layout.key_names},
             person_key=self._token_key(PERSON_KEY) if layout.person else None,
+            latest_consent=latest_consent,
         )
         manifest, done = self.manifest, 0
-        with open_payload(self.payload, self.keys.age_identity) as stream:
+        # The file may have been exchanged since its hash was checked; what is decrypted is hashed once more.
+        with open_payload(
+            self.payload, self.keys.age_identity, sha256=self.manifest.ciphertext_sha256
+        ) as stream:
             batches = BatchReader(stream)
             header = batches.header
             if header.schema_sha256 != manifest.schema_sha256 or header.mode != manifest.mode:

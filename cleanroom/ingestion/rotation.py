@@ -46,6 +46,7 @@ class _Moved:
     dataset: Dataset
     place: Place
     reader: PlaceReader
+    files_root: str | None
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,30 @@ class Rotation:
         Chunks, hashes and roots stay as they are. Killed at any point it is simply run again.
 
         Raises:
-            RotationError: a load is running; it may still write under the old key.
+            RotationError: a load is running, or another rotation is.
         """
-        with self._db.transaction() as tx:
-            self._refuse_loads(tx, workspace_id)
-            rotation = self._workspaces.begin_kek_rotation(tx, workspace_id)
-        moved: set[str] = set()
-        self._rewrap(workspace_id, rotation, moved)
-        with self._db.transaction() as tx:
-            # Once more, for files that a transaction begun before the rotation has written since.
+        with self._leases.try_hold(workspace_id) as held:
+            if not held:
+                raise RotationError("A rotation of this workspace is running.", remedy="Wait for it.")
+            with self._db.transaction() as tx:
+                # Whoever writes files holds its dataset: who is not done yet is waited for, and who comes later
+                # gets the new key.
+                self._lock_datasets(tx, workspace_id)
+                self._refuse_loads(tx, workspace_id)
+                rotation = self._workspaces.begin_kek_rotation(tx, workspace_id)
+            moved: set[str] = set()
             self._rewrap(workspace_id, rotation, moved)
-            self._workspaces.finish_kek_rotation(tx, workspace_id)
+            with self._db.transaction() as tx:
+                self._lock_datasets(tx, workspace_id)
+                self._refuse_loads(tx, workspace_id)
+                # Once more, for files that came since; most of them stand under the new key already.
+                self._rewrap(workspace_id, rotation, moved)
+                self._workspaces.finish_kek_rotation(tx, workspace_id)
+
+    def _lock_datasets(self, tx: Transaction, workspace_id: str) -> list[str]:
+        ids = list(tx.session.scalars(_dataset_ids(workspace_id).order_by(DatasetRow.id).with_for_update()))
+        tx.session.expire_all()
+        return ids
 
     def _rewrap(self, workspace_id: str, rotation: KekRotation, moved: set[str]) -> None:
         for key in list(self._store.keys(f"{workspace_id}/")):
@@ -151,10 +165,12 @@ class Rotation:
             for version in self._datasets.versions(tx, dataset_id):
                 if version.status is not VersionStatus.FAILED:
                     place = Place(workspace_id, dataset_id, version.id)
-                    versions.append(_Moved(dataset, place, self._datasets.reader(tx, version.id)))
+                    reader = self._datasets.reader(tx, version.id)
+                    versions.append(_Moved(dataset, place, reader, version.files_root))
             for row in tx.session.scalars(_segments(dataset_id)):
                 place = Place(workspace_id, dataset_id, row.id)
-                epochs.append(_Moved(dataset, place, segment_reader(self._store, place, row, kek=keys.kek)))
+                reader = segment_reader(self._store, place, row, kek=keys.kek)
+                epochs.append(_Moved(dataset, place, reader, files_root([segment_file(row)])))
         return _Work(
             kek=keys.kek,
             old_version=keys.token_version,
@@ -236,14 +252,17 @@ class Rotation:
         work: _Work,
         written: Sequence[tuple[Place, list[SealedFile]]],
     ) -> None:
-        ids = list(tx.session.scalars(_dataset_ids(workspace_id).with_for_update()))
+        ids = self._lock_datasets(tx, workspace_id)
         self._refuse_loads(tx, workspace_id)
         live = select(DatasetVersionRow).where(
             DatasetVersionRow.dataset_id.in_(ids), DatasetVersionRow.status != VersionStatus.FAILED.value
         )
         versions = {row.id: row for row in tx.session.scalars(live)}
         epochs = {row.id: row for dataset_id in ids for row in tx.session.scalars(_segments(dataset_id))}
-        if {place.version_id for place, _ in written} != versions.keys() | epochs.keys():
+        roots = {row.id: row.files_root for row in versions.values()}
+        roots |= {row.id: files_root([segment_file(row)]) for row in epochs.values()}
+        # A decision about junk replaces files too, and would be undone.
+        if roots != {moved.place.version_id: moved.files_root for moved in (*work.versions, *work.epochs)}:
             raise RotationError("Datasets changed during the rotation.", remedy="Run it again.")
         replaced: list[str] = []
         for place, files in written:

@@ -245,6 +245,13 @@ class Ingestion:
         self._datasets.lock(tx, dataset.id)
         version = _locked(tx, version_id)
         _require_unused(tx, manifest)
+        if manifest.signer_key_id not in self._accounts.enrolled_keys(
+            tx, self._owner(tx, dataset.workspace_id)
+        ):
+            raise ManifestMismatchError(
+                "The key that signed the manifest was revoked during the load.",
+                remedy="Prepare the package with an enrolled one.",
+            )
         keys = self._workspaces.secrets(tx, dataset.workspace_id)
         if keys.token_version != version.token_key_version:
             raise StaleVersionError(

@@ -191,6 +191,14 @@ def room(tmp_path: Path, sqlite_url: str) -> Iterator[Room]:
 
 
 @pytest.fixture
+def server_room(tmp_path: Path, postgresql_url: str) -> Iterator[Room]:
+    """The same on PostgreSQL, where transactions really run side by side."""
+    made = Room(tmp_path, MovableClock(), postgresql_url)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
 def any_room(tmp_path: Path, database_url: str) -> Iterator[Room]:
     """The same on both databases."""
     made = Room(tmp_path, MovableClock(), database_url)
