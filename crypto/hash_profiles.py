@@ -12,10 +12,10 @@ from typing import Literal
 
 from crypto import normalise
 from crypto.errors import CryptoError
+from crypto.limits import DIGEST_BYTES
 from crypto.normalise import Identifier
 
 HashFamily = Literal["sha256", "md5-sha256"]
-DIGEST_BYTES = 32
 MD5_HEX_CHARACTERS = 32
 HEX_CHARACTERS = 64
 BASE64_CHARACTERS = 44

@@ -17,11 +17,11 @@ import polars_hash as plh
 from numpy.typing import NDArray
 
 from crypto.hash_profiles import HashProfile, hash_normalised, parse_hashed
+from crypto.limits import DIGEST_BYTES
 from crypto.normalise import JUNK_EMAIL, JUNK_PHONE, MAX_ID_CHARACTERS, MAX_PHONE_CHARACTERS, Identifier
 
 Digests = NDArray[np.uint8]
-_DIGEST_BYTES = 32
-_NO_DIGEST_HEX = "0" * (2 * _DIGEST_BYTES)
+_NO_DIGEST_HEX = "0" * (2 * DIGEST_BYTES)
 # ASCII only, so that lower-casing is all that NFKC and IDNA would do; shorter than any label's limit.
 _CLEAN_EMAIL = r"^[a-z0-9._%+-]+@[a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z]{2,24}$"
 _CLEAN_EMAIL_BYTES = 64
@@ -168,13 +168,11 @@ def _mobile_pattern(region: str | None) -> tuple[int, str] | None:
 def _hex_digests(hexes: pl.Series) -> Digests:
     # Missing values become zeros as text: putting them in their places afterwards cost as much as the hashing.
     joined = hexes.fill_null(_NO_DIGEST_HEX).str.join("").item() or ""
-    return np.frombuffer(binascii.unhexlify(joined), dtype=np.uint8).reshape(-1, _DIGEST_BYTES)
+    return np.frombuffer(binascii.unhexlify(joined), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _scattered(values: pl.Series, digest_all: Callable[[list[str]], bytes]) -> Digests:
-    digests = np.zeros((values.len(), _DIGEST_BYTES), dtype=np.uint8)
+    digests = np.zeros((values.len(), DIGEST_BYTES), dtype=np.uint8)
     joined = digest_all(values.drop_nulls().to_list())
-    digests[values.is_not_null().to_numpy()] = np.frombuffer(joined, dtype=np.uint8).reshape(
-        -1, _DIGEST_BYTES
-    )
+    digests[values.is_not_null().to_numpy()] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
     return digests

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cleanroom.schema.layout import DIGEST_BYTES, ColumnSpec, attribute_column, layout
+from cleanroom.schema.layout import ColumnSpec, attribute_column, layout
 from cleanroom.schema.model import Attribute, Schema
+from crypto.limits import DIGEST_BYTES
 
 OP_UPSERT, OP_DELETE, OP_EARLIER = 0, 1, 2
 """What a row does; OP_EARLIER marks rows that come from the version a delta builds on."""

@@ -8,9 +8,10 @@ from typing import Any
 import opendp.prelude as dp
 
 from cleanroom.release.errors import CalibrationError
+from policies.accounting import MICRO
+from policies.mechanisms import sigma_for
 
 FAMILY = "discrete-gaussian-zcdp-v1"
-_MICRO = 1_000_000
 _STEPS = 64
 
 dp.enable_features("contrib")
@@ -35,10 +36,10 @@ def calibrate(l0: int, rho_micro: int) -> float:
     """
     if l0 < 1 or rho_micro < 1:
         raise CalibrationError("A question needs at least one cell and one micro-rho.")
-    sigma = math.sqrt(l0 * _MICRO / (2 * rho_micro))
+    sigma = sigma_for(l0, rho_micro)
     distance = math.nextafter(math.sqrt(l0), math.inf)
     for step in range(_STEPS):
-        if math.ceil(_measurement(sigma).map(distance) * _MICRO) <= rho_micro:
+        if math.ceil(_measurement(sigma).map(distance) * MICRO) <= rho_micro:
             return sigma
         sigma *= 1 + 2.0 ** (step - 52)
     raise CalibrationError(f"No noise fits {rho_micro} micro-rho over {l0} cells.")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from cleanroom.release.types import ReleasedFigure, ReleasedRatio
+from policies.mechanisms import Z95
 
 # Ends that hold for two counts at once, or for four, with 95% together (Bonferroni): in multiples of sigma.
-_Z_95 = 1.959964
 _Z_JOINT = {2: 2.241403, 4: 2.497705}
 
 _Ends = tuple[float, float]
@@ -70,5 +70,5 @@ def _affinity(part: ReleasedFigure, by_name: Mapping[str, ReleasedFigure]) -> Re
 
 def _ends(figure: ReleasedFigure, jointly: int) -> _Ends:
     low, high = figure.interval95 or (0, 0)
-    stretch = (_Z_JOINT[jointly] - _Z_95) * figure.sigma
+    stretch = (_Z_JOINT[jointly] - Z95) * figure.sigma
     return max(0.0, low - stretch), high + stretch

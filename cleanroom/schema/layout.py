@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 
 from cleanroom.schema.model import Attribute, AttributeType, Schema
+from crypto.limits import DIGEST_BYTES
 
 Mode = Literal["full", "delta"]
-DIGEST_BYTES = 32
 _SMALL_CODES = 253
 
 
