@@ -3,13 +3,13 @@
 from cleanroom.errors import CleanroomError
 
 
-class UnknownGrantError(CleanroomError):
+class NotYourGrantError(CleanroomError):
     """The asker has no such grant; a foreign one is answered the same."""
 
     code = "analyses.unknown_grant"
 
 
-class UnknownBaseError(CleanroomError):
+class NotYourBaseError(CleanroomError):
     """The asker has no such base; a foreign one is answered the same."""
 
     code = "analyses.unknown_base"

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cleanroom.analyses.errors import NoSharedKeyError, UnknownBaseError, UnknownGrantError
+from cleanroom.analyses.errors import NoSharedKeyError, NotYourBaseError, NotYourGrantError
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import Dataset, DatasetKind, DatasetVersion
 from cleanroom.db.database import Transaction
-from cleanroom.grants.errors import UnknownGrantError as NoSuchGrantError
+from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
 from cleanroom.matching.views import info_of, shared_keys
@@ -116,8 +116,8 @@ class FactFinder:
             at: the instant of asking.
 
         Raises:
-            UnknownGrantError: no such grant of this asker, or it is for another dataset.
-            UnknownBaseError: no such base of the grant's advertiser.
+            NotYourGrantError: no such grant of this asker, or it is for another dataset.
+            NotYourBaseError: no such base of the grant's advertiser.
             VersionNotFoundError: the base has no published version.
             NoSharedKeyError: nothing to match on.
         """
@@ -148,7 +148,7 @@ class FactFinder:
     def _grant(self, tx: Transaction, grant_id: str, asker_id: str, dataset_id: str) -> Grant:
         try:
             grant = self.grants.status(tx, grant_id)
-        except NoSuchGrantError:
+        except UnknownGrantError:
             grant = None
         if (
             grant is None
@@ -156,7 +156,7 @@ class FactFinder:
             or grant.dataset_id != dataset_id
             or grant.population_id != self._population(tx, dataset_id)
         ):
-            raise UnknownGrantError(
+            raise NotYourGrantError(
                 "You have no grant with this id for this dataset.", remedy="List your entitlements."
             )
         return grant
@@ -176,7 +176,7 @@ class FactFinder:
             or base.kind is not DatasetKind.BASE
             or self.workspaces.workspace(tx, base.workspace_id).organisation_id != advertiser_id
         ):
-            raise UnknownBaseError("The advertiser has no base with this id.", remedy="List its bases.")
+            raise NotYourBaseError("The advertiser has no base with this id.", remedy="List its bases.")
         return base
 
 

@@ -65,7 +65,7 @@ class Analyses:
 
         Raises:
             QuestionError: the question cannot be understood.
-            UnknownGrantError, UnknownBaseError: the asker has none such.
+            NotYourGrantError, NotYourBaseError: the asker has none such.
             NoStoredAnswerError: `as_of` is given and nothing was released until then.
         """
         analysis_id = new_id("an", self._clock.now())

@@ -7,10 +7,10 @@ import phonenumbers
 
 from cleanroom.schema.categories import is_identifying_name, is_special_name, is_special_value
 from cleanroom.schema.errors import (
+    HashProfileNotAllowedError,
     IdentifierAsAttributeError,
     SchemaError,
     SpecialCategoryError,
-    UnknownHashProfileError,
 )
 from cleanroom.schema.model import (
     OTHER,
@@ -162,11 +162,11 @@ def _match_key(name: str, body: object) -> MatchKey:
 def _check_profile(key: MatchKey, name: str, path: str) -> None:
     fitting = [one.name for one in HASH_PROFILES.values() if key.identifier in one.identifiers]
     if name not in fitting:
-        raise UnknownHashProfileError(
+        raise HashProfileNotAllowedError(
             f"{path}: no such hash profile for {key.identifier}.", remedy=f"Use one of {', '.join(fitting)}."
         )
     if HASH_PROFILES[name].legacy and not key.legacy_md5:
-        raise UnknownHashProfileError(
+        raise HashProfileNotAllowedError(
             f"{path}: profile {name} rests on MD5, which is refused by default.",
             remedy="Use another profile, or add `legacy_md5: true` to accept it for this key.",
         )

@@ -21,7 +21,7 @@ class IdentifierAsAttributeError(SchemaError):
     code = "schema.identifier_as_attribute"
 
 
-class UnknownHashProfileError(SchemaError):
+class HashProfileNotAllowedError(SchemaError):
     """A match key names a hash profile that does not exist or may not be used like this."""
 
     code = "schema.unknown_hash_profile"

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from cleanroom.analyses.errors import (
     NoSharedKeyError,
     NoStoredAnswerError,
-    UnknownBaseError,
-    UnknownGrantError,
+    NotYourBaseError,
+    NotYourGrantError,
 )
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Answer, Outcome
@@ -206,15 +206,15 @@ def test_a_foreign_grant_or_base_is_answered_as_one_that_does_not_exist(stage):
         return caught.value.code, str(caught.value)
 
     assert (
-        error_of(UnknownGrantError, grant_id="gr_nobody")
-        == error_of(UnknownGrantError, asker_id=stranger.organisation_id)
-        == error_of(UnknownGrantError, dataset_id=other_dataset)
-        == error_of(UnknownGrantError, dataset_id="ds_nobody")
+        error_of(NotYourGrantError, grant_id="gr_nobody")
+        == error_of(NotYourGrantError, asker_id=stranger.organisation_id)
+        == error_of(NotYourGrantError, dataset_id=other_dataset)
+        == error_of(NotYourGrantError, dataset_id="ds_nobody")
     )
     assert (
-        error_of(UnknownBaseError, base_id="ds_nobody")
-        == error_of(UnknownBaseError, base_id=foreign_base)
-        == error_of(UnknownBaseError, base_id=stage.dataset_id)
+        error_of(NotYourBaseError, base_id="ds_nobody")
+        == error_of(NotYourBaseError, base_id=foreign_base)
+        == error_of(NotYourBaseError, base_id=stage.dataset_id)
     )
     # Not even a row is left of them: their ids would be a stranger's.
     assert not stage.events("release.refused")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cleanroom.analyses import completing
-from cleanroom.analyses.errors import UnknownGrantError
+from cleanroom.analyses.errors import NotYourGrantError
 from cleanroom.analyses.types import Outcome
 from cleanroom.matching.service import Match
 from cleanroom.release.service import ReleaseService
@@ -75,7 +75,7 @@ def test_a_grant_on_other_people_pays_for_nothing(stage):
     stranger = stage.party("another provider", "provider")
     foreign = stage.grant(population_id=stranger.population_id)
 
-    with pytest.raises(UnknownGrantError, match="no grant with this id for this dataset"):
+    with pytest.raises(NotYourGrantError, match="no grant with this id for this dataset"):
         stage.ask(foreign)
 
 

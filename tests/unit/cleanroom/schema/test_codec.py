@@ -5,10 +5,10 @@ import pytest
 
 from cleanroom.schema.codec import schema_from_dict, schema_from_yaml, schema_to_dict
 from cleanroom.schema.errors import (
+    HashProfileNotAllowedError,
     IdentifierAsAttributeError,
     SchemaError,
     SpecialCategoryError,
-    UnknownHashProfileError,
 )
 from cleanroom.schema.model import AttributeType, ConsentState
 
@@ -126,7 +126,7 @@ def test_ordinary_attributes_pass(name: str) -> None:
     ],
 )
 def test_hash_profiles_must_exist_and_fit(key: str, message: str) -> None:
-    with pytest.raises(UnknownHashProfileError, match=message):
+    with pytest.raises(HashProfileNotAllowedError, match=message):
         schema_from_yaml(f"match_keys: {{{key}}}")
 
 
