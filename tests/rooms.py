@@ -20,7 +20,7 @@ from cleanroom.analyses.types import Answer
 from cleanroom.audit.models import AuditEvent
 from cleanroom.bootstrap import Room, init_room, open_room
 from cleanroom.client import Recipient, Signer, prepare
-from cleanroom.consent.types import Outcome, Withdrawal
+from cleanroom.consent.types import Withdrawal, WithdrawalOutcome
 from cleanroom.datasets.types import VersionStatus
 from cleanroom.grants.types import Grant
 from cleanroom.schema.codec import schema_from_yaml
@@ -258,7 +258,7 @@ class Stage:
             as_of=as_of,
         )
 
-    def withdraw(self, *numbers: int, purpose: str = "*") -> Outcome:
+    def withdraw(self, *numbers: int, purpose: str = "*") -> WithdrawalOutcome:
         """Take consents back by e-mail, as the people themselves would name it."""
         digests = b"".join(hashlib.sha256(email(number).encode()).digest() for number in numbers)
         return self.room.consents.withdraw(self.dataset_id, [Withdrawal("email/room", digests, purpose)])

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.consent.segments import PERSON, SEGMENT_DTYPE, U32, U64, Segment, holders, values_of
+from cleanroom.consent.withdrawals import (
+    PERSON,
+    U32,
+    U64,
+    WITHDRAWAL_DTYPE,
+    WithdrawalRows,
+    holders,
+    values_of,
+)
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.types import Role
@@ -17,7 +25,7 @@ from cleanroom.datasets.types import Role
 I64 = NDArray[np.int64]
 
 
-def named(reader: PlaceReader, segment: Segment) -> tuple[U32, I64]:
+def named(reader: PlaceReader, withdrawals: WithdrawalRows) -> tuple[U32, I64]:
     """Find whom withdrawals name in a version.
 
     Values on the version's junk list name nobody. A value that was added names its holder only while nobody
@@ -25,26 +33,26 @@ def named(reader: PlaceReader, segment: Segment) -> tuple[U32, I64]:
 
     Args:
         reader: of the version.
-        segment: for one purpose.
+        withdrawals: for one purpose.
 
     Returns:
         Persons, ascending, and the instant of the latest withdrawal of each.
     """
-    segment = _without_junk(reader, segment)
-    added = (segment["owner"] > 0) & (segment["key"] != PERSON)
+    withdrawals = _without_junk(reader, withdrawals)
+    added = (withdrawals["owner"] > 0) & (withdrawals["key"] != PERSON)
     persons, instants = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     here = np.empty(0, np.uint32)
     # Persons first: the highest number stands for them, and they tell which added values are silent.
-    for column in np.unique(segment["key"])[::-1].tolist():
-        own = segment["key"] == column
-        found, values = _holders(reader, column, np.unique(segment["hi"][own]))
+    for column in np.unique(withdrawals["key"])[::-1].tolist():
+        own = withdrawals["key"] == column
+        found, values = _holders(reader, column, np.unique(withdrawals["hi"][own]))
         if column == PERSON:
-            here = np.unique(segment["owner"][own & np.isin(segment["hi"], values)])
+            here = np.unique(withdrawals["owner"][own & np.isin(withdrawals["hi"], values)])
         alone = _alone(values)
-        silent = np.isin(segment["owner"], here)
+        silent = np.isin(withdrawals["owner"], here)
         for records, hits in (
-            (segment[own & ~added], slice(None)),
-            (segment[own & added & ~silent], alone),
+            (withdrawals[own & ~added], slice(None)),
+            (withdrawals[own & added & ~silent], alone),
         ):
             who, when = _latest(records, found[hits], values[hits])
             persons.append(who)
@@ -52,23 +60,23 @@ def named(reader: PlaceReader, segment: Segment) -> tuple[U32, I64]:
     return _last_of_each(np.concatenate(persons), np.concatenate(instants))
 
 
-def bound(reader: PlaceReader, segment: Segment, *, persons: int) -> Segment:
+def bound(reader: PlaceReader, withdrawals: WithdrawalRows, *, persons: int) -> WithdrawalRows:
     """Give what has to be written down so that withdrawals hold for these people in later versions too.
 
     With person_id a person is bound once; without it, every row by the values that it alone holds.
 
     Args:
         reader: of the version in which people are found.
-        segment: withdrawals as submitted, or as recorded so far.
+        withdrawals: as submitted, or as recorded so far.
         persons: how many the version has.
 
     Returns:
-        Records to add to the segment.
+        Records to add to them.
     """
-    parts = [np.empty(0, SEGMENT_DTYPE)]
+    parts = [np.empty(0, WITHDRAWAL_DTYPE)]
     owners = 0
-    for purpose in np.unique(segment["purpose"]).tolist():
-        own = segment[segment["purpose"] == purpose]
+    for purpose in np.unique(withdrawals["purpose"]).tolist():
+        own = withdrawals[withdrawals["purpose"] == purpose]
         found, instants = named(reader, own)
         if reader.has(Role.PERSON_HI):
             before, when = named(reader, own[own["key"] == PERSON])
@@ -79,36 +87,38 @@ def bound(reader: PlaceReader, segment: Segment, *, persons: int) -> Segment:
         wanted[found] = True
         for column, who, hi, lo in _own_values(reader, wanted):
             at = np.searchsorted(found, who)
-            part = np.empty(who.size, SEGMENT_DTYPE)
+            part = np.empty(who.size, WITHDRAWAL_DTYPE)
             part["key"], part["purpose"], part["at"] = column, purpose, instants[at]
             part["owner"] = owners + 1 + at
             part["hi"], part["lo"] = hi, lo
             parts.append(part)
         owners += found.size
     made = np.concatenate(parts)
-    return made[~np.isin(_facts(made), _facts(segment))]
+    return made[~np.isin(_facts(made), _facts(withdrawals))]
 
 
-def joined(segments: list[Segment]) -> Segment:
-    """Put segments together; the people that they were bound to stay apart."""
-    parts = [np.empty(0, SEGMENT_DTYPE)]
+def joined(batches: list[WithdrawalRows]) -> WithdrawalRows:
+    """Put batches together; the people that they were bound to stay apart."""
+    parts = [np.empty(0, WITHDRAWAL_DTYPE)]
     owners = 0
-    for segment in segments:
-        part = segment.copy()
+    for batch in batches:
+        part = batch.copy()
         part["owner"][part["owner"] > 0] += np.uint32(owners)
-        owners += int(segment["owner"].max(initial=0))
+        owners += int(batch["owner"].max(initial=0))
         parts.append(part)
     return np.concatenate(parts)
 
 
-def _without_junk(reader: PlaceReader, segment: Segment) -> Segment:
+def _without_junk(reader: PlaceReader, withdrawals: WithdrawalRows) -> WithdrawalRows:
     if not reader.has(Role.JUNK):
-        return segment
+        return withdrawals
     junk = reader.read(Role.JUNK, 0, JUNK_DTYPE)
-    kept = np.ones(segment.size, np.bool_)
+    kept = np.ones(withdrawals.size, np.bool_)
     for column in np.unique(junk["key"]).tolist():
-        kept &= (segment["key"] != column) | ~np.isin(segment["hi"], junk["hi"][junk["key"] == column])
-    return segment[kept]
+        kept &= (withdrawals["key"] != column) | ~np.isin(
+            withdrawals["hi"], junk["hi"][junk["key"] == column]
+        )
+    return withdrawals[kept]
 
 
 def _holders(reader: PlaceReader, column: int, tokens: U64) -> tuple[U32, U64]:
@@ -124,7 +134,7 @@ def _alone(values: U64) -> NDArray[np.bool_]:
     return single
 
 
-def _latest(records: Segment, persons: U32, values: U64) -> tuple[U32, I64]:
+def _latest(records: WithdrawalRows, persons: U32, values: U64) -> tuple[U32, I64]:
     """Give the holders of some records' tokens, each with the latest instant of its token."""
     records = records[np.lexsort((records["at"], records["hi"]))]
     last = np.append(records["hi"][1:] != records["hi"][:-1], True)[: records.size]
@@ -156,12 +166,12 @@ def _own_values(reader: PlaceReader, wanted: NDArray[np.bool_]) -> Iterator[tupl
         column += 1
 
 
-def _facts(segment: Segment) -> NDArray[np.void]:
+def _facts(withdrawals: WithdrawalRows) -> NDArray[np.void]:
     """Give records without whom they were added for, so that equal ones compare equal."""
     made = np.empty(
-        segment.size, [("key", ">u2"), ("purpose", ">u2"), ("at", ">i8"), ("hi", ">u8"), ("lo", ">u8")]
+        withdrawals.size, [("key", ">u2"), ("purpose", ">u2"), ("at", ">i8"), ("hi", ">u8"), ("lo", ">u8")]
     )
     for name in made.dtype.names or ():
-        made[name] = segment[name]
+        made[name] = withdrawals[name]
     facts: NDArray[np.void] = made.view(f"V{made.dtype.itemsize}")
     return facts

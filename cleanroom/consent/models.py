@@ -1,4 +1,4 @@
-"""Tables of the consent slice: epochs and counts; who withdrew is in sealed segments only."""
+"""Tables of the consent slice: epochs and counts; who withdrew is in sealed files only."""
 
 from datetime import datetime
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from cleanroom.audit.files import PublishedFiles
 from cleanroom.consent.models import ConsentEpochRow
-from cleanroom.consent.service import segment_file
+from cleanroom.consent.service import withdrawals_file
 from cleanroom.datasets.files import files_root
 from cleanroom.db.database import Transaction
 
@@ -26,5 +26,5 @@ def published_epochs(tx: Transaction) -> Iterator[PublishedFiles]:
             # Somebody edited the row: without its identity no file can be the one that the log states.
             yield PublishedFiles(epoch.id, "", ())
             continue
-        file = segment_file(epoch)
+        file = withdrawals_file(epoch)
         yield PublishedFiles(epoch.id, files_root([file]), [(file.object_key, file.ciphertext_sha256)])

@@ -12,8 +12,8 @@ from cleanroom.clock import Clock, rfc3339
 from cleanroom.consent.binding import bound, joined, named
 from cleanroom.consent.errors import WithdrawalError
 from cleanroom.consent.models import ConsentEpochRow
-from cleanroom.consent.segments import EVERY_PURPOSE, SEGMENT_DTYPE, Segment, microseconds
-from cleanroom.consent.types import ALL_PURPOSES, Outcome, Withdrawal
+from cleanroom.consent.types import ALL_PURPOSES, Withdrawal, WithdrawalOutcome
+from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE, WithdrawalRows, microseconds
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.tokens import token_halves, token_key
@@ -39,14 +39,14 @@ class ConsentView:
         persons: how many there are.
         consent: the schema's declaration for the purpose; None when it declares none.
         column: the purpose's position in the schema.
-        segments: sealed segments up to the epoch.
+        withdrawals: sealed batches of them up to the epoch.
     """
 
     reader: PlaceReader
     persons: int
     consent: Consent | None
     column: int
-    segments: tuple[PlaceReader, ...]
+    withdrawals: tuple[PlaceReader, ...]
 
     def mask(self, at: datetime) -> Mask:
         """Tell who may be counted at an instant: granted, not expired, not withdrawn since it was collected.
@@ -73,9 +73,11 @@ class ConsentView:
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return persons and the instant of their latest withdrawal."""
-        segment = joined([reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for reader in self.segments])
-        for_purpose = (segment["purpose"] == self.column) | (segment["purpose"] == EVERY_PURPOSE)
-        return named(self.reader, segment[for_purpose & (segment["at"] <= now)])
+        withdrawals = joined(
+            [reader.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for reader in self.withdrawals]
+        )
+        for_purpose = (withdrawals["purpose"] == self.column) | (withdrawals["purpose"] == EVERY_PURPOSE)
+        return named(self.reader, withdrawals[for_purpose & (withdrawals["at"] <= now)])
 
 
 class Consents:
@@ -124,7 +126,7 @@ class Consents:
             persons=version.persons,
             consent=dataset.schema.consents[column] if column < len(purposes) else None,
             column=column,
-            segments=self._segments(tx, dataset, epoch),
+            withdrawals=self._withdrawals(tx, dataset, epoch),
         )
 
     def bind(self, tx: Transaction, version_id: str) -> None:
@@ -140,12 +142,12 @@ class Consents:
         """
         version = self._datasets.version(tx, version_id)
         dataset = self._datasets.dataset(tx, version.dataset_id)
-        earlier = self._segments(tx, dataset, self.epoch(tx, dataset.id))
+        earlier = self._withdrawals(tx, dataset, self.epoch(tx, dataset.id))
         if not earlier:
             return
-        recorded = joined([segment.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE) for segment in earlier])
+        recorded = joined([batch.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for batch in earlier])
         found = bound(self._datasets.reader(tx, version_id), recorded, persons=version.persons)
-        self._store_segment(
+        self._store_withdrawals(
             tx,
             dataset,
             found,
@@ -155,7 +157,7 @@ class Consents:
             kind="binding",
         )
 
-    def _segments(self, tx: Transaction, dataset: Dataset, epoch: int) -> tuple[PlaceReader, ...]:
+    def _withdrawals(self, tx: Transaction, dataset: Dataset, epoch: int) -> tuple[PlaceReader, ...]:
         rows = select(ConsentEpochRow).where(
             ConsentEpochRow.dataset_id == dataset.id,
             ConsentEpochRow.epoch <= epoch,
@@ -163,13 +165,13 @@ class Consents:
         )
         kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
         return tuple(
-            segment_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
+            withdrawals_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
             for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
         )
 
     def withdraw(
         self, dataset_id: str, requests: Sequence[Withdrawal], *, at: datetime | None = None
-    ) -> Outcome:
+    ) -> WithdrawalOutcome:
         """Take a batch of withdrawals; it counts from the next analysis on.
 
         It names all holders of a submitted identifier and binds to them: to their person_id, and to the values
@@ -194,7 +196,7 @@ class Consents:
 
     def _try_withdraw(
         self, dataset_id: str, requests: Sequence[Withdrawal], instant: datetime
-    ) -> Outcome | None:
+    ) -> WithdrawalOutcome | None:
         """Take a batch; None, when another version was published while people were looked for in the last one."""
         with self._db.reading() as tx:
             dataset = self._datasets.dataset(tx, dataset_id)
@@ -212,9 +214,9 @@ class Consents:
         }
         applied = [request for request in requests if request.key in token_keys]
         submitted = sum(len(request.digests) // DIGEST_BYTES for request in applied)
-        segment = _submitted(dataset.schema, applied, names, token_keys, microseconds(instant))
+        withdrawals = _submitted(dataset.schema, applied, names, token_keys, microseconds(instant))
         if reader is not None:
-            segment = np.concatenate([segment, bound(reader, segment, persons=persons)])
+            withdrawals = np.concatenate([withdrawals, bound(reader, withdrawals, persons=persons)])
         with self._db.transaction() as tx:
             self._datasets.lock(tx, dataset_id)
             if self._workspaces.secrets(tx, dataset.workspace_id).token_version != keys.token_version:
@@ -223,17 +225,19 @@ class Consents:
                 return None
             epoch = self.epoch(tx, dataset_id)
             if submitted:
-                epoch = self._store_segment(
-                    tx, dataset, segment, instant, submitted=submitted, token_version=keys.token_version
+                epoch = self._store_withdrawals(
+                    tx, dataset, withdrawals, instant, submitted=submitted, token_version=keys.token_version
                 )
         not_applied = dict.fromkeys(request.key for request in requests if request.key not in token_keys)
-        return Outcome(tuple(dict.fromkeys(r.key for r in applied)), tuple(not_applied), submitted, epoch)
+        return WithdrawalOutcome(
+            tuple(dict.fromkeys(r.key for r in applied)), tuple(not_applied), submitted, epoch
+        )
 
-    def _store_segment(
+    def _store_withdrawals(
         self,
         tx: Transaction,
         dataset: Dataset,
-        segment: Segment,
+        withdrawals: WithdrawalRows,
         at: datetime,
         *,
         submitted: int,
@@ -244,7 +248,7 @@ class Consents:
         place = Place(dataset.workspace_id, dataset.id, batch_id)
         kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
         with PlaceWriter(self._store, place, kek=kek, clock=self._clock) as writer:
-            writer.write(Role.CONSENT_SEGMENT, 0, segment)
+            writer.write(Role.WITHDRAWALS, 0, withdrawals)
         return self._enter(
             tx,
             dataset,
@@ -283,7 +287,7 @@ class Consents:
         )
         tx.session.add(row)
         tx.session.flush()
-        sealed = {"files_root": files_root([segment_file(row)])} if file else {}
+        sealed = {"files_root": files_root([withdrawals_file(row)])} if file else {}
         tx.audit(
             "consent.epoch_begun",
             subject_id=row.id,
@@ -305,18 +309,20 @@ class Consents:
         return tx.session.scalars(rows.order_by(ConsentEpochRow.epoch.desc()).limit(1)).first()
 
 
-def segment_reader(store: ObjectStore, place: Place, row: ConsentEpochRow, *, kek: WrapKey) -> PlaceReader:
-    """Return a reader of the sealed segment of one epoch, which must have one."""
-    return PlaceReader(store, place, [segment_file(row)], kek=kek)
+def withdrawals_reader(
+    store: ObjectStore, place: Place, row: ConsentEpochRow, *, kek: WrapKey
+) -> PlaceReader:
+    """Return a reader of the sealed withdrawals of one epoch, which must have one."""
+    return PlaceReader(store, place, [withdrawals_file(row)], kek=kek)
 
 
-def segment_file(row: ConsentEpochRow) -> SealedFile:
-    """Return the sealed segment of one epoch, which must have one, as SQL names it; its size is not kept."""
+def withdrawals_file(row: ConsentEpochRow) -> SealedFile:
+    """Return the sealed withdrawals of one epoch, which must have one, as SQL names it; its size is not kept."""
     assert row.file_id is not None
     assert row.object_key is not None
     return SealedFile(
         id=row.object_key.rpartition("/")[2],
-        role=Role.CONSENT_SEGMENT,
+        role=Role.WITHDRAWALS,
         column=0,
         file_id=row.file_id,
         bytes=0,
@@ -343,12 +349,12 @@ def _check(schema: Schema, requests: Sequence[Withdrawal]) -> None:
 
 def _submitted(
     schema: Schema, requests: Sequence[Withdrawal], names: Sequence[str], keys: dict[str, bytes], at: int
-) -> Segment:
+) -> WithdrawalRows:
     purposes = [consent.purpose for consent in schema.consents]
-    parts = [np.empty(0, SEGMENT_DTYPE)]
+    parts = [np.empty(0, WITHDRAWAL_DTYPE)]
     for request in requests:
         halves = token_halves(request.digests, key=keys[request.key])
-        part = np.empty(len(halves), SEGMENT_DTYPE)
+        part = np.empty(len(halves), WITHDRAWAL_DTYPE)
         part["key"], part["at"], part["owner"] = names.index(request.key), at, 0
         part["purpose"] = (
             EVERY_PURPOSE if request.purpose == ALL_PURPOSES else purposes.index(request.purpose)

@@ -21,7 +21,7 @@ class Withdrawal:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WithdrawalOutcome:
     """The answer to a batch; it never tells who was found.
 
     Attributes:

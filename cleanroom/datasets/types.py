@@ -46,7 +46,7 @@ class Role(IntEnum):
     REPORT = 11
     JUNK = 12
     SPOOL = 13
-    CONSENT_SEGMENT = 14
+    WITHDRAWALS = 14
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
-from cleanroom.consent.segments import microseconds
+from cleanroom.consent.withdrawals import microseconds
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_key

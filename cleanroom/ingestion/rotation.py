@@ -11,8 +11,8 @@ from sqlalchemy import Select, select
 
 from cleanroom.clock import Clock
 from cleanroom.consent.models import ConsentEpochRow
-from cleanroom.consent.segments import PERSON, SEGMENT_DTYPE
-from cleanroom.consent.service import segment_file, segment_reader
+from cleanroom.consent.service import withdrawals_file, withdrawals_reader
+from cleanroom.consent.withdrawals import PERSON, WITHDRAWAL_DTYPE
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
@@ -41,7 +41,7 @@ Rekey = Callable[[str, Records], Records]
 
 @dataclass(frozen=True)
 class _Moved:
-    """A version or a consent segment to be moved."""
+    """A version or a batch of withdrawals to be moved."""
 
     dataset: Dataset
     place: Place
@@ -167,10 +167,10 @@ class Rotation:
                     place = Place(workspace_id, dataset_id, version.id)
                     reader = self._datasets.reader(tx, version.id)
                     versions.append(_Moved(dataset, place, reader, version.files_root))
-            for row in tx.session.scalars(_segments(dataset_id)):
+            for row in tx.session.scalars(_withdrawals(dataset_id)):
                 place = Place(workspace_id, dataset_id, row.id)
-                reader = segment_reader(self._store, place, row, kek=keys.kek)
-                epochs.append(_Moved(dataset, place, reader, files_root([segment_file(row)])))
+                reader = withdrawals_reader(self._store, place, row, kek=keys.kek)
+                epochs.append(_Moved(dataset, place, reader, files_root([withdrawals_file(row)])))
         return _Work(
             kek=keys.kek,
             old_version=keys.token_version,
@@ -237,12 +237,12 @@ class Rotation:
     def _epoch_files(self, work: _Work, epoch: _Moved) -> list[SealedFile]:
         names = epoch.dataset.schema.key_names
         rekey = _rekeyer(work, epoch.place.workspace_id)
-        segment = epoch.reader.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE).copy()
-        for column in np.unique(segment["key"]).tolist():
-            own = segment["key"] == column
-            segment[own] = rekey(PERSON_KEY if column == PERSON else names[column], segment[own])
+        withdrawals = epoch.reader.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE).copy()
+        for column in np.unique(withdrawals["key"]).tolist():
+            own = withdrawals["key"] == column
+            withdrawals[own] = rekey(PERSON_KEY if column == PERSON else names[column], withdrawals[own])
         with PlaceWriter(self._store, epoch.place, kek=work.kek, clock=self._clock) as writer:
-            writer.write(Role.CONSENT_SEGMENT, 0, segment)
+            writer.write(Role.WITHDRAWALS, 0, withdrawals)
         return writer.files
 
     def _switch(
@@ -258,9 +258,9 @@ class Rotation:
             DatasetVersionRow.dataset_id.in_(ids), DatasetVersionRow.status != VersionStatus.FAILED.value
         )
         versions = {row.id: row for row in tx.session.scalars(live)}
-        epochs = {row.id: row for dataset_id in ids for row in tx.session.scalars(_segments(dataset_id))}
+        epochs = {row.id: row for dataset_id in ids for row in tx.session.scalars(_withdrawals(dataset_id))}
         roots = {row.id: row.files_root for row in versions.values()}
-        roots |= {row.id: files_root([segment_file(row)]) for row in epochs.values()}
+        roots |= {row.id: files_root([withdrawals_file(row)]) for row in epochs.values()}
         # A decision about junk replaces files too, and would be undone.
         if roots != {moved.place.version_id: moved.files_root for moved in (*work.versions, *work.epochs)}:
             raise RotationError("Datasets changed during the rotation.", remedy="Run it again.")
@@ -295,7 +295,7 @@ class Rotation:
                 "from_version": work.old_version,
                 "to_version": work.new_version,
                 "files_roots": {row.id: row.files_root for row in versions.values()}
-                | {row.id: files_root([segment_file(row)]) for row in epochs.values()},
+                | {row.id: files_root([withdrawals_file(row)]) for row in epochs.values()},
             },
         )
         delete_after_commit(tx, self._store, replaced)
@@ -305,7 +305,7 @@ def _dataset_ids(workspace_id: str) -> Select[str]:
     return select(DatasetRow.id).where(DatasetRow.workspace_id == workspace_id)
 
 
-def _segments(dataset_id: str) -> Select[ConsentEpochRow]:
+def _withdrawals(dataset_id: str) -> Select[ConsentEpochRow]:
     return select(ConsentEpochRow).where(
         ConsentEpochRow.dataset_id == dataset_id, ConsentEpochRow.object_key.is_not(None)
     )

@@ -36,7 +36,7 @@ def test_the_untouched_room_is_intact_with_every_file_it_stores(
     kept.write_text(original.checkpoint, encoding="utf-8")
     code, out = verify(stage, "--against", kept)
     assert code == 0
-    # Retired versions, junk lists and consent segments included: nothing lies there unchecked.
+    # Retired versions, junk lists and batch of withdrawalss included: nothing lies there unchecked.
     assert f", {len(objects(stage))} sealed files, " in out
     assert {kind_of(path) for path in objects(stage)} == {"dv", "ce"}
 
@@ -106,7 +106,7 @@ def test_the_same_column_of_an_older_version_is_named(
 def test_a_file_replayed_together_with_its_row_is_named(
     stage: Stage, verify: Verify, sql: sqlite3.Connection, original: Original
 ) -> None:
-    """The older home stood before the second withdrawal; its consent segment and rows are valid by themselves."""
+    """The older home stood before the second withdrawal; its batch of withdrawals and rows are valid by themselves."""
     columns = "id, file_id, ciphertext_sha256, object_key"
     (first, *old), (second, *_new) = sql.execute(
         f"SELECT {columns} FROM consent_epochs WHERE object_key IS NOT NULL ORDER BY epoch"

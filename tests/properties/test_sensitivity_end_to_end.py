@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from cleanroom.analyses.cells import Layout, exact_cells
 from cleanroom.consent import binding
-from cleanroom.consent.segments import EVERY_PURPOSE, PERSON, SEGMENT_DTYPE, microseconds
 from cleanroom.consent.service import ConsentView
+from cleanroom.consent.withdrawals import EVERY_PURPOSE, PERSON, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_halves
 from cleanroom.datasets.types import Role
@@ -197,7 +197,7 @@ def fixed_lists(world: World) -> tuple[np.ndarray, Files]:
         for key, value in sorted(world.withdrawn)
     ]
     files = Files()
-    files.write(Role.CONSENT_SEGMENT, 0, np.array(withdrawals, SEGMENT_DTYPE))
+    files.write(Role.WITHDRAWALS, 0, np.array(withdrawals, WITHDRAWAL_DTYPE))
     return junk, files
 
 
@@ -217,9 +217,9 @@ def bind_withdrawals(world: World, rows: list[Row], junk: np.ndarray, withdrawal
     """Add to the submitted list what the room adds when it takes the batch."""
     files, persons = write_version(DATASET, earlier_rows(world, rows), TOKENS["dataset"])
     files.write(Role.JUNK, 0, junk)
-    submitted = withdrawals.read(Role.CONSENT_SEGMENT, 0, SEGMENT_DTYPE)
+    submitted = withdrawals.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE)
     if persons:
-        withdrawals.write(Role.CONSENT_SEGMENT, 0, binding.bound(files, submitted, persons=persons))
+        withdrawals.write(Role.WITHDRAWALS, 0, binding.bound(files, submitted, persons=persons))
 
 
 def cells_of(world: World, rows: list[Row]) -> list[int]:
@@ -540,7 +540,7 @@ def bind_shared_values(reader, segment, *, persons):
     parts = [segment[:0]]
     for column in (0, 1):
         for who, hi, lo in binding.values_of(reader, column, wanted):
-            part = np.zeros(who.size, SEGMENT_DTYPE)
+            part = np.zeros(who.size, WITHDRAWAL_DTYPE)
             part["key"], part["purpose"], part["at"] = column, EVERY_PURPOSE, segment["at"][0]
             part["hi"], part["lo"] = hi, lo
             parts.append(part)

@@ -1,4 +1,4 @@
-"""Sealed segments of withdrawals: tokens of people, what they withdrew, and when."""
+"""Sealed batches of withdrawals: tokens of people, what they withdrew, and when."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.types import Role
 
-SEGMENT_DTYPE = np.dtype(
+WITHDRAWAL_DTYPE = np.dtype(
     [("key", "<u2"), ("purpose", "<u2"), ("owner", "<u4"), ("at", "<i8"), ("hi", "<u8"), ("lo", "<u8")]
 )
-"""One withdrawal by one token; `owner` numbers, within the segment, the person that it was added for.
+"""One withdrawal by one token; `owner` numbers, within the batch, the person that it was added for.
 
 0 stands for a token as it was submitted.
 """
@@ -22,13 +22,13 @@ PERSON = 0xFFFF
 
 _BLOCK = 1 << 22
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Segment = NDArray[np.void]
+WithdrawalRows = NDArray[np.void]
 U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
 
 
 def microseconds(instant: datetime) -> int:
-    """Return microseconds since 1970, as consent columns and segments store instants."""
+    """Return microseconds since 1970, as consent columns and withdrawals store instants."""
     return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
