@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cleanroom.consent.types import Withdrawal
+from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.types import VersionStatus
 from cleanroom.ingestion import service as ingestion
 from cleanroom.ingestion.errors import ManifestMismatchError, RotationError, StaleVersionError
@@ -229,16 +230,18 @@ def test_a_key_rotation_waits_for_a_withdrawal_that_is_being_written(server_room
     dataset = room.register(SCHEMA)
     version = room.load(dataset, people(2))
     base = base_of(room, 2)
-    enter, threads = type(room.consents)._enter, []
+    begin, threads = PlaceWriter.__enter__, []
 
-    def rotate_meanwhile(self, *arguments, **options):
-        threads.append(threading.Thread(target=room.rotation.rotate_kek, args=(workspace(room),)))
-        threads[0].start()
-        threads[0].join(1)
-        return enter(self, *arguments, **options)
+    def rotate_meanwhile(self):
+        # The writer has its key; were it destroyed now, nobody could read what is written.
+        if not threads:
+            threads.append(threading.Thread(target=room.rotation.rotate_kek, args=(workspace(room),)))
+            threads[0].start()
+            threads[0].join(1)
+        return begin(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(room.consents), "_enter", rotate_meanwhile)
+        patch.setattr(PlaceWriter, "__enter__", rotate_meanwhile)
         room.consents.withdraw(dataset, [Withdrawal("email/room", bytes(32))])
         threads[0].join()
     assert room.count(version, base).overlap == 2
