@@ -1,18 +1,17 @@
 """Withdrawals, epochs, and who may be counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from cleanroom.clock import Clock, rfc3339
-from cleanroom.consent.binding import bound, joined, named
+from cleanroom.consent.binding import bound, joined
 from cleanroom.consent.errors import WithdrawalError
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.types import ALL_PURPOSES, Withdrawal, WithdrawalOutcome
+from cleanroom.consent.view import ConsentView
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE, WithdrawalRows, microseconds
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.service import Datasets
@@ -20,64 +19,13 @@ from cleanroom.datasets.tokens import token_halves, token_key
 from cleanroom.datasets.types import Dataset, Role, SealedFile
 from cleanroom.db.database import Database, Transaction
 from cleanroom.ids import new_id
-from cleanroom.schema.model import NULL_DATE, Consent, ConsentState, Schema
+from cleanroom.schema.model import Schema
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.service import Workspaces
 from crypto.keys import WrapKey
 from crypto.limits import DIGEST_BYTES
 
 MAX_BATCH = 1_000_000
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class ConsentView:
-    """The consents of one version as of one epoch, ready to be evaluated without SQL.
-
-    Attributes:
-        reader: of the version's files.
-        persons: how many there are.
-        consent: the schema's declaration for the purpose; None when it declares none.
-        column: the purpose's position in the schema.
-        withdrawals: sealed batches of them up to the epoch.
-    """
-
-    reader: PlaceReader
-    persons: int
-    consent: Consent | None
-    column: int
-    withdrawals: tuple[PlaceReader, ...]
-
-    def mask(self, at: datetime) -> Mask:
-        """Tell who may be counted at an instant: granted, not expired, not withdrawn since it was collected.
-
-        Returns:
-            (persons,) in the version's order; nobody, when the schema has no consent for the purpose.
-        """
-        if self.consent is None:
-            return np.zeros(self.persons, np.bool_)
-        allowed: Mask = self.reader.read(Role.CONSENT_STATE, self.column, np.uint8) == ConsentState.GRANTED
-        if self.consent.expires_at:
-            until = self.reader.read(Role.CONSENT_UNTIL, self.column, "<i4")
-            # The last day of validity still counts.
-            allowed &= (until == NULL_DATE) | (until >= (at.astimezone(UTC).date() - date(1970, 1, 1)).days)
-        now = microseconds(at)
-        persons, instants = self._withdrawn(now)
-        if self.consent.collected_at:
-            collected = self.reader.read(Role.CONSENT_AT, self.column, "<i8")
-            # Evidence from the future is none; it would beat every withdrawal.
-            allowed &= collected <= now
-            persons = persons[collected[persons] <= instants]
-        allowed[persons] = False
-        return allowed
-
-    def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return persons and the instant of their latest withdrawal."""
-        withdrawals = joined(
-            [reader.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for reader in self.withdrawals]
-        )
-        for_purpose = (withdrawals["purpose"] == self.column) | (withdrawals["purpose"] == EVERY_PURPOSE)
-        return named(self.reader, withdrawals[for_purpose & (withdrawals["at"] <= now)])
 
 
 class Consents:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cleanroom.consent.service import Consents, ConsentView
+from cleanroom.consent.service import Consents
+from cleanroom.consent.view import ConsentView
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import Dataset, DatasetVersion

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from cleanroom.analyses.cells import Layout, exact_cells
 from cleanroom.consent import binding
-from cleanroom.consent.service import ConsentView
+from cleanroom.consent.view import ConsentView
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, PERSON, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_halves
