@@ -51,7 +51,7 @@ def test_a_person_in_the_dataset_and_not_in_the_base_is_withdrawn_alike(make_roo
 
 
 def test_an_epoch_for_those_alone_who_are_found_would_give_the_bit_away(make_room, monkeypatch):
-    store = Consents._store_segment
+    store = Consents._store_withdrawals
 
     def planted(self, tx, dataset, segment, at, *, submitted, **options):
         # With the found persons' other keys it has more records than were submitted.
@@ -59,7 +59,7 @@ def test_an_epoch_for_those_alone_who_are_found_would_give_the_bit_away(make_roo
             return self.epoch(tx, dataset.id)
         return store(self, tx, dataset, segment, at, submitted=submitted, **options)
 
-    monkeypatch.setattr(Consents, "_store_segment", planted)
+    monkeypatch.setattr(Consents, "_store_withdrawals", planted)
 
     matched, absent = watch(make_room(), MATCHED), watch(make_room(), ABSENT)
 
