@@ -151,7 +151,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     audit = AuditLog(origin=settings.origin, seed=_read_private(settings.keys_dir / "log.key"), clock=clock)
     db = Database(open_engine(settings.database_url), audit)
     store = LocalDirectory(settings.objects_dir)
-    leases_dir = settings.home / "leases"
+    leases = Leases(settings.home / "leases")
     accounts = Accounts(clock)
     workspaces = Workspaces(keys, clock)
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
@@ -179,7 +179,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             datasets=datasets,
             consents=consents,
             store=store,
-            leases_dir=leases_dir,
+            leases=leases,
             clock=clock,
             memory_bytes=settings.memory_bytes,
         ),
@@ -190,7 +190,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             datasets=datasets,
             store=store,
             keys=keys,
-            leases_dir=leases_dir,
+            leases=leases,
             clock=clock,
             memory_bytes=settings.memory_bytes,
         ),
@@ -207,7 +207,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
             grants=grants,
             receipts=receipts,
-            leases=Leases(leases_dir),
+            leases=leases,
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Select, select
@@ -73,7 +72,7 @@ class Rotation:
         datasets: Datasets,
         store: ObjectStore,
         keys: KeyProvider,
-        leases_dir: Path,
+        leases: Leases,
         clock: Clock,
         memory_bytes: int,
     ) -> None:
@@ -82,7 +81,7 @@ class Rotation:
         self._datasets = datasets
         self._store = store
         self._keys = keys
-        self._leases = Leases(leases_dir)
+        self._leases = leases
         self._clock = clock
         self._memory_bytes = memory_bytes
 

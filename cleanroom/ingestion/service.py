@@ -1,7 +1,6 @@
-"""Taking packages in: verify, load, enter the version, publish; and cleaning up after a crash."""
+"""Taking packages in: verify, load, enter the version, publish."""
 
 import contextlib
-from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
@@ -9,26 +8,24 @@ from sqlalchemy import func, select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.clock import Clock
-from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import Consents
-from cleanroom.datasets.errors import VersionStatusError
+from cleanroom.datasets.errors import VersionNotFoundError, VersionStatusError
 from cleanroom.datasets.files import Place, files_root
-from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow, SealedFileRow
+from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow
 from cleanroom.datasets.service import Datasets, add_files
 from cleanroom.datasets.types import Dataset, VersionStatus
 from cleanroom.db.database import Database, Transaction
 from cleanroom.errors import KNOWN_ERRORS
-from cleanroom.ids import new_id, uuid_of
+from cleanroom.ids import new_id
 from cleanroom.ingestion.errors import ManifestMismatchError, PackageUsedError, StaleVersionError
 from cleanroom.ingestion.loading import Earlier, Load, Loaded, Progress
+from cleanroom.ingestion.recovery import Recovery
 from cleanroom.storage import ObjectStore
 from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from crypto.package import Manifest, check_ciphertext, read_manifest, recipient_key_id, verify_manifest
 
 DEFAULT_MEMORY_BYTES = 1 << 30
-_INTERRUPTED = "ingestion.interrupted"
-_GRACE_SECONDS = 900
 
 
 class Ingestion:
@@ -43,7 +40,7 @@ class Ingestion:
         datasets: Datasets,
         consents: Consents,
         store: ObjectStore,
-        leases_dir: Path,
+        leases: Leases,
         clock: Clock,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
     ) -> None:
@@ -56,7 +53,7 @@ class Ingestion:
             datasets: the catalogue.
             consents: binds withdrawals to the people of a version that is published.
             store: where sealed files go.
-            leases_dir: a directory for lock files that tell running loads from crashed ones.
+            leases: tell running loads from crashed ones.
             clock: tells the time.
             memory_bytes: how much memory rows in flight may take.
         """
@@ -66,9 +63,10 @@ class Ingestion:
         self._datasets = datasets
         self._consents = consents
         self._store = store
-        self._leases = Leases(leases_dir)
+        self._leases = leases
         self._clock = clock
         self._memory_bytes = memory_bytes
+        self._recovery = Recovery(db, workspaces, datasets, store, leases, clock)
 
     def ingest(self, manifest: bytes, payload: Path, *, progress: Progress | None = None) -> str:
         """Load a package into a new version; it is not yet published.
@@ -104,7 +102,7 @@ class Ingestion:
             except BaseException as error:
                 # The first failure is the one to tell; what cannot be cleaned up now, `recover` cleans up.
                 with contextlib.suppress(Exception):
-                    self._fail(version_id, load.place, _failure_code(error))
+                    self._recovery.fail(version_id, load.place, _failure_code(error))
                 raise
         return version_id
 
@@ -126,7 +124,10 @@ class Ingestion:
                 remedy="Resolve the junk list first.",
             )
         if version.status != VersionStatus.LOADED:
-            raise VersionStatusError(f"A version that is {version.status} cannot be published.")
+            raise VersionStatusError(
+                f"A version that is {version.status} cannot be published.",
+                remedy="Publish one that is loaded, or load the file again.",
+            )
         dataset = tx.session.get_one(DatasetRow, version.dataset_id)
         self._require_fresh(tx, dataset, version)
         self._consents.bind(tx, version_id)
@@ -152,22 +153,7 @@ class Ingestion:
         Returns:
             The ids of the versions marked as failed.
         """
-        with self._db.reading() as tx:
-            loading = select(DatasetVersionRow.id).where(
-                DatasetVersionRow.status == VersionStatus.LOADING.value
-            )
-            found = [
-                (version_id, self._datasets.place(tx, version_id))
-                for version_id in tx.session.scalars(loading)
-            ]
-        failed = []
-        for version_id, place in found:
-            with self._leases.try_hold(version_id) as held:
-                if held:
-                    self._fail(version_id, place, _INTERRUPTED)
-                    failed.append(version_id)
-        self._sweep()
-        return tuple(failed)
+        return self._recovery.run()
 
     def _verify(self, tx: Transaction, data: bytes) -> Manifest:
         unverified, _ = read_manifest(data)
@@ -291,49 +277,6 @@ class Ingestion:
             },
         )
 
-    def _fail(self, version_id: str, place: Place, code: str) -> None:
-        with self._db.transaction() as tx:
-            version = _locked(tx, version_id)
-            if version.status != VersionStatus.LOADING:
-                return
-            version.status, version.failure = VersionStatus.FAILED.value, code
-            tx.session.flush()
-            tx.audit(
-                "ingestion.failed",
-                subject_id=version_id,
-                organisation_id=self._owner(tx, place.workspace_id),
-                body={"dataset_id": version.dataset_id, "package_id": version.package_id, "failure": code},
-            )
-        self._store.sweep((), prefix=place.prefix)
-
-    def _sweep(self) -> None:
-        """Remove files that SQL does not name: a crash came between a write and its commit.
-
-        Young ones may belong to a transaction that is about to commit, and those of a workspace whose keys are being
-        rotated to the rotation; both stay.
-        """
-        with self._db.reading() as tx:
-            loading = select(DatasetVersionRow.id).where(
-                DatasetVersionRow.status == VersionStatus.LOADING.value
-            )
-            kept = {self._datasets.place(tx, version_id).prefix for version_id in tx.session.scalars(loading)}
-            known = set(tx.session.scalars(select(SealedFileRow.object_key)))
-            known |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
-        now = self._clock.now().timestamp()
-        orphans = defaultdict(list)
-        for key in [*self._store.keys(), *self._store.unfinished()]:
-            written = (uuid_of(key.rpartition("/")[2]).int >> 80) / 1000
-            if (
-                key not in known
-                and key.rpartition("/")[0] + "/" not in kept
-                and now - written > _GRACE_SECONDS
-            ):
-                orphans[key.partition("/")[0]].append(key)
-        for workspace_id, keys in orphans.items():
-            with self._leases.try_hold(workspace_id) as held:
-                for key in keys if held else ():
-                    self._store.sweep(known, prefix=key)
-
     def _require_fresh(self, tx: Transaction, dataset: DatasetRow, version: DatasetVersionRow) -> None:
         if version.mode == "delta" and version.previous_version_id != dataset.current_version_id:
             raise StaleVersionError(
@@ -353,7 +296,9 @@ class Ingestion:
 def _locked(tx: Transaction, version_id: str, *, hold: bool = True) -> DatasetVersionRow:
     version = tx.session.get(DatasetVersionRow, version_id, with_for_update=hold or None)
     if version is None:
-        raise VersionStatusError("There is no version with this id.")
+        raise VersionNotFoundError(
+            "There is no version with this id.", remedy="List the versions of its dataset."
+        )
     return version
 
 

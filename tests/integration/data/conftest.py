@@ -26,6 +26,7 @@ from cleanroom.matching.types import ExactCounts, Plan
 from cleanroom.matching.views import shared_keys
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.storage import LocalDirectory
+from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from crypto.key_file import LocalKeyFile
 from crypto.keys import generate_signing_key, public_key
@@ -82,12 +83,13 @@ class Room:
             "store": self.store,
             "clock": self.clock,
         }
+        leases = Leases(self.home / "leases")
         self.consents = Consents(db=self.db, **common)
         self.ingestion = Ingestion(
             db=self.db,
             consents=self.consents,
             accounts=self.accounts,
-            leases_dir=self.home / "leases",
+            leases=leases,
             memory_bytes=self.memory_bytes,
             **common,
         )
@@ -95,7 +97,7 @@ class Room:
         self.rotation = Rotation(
             db=self.db,
             keys=self.keys,
-            leases_dir=self.home / "leases",
+            leases=leases,
             memory_bytes=self.memory_bytes,
             **common,
         )

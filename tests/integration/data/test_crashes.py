@@ -101,6 +101,21 @@ def test_a_load_that_fails_is_marked_with_its_reason_and_leaves_no_file(room, mo
     room.ingest(package)
 
 
+def test_files_that_are_not_the_rooms_are_left_alone_and_do_not_stop_it(room):
+    dataset = room.register(SCHEMA)
+    version = room.load(dataset, TEXT)
+    workspace = room.party("provider").workspace_id
+    names = ("notes", ".notes.tmp", "backup.zip", f"{workspace}/notes", f"{workspace}/{version}/fl_1")
+    # Another directory may hold a copy of a file of ours.
+    strays = {room.home / "objects" / name for name in (*names, f"copies/{new_id('fl', room.clock.now())}")}
+    for path in strays:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("not ours")
+    room.clock.instant += timedelta(hours=1)
+    assert room.ingestion.recover() == ()
+    assert {path for path in strays if path.exists()} == strays
+
+
 def test_files_that_nothing_names_are_swept_once_they_are_old(room):
     dataset = room.register(SCHEMA)
     version = room.load(dataset, TEXT)

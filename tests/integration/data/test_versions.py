@@ -248,3 +248,9 @@ def test_a_package_is_used_once(room):
 def test_a_schema_must_fit_its_kind(room, schema, kind, message):
     with pytest.raises(DatasetSchemaError, match=message):
         room.register(schema, kind=kind)
+
+
+def test_a_version_that_does_not_exist_is_not_found(room):
+    with pytest.raises(VersionNotFoundError, match="no version") as caught, room.db.transaction() as tx:
+        room.ingestion.publish(tx, "dv_none")
+    assert caught.value.remedy
