@@ -206,7 +206,9 @@ class Stage:
         """Put a rule in force; by default the preset `standard`."""
         rule = document or load_preset("standard", purposes=[PURPOSE, "research"])
         with self.room.db.transaction() as tx:
-            self.room.rules.set_policy(tx, dataset_id or self.dataset_id, rule)
+            self.room.rules.set_policy(
+                tx, dataset_id or self.dataset_id, rule, organisation_id=self.provider.organisation_id
+            )
         return rule
 
     def try_grant(self, size: str = "L", **changed: Any) -> Grant | Deny | Gap:
@@ -265,7 +267,7 @@ class Stage:
 
     def stop(self) -> None:
         with self.room.db.transaction() as tx:
-            self.room.rules.stop(tx, self.dataset_id)
+            self.room.rules.stop(tx, self.dataset_id, organisation_id=self.provider.organisation_id)
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """The log's records of some kinds, or all, in order."""

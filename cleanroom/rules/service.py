@@ -31,7 +31,7 @@ class Rules:
         dataset_id: str,
         document: PolicyDocument,
         *,
-        organisation_id: str | None = None,
+        organisation_id: str,
     ) -> PolicyVersion:
         """Put a new version of a dataset's analysis rule in force.
 
@@ -106,11 +106,11 @@ class Rules:
         rows = select(PolicyRow).where(PolicyRow.dataset_id == dataset_id).order_by(PolicyRow.number)
         return tuple(_version(row) for row in tx.session.scalars(rows))
 
-    def stop(self, tx: Transaction, dataset_id: str, *, organisation_id: str | None = None) -> None:
+    def stop(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> None:
         """Refuse every question to a dataset from now on, those being computed included."""
         self._switch(tx, dataset_id, stopped=True, organisation_id=organisation_id)
 
-    def resume(self, tx: Transaction, dataset_id: str, *, organisation_id: str | None = None) -> None:
+    def resume(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> None:
         """Release the kill switch."""
         self._switch(tx, dataset_id, stopped=False, organisation_id=organisation_id)
 
@@ -120,9 +120,7 @@ class Rules:
         switch = select(KillSwitchRow.stopped).where(KillSwitchRow.dataset_id == dataset_id)
         return bool(tx.session.scalar(switch))
 
-    def _switch(
-        self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str | None
-    ) -> None:
+    def _switch(self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str) -> None:
         # Waits for releases under way, and makes those that come next see the switch.
         tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
         if self.stopped(tx, dataset_id) == stopped:

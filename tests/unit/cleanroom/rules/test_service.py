@@ -59,8 +59,8 @@ def test_a_dataset_without_a_policy_has_none(db, rules):
 def test_versions_follow_one_another_and_stay(db, rules):
     with db.transaction() as tx:
         first = rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
-        second = rules.set_policy(tx, "ds_1", STRICT)
-        other = rules.set_policy(tx, "ds_2", STANDARD)
+        second = rules.set_policy(tx, "ds_1", STRICT, organisation_id="org_1")
+        other = rules.set_policy(tx, "ds_2", STANDARD, organisation_id="org_1")
 
     assert (first.number, second.number, other.number) == (1, 2, 1)
     assert first.sha256 == other.sha256 != second.sha256
@@ -72,8 +72,8 @@ def test_versions_follow_one_another_and_stay(db, rules):
 
 def test_the_same_document_again_is_no_new_version(db, rules):
     with db.transaction() as tx:
-        first = rules.set_policy(tx, "ds_1", STANDARD)
-        assert rules.set_policy(tx, "ds_1", STANDARD) == first
+        first = rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
+        assert rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1") == first
         assert [event.kind for event in tx.events] == ["rules.policy_set"]
 
 
@@ -85,15 +85,15 @@ def test_an_unknown_policy_is_an_error(db, rules):
 def test_the_kill_switch_is_seen_by_other_transactions_and_logged_when_it_changes(db, rules):
     with db.transaction() as tx:
         assert not rules.stopped(tx, "ds_1")
-        rules.resume(tx, "ds_1")
+        rules.resume(tx, "ds_1", organisation_id="org_1")
         rules.stop(tx, "ds_1", organisation_id="org_1")
-        rules.stop(tx, "ds_1")
+        rules.stop(tx, "ds_1", organisation_id="org_1")
         assert [event.kind for event in tx.events] == ["rules.dataset_stopped"]
     with db.reading() as tx:
         assert rules.stopped(tx, "ds_1")
         assert not rules.stopped(tx, "ds_2")
     with db.transaction() as tx:
-        rules.resume(tx, "ds_1")
+        rules.resume(tx, "ds_1", organisation_id="org_1")
         assert not rules.stopped(tx, "ds_1")
 
 
@@ -102,7 +102,9 @@ def test_a_misspelt_blocked_attribute_is_refused_because_it_would_block_nothing(
         db.transaction() as tx,
         pytest.raises(UndeclaredAttributeError, match="does not declare: Age") as refused,
     ):
-        rules.set_policy(tx, "ds_1", load_preset("standard", purposes=["ads"], blocked=["Age"]))
+        rules.set_policy(
+            tx, "ds_1", load_preset("standard", purposes=["ads"], blocked=["Age"]), organisation_id="org_1"
+        )
     assert "age" in refused.value.remedy
 
 
@@ -112,7 +114,10 @@ def test_names_are_compared_in_one_unicode_form(db, rules):
 
     with db.transaction() as tx:
         version = rules.set_policy(
-            tx, "ds_1", load_preset("standard", purposes=["ads"], blocked=[decomposed])
+            tx,
+            "ds_1",
+            load_preset("standard", purposes=["ads"], blocked=[decomposed]),
+            organisation_id="org_1",
         )
 
     assert any("край" in getattr(rule, "blocked", ()) for rule in version.document.rules)
@@ -120,4 +125,4 @@ def test_names_are_compared_in_one_unicode_form(db, rules):
 
 def test_there_is_no_policy_without_a_dataset(db, rules):
     with db.transaction() as tx, pytest.raises(DatasetNotFoundError):
-        rules.set_policy(tx, "ds_none", STANDARD)
+        rules.set_policy(tx, "ds_none", STANDARD, organisation_id="org_1")
