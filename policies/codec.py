@@ -22,14 +22,23 @@ def policy_from_data(data: object) -> PolicyDocument:
         PolicyFormatError: another version, an unknown tag or key, or a limit outside its range.
     """
     if not isinstance(data, Mapping) or not {"v", "name", "rules"} == set(data):
-        raise PolicyFormatError("A policy document has the keys v, name and rules.")
+        raise PolicyFormatError(
+            "A policy document has the keys v, name and rules.", remedy="Start from a preset."
+        )
     if data["v"] != VERSION or isinstance(data["v"], bool):
-        raise PolicyFormatError(f"This room reads policy documents of version {VERSION}.")
+        raise PolicyFormatError(
+            f"This room reads policy documents of version {VERSION}.", remedy=f"Write `v: {VERSION}`."
+        )
     name, rules = data["name"], data["rules"]
     if not isinstance(name, str) or not 0 < len(name) <= 200:
-        raise PolicyFormatError("A policy's name is text of 1 to 200 characters.")
+        raise PolicyFormatError(
+            "A policy's name is text of 1 to 200 characters.", remedy="Give it a name of that length."
+        )
     if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
-        raise PolicyFormatError("`rules` is a list of mappings, each with its tag under `rule`.")
+        raise PolicyFormatError(
+            "`rules` is a list of mappings, each with its tag under `rule`.",
+            remedy="Write every rule as `- {rule: <tag>, ...}`.",
+        )
     return PolicyDocument(
         name=name,
         rules=tuple(

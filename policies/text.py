@@ -64,6 +64,11 @@ def load_yaml(text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" near line {mark.line + 1}" if mark is not None else ""
-        raise DocumentError(f"The document is not valid YAML{place}.") from None
+        raise DocumentError(
+            f"The document is not valid YAML{place}.", remedy="Correct its indentation, quotes or brackets."
+        ) from None
     except ValueError:
-        raise DocumentError("The document holds a date or a number that does not exist.") from None
+        raise DocumentError(
+            "The document holds a date or a number that does not exist.",
+            remedy="Correct it, or put it in quotes to make it text.",
+        ) from None

@@ -48,7 +48,10 @@ class Accounts:
         now = self._clock.now()
         text = name.strip()
         if not 0 < len(text) <= MAX_NAME_LENGTH:
-            raise OrganisationNameError(f"An organisation's name has 1 to {MAX_NAME_LENGTH} characters.")
+            raise OrganisationNameError(
+                f"An organisation's name has 1 to {MAX_NAME_LENGTH} characters.",
+                remedy="Give it a name of that length.",
+            )
         if kind not in set(OrganisationKind):
             raise OrganisationKindError(
                 "The organisation's kind is not known.", remedy=f"Use one of {', '.join(OrganisationKind)}."

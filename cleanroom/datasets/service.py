@@ -57,7 +57,10 @@ class Datasets:
         workspace = self._workspaces.workspace(tx, workspace_id)
         title = name.strip()
         if not 0 < len(title) <= MAX_NAME_CHARACTERS:
-            raise DatasetSchemaError(f"A dataset's name has 1 to {MAX_NAME_CHARACTERS} characters.")
+            raise DatasetSchemaError(
+                f"A dataset's name has 1 to {MAX_NAME_CHARACTERS} characters.",
+                remedy="Give it a name of that length.",
+            )
         if kind not in set(DatasetKind):
             raise DatasetSchemaError("The kind is not known.", remedy=f"Use one of {', '.join(DatasetKind)}.")
         if kind == DatasetKind.BASE and (schema.attributes or schema.consents):
@@ -115,7 +118,9 @@ class Datasets:
         """Return a version; raises VersionNotFoundError."""
         row = tx.session.get(DatasetVersionRow, version_id)
         if row is None:
-            raise VersionNotFoundError("There is no version with this id.")
+            raise VersionNotFoundError(
+                "There is no version with this id.", remedy="List the versions of its dataset."
+            )
         return _version(row)
 
     def current(self, tx: Transaction, dataset_id: str) -> DatasetVersion:

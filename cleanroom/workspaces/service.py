@@ -311,7 +311,9 @@ class Workspaces:
 def _name(name: str) -> str:
     text = name.strip()
     if not 0 < len(text) <= MAX_NAME_LENGTH:
-        raise WorkspaceNameError(f"A name has 1 to {MAX_NAME_LENGTH} characters.")
+        raise WorkspaceNameError(
+            f"A name has 1 to {MAX_NAME_LENGTH} characters.", remedy="Give it a name of that length."
+        )
     return text
 
 

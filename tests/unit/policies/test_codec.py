@@ -94,6 +94,7 @@ def test_bad_documents_are_refused(data, message):
         policy_from_data(data)
 
     assert message in str(caught.value)
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,7 @@ def test_hostile_yaml_is_refused(text, message):
         load_yaml(text)
 
     assert message in str(caught.value)
+    assert caught.value.remedy
 
 
 def test_yaml_and_json_are_read():

@@ -63,7 +63,7 @@ def test_an_organisation_reads_back(accounts: Accounts, tx: Transaction) -> None
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201])
 def test_a_name_has_1_to_200_characters(accounts: Accounts, tx: Transaction, name: str) -> None:
-    with pytest.raises(OrganisationNameError, match="1 to 200"):
+    with pytest.raises(OrganisationNameError, match=r"1 to 200 characters\. Give it"):
         accounts.create_organisation(tx, name=name, kind="provider")
 
 

@@ -108,7 +108,7 @@ def test_workspaces_share_a_population_only_when_told(room: Room) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 201])
 def test_a_name_has_1_to_200_characters(room: Room, name: str) -> None:
-    with pytest.raises(WorkspaceNameError, match="1 to 200"):
+    with pytest.raises(WorkspaceNameError, match=r"1 to 200 characters\. Give it"):
         room.make(name)
 
 
