@@ -105,6 +105,16 @@ def test_the_old_contents_are_overwritten_where_they_lay(keys: LocalKeyFile, pat
     assert stored not in remains
 
 
+def test_what_a_crash_left_beside_the_file_does_not_outlive_the_next_change(
+    keys: LocalKeyFile, path: Path
+) -> None:
+    kek_id = keys.create_kek("one")
+    left = path.with_name(f".{path.name}.1-1.partial")
+    left.write_bytes(path.read_bytes())
+    keys.destroy(kek_id)
+    assert not left.exists()
+
+
 def test_unknown_keys_are_refused(keys: LocalKeyFile) -> None:
     attempts = (
         lambda: keys.unwrap("kek_0", bytes(61), context=b""),
