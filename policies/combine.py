@@ -40,13 +40,15 @@ def combine(documents: Sequence[PolicyDocument]) -> dict[type[Rule], Rule]:
 
 def limits_of(rules: dict[type[Rule], Rule]) -> Limits:
     """Return the numbers of combined rules; every required rule must be among them."""
-    budget, audience = rules[Budget], rules[MinimumAudience]
+    budget, audience, floor = rules[Budget], rules[MinimumAudience], rules[BaseFloor]
     rounding = rules.get(Rounding, Rounding(1))
     assert isinstance(budget, Budget)
     assert isinstance(audience, MinimumAudience)
+    assert isinstance(floor, BaseFloor)
     assert isinstance(rounding, Rounding)
     return Limits(
         minimum_audience=audience.min,
+        base_floor=floor.min,
         round_to=rounding.to,
         cap_rho_micro=budget.cap_rho_micro,
         agency_rho_micro=budget.agency_rho_micro,

@@ -15,6 +15,7 @@ class Limits:
 
     Attributes:
         minimum_audience: smallest audience that is shown, in people.
+        base_floor: smallest base that may ask, in persons.
         round_to: grid of the shown values, in people.
         cap_rho_micro: an advertiser's cap, and the cap of affiliates together.
         agency_rho_micro: an agency's cap over all its clients.
@@ -25,6 +26,7 @@ class Limits:
     """
 
     minimum_audience: int
+    base_floor: int
     round_to: int
     cap_rho_micro: int
     agency_rho_micro: int
