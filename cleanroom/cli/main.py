@@ -40,7 +40,7 @@ class _LazyGroup(TyperGroup):
         try:
             module = importlib.import_module(_GROUPS[cmd_name])
         except ModuleNotFoundError as error:
-            if error.name in _SERVER_PACKAGES:
+            if (error.name or "").partition(".")[0] in _SERVER_PACKAGES:
                 raise ServerMissingError(
                     f"The command {cmd_name} needs the server.",
                     remedy="Install it: pip install 'cleanroom[server]'",
