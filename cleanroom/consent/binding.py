@@ -1,7 +1,7 @@
 """Whom withdrawals name in a version, and what of these people is written down so that it holds later.
 
-A submitted identifier names all who hold it. What is added to it speaks for one person alone: the token of
-person_id, and values that nobody else holds. So nobody is withdrawn by what somebody else submitted or shares.
+A token names all who hold it. To those submitted are added what stands for the person alone: the token of
+person_id, and the values that nobody else holds. So nobody goes with somebody who shares a value with them.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,9 @@ I64 = NDArray[np.int64]
 
 
 def named(reader: PlaceReader, withdrawals: WithdrawalRows) -> tuple[U32, I64]:
-    """Find whom withdrawals name in a version.
+    """Find whom withdrawals name in a version: all who hold a token, unless it is on the version's junk list.
 
-    Values on the version's junk list name nobody. A value that was added names its holder only while nobody
-    else holds it and the person it was added for is not in the version under its own person_id.
+    With the lists held fixed, whether somebody is named depends on that person's own values alone.
 
     Args:
         reader: of the version.
@@ -39,24 +38,12 @@ def named(reader: PlaceReader, withdrawals: WithdrawalRows) -> tuple[U32, I64]:
         Persons, ascending, and the instant of the latest withdrawal of each.
     """
     withdrawals = _without_junk(reader, withdrawals)
-    added = (withdrawals["owner"] > 0) & (withdrawals["key"] != PERSON)
     persons, instants = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
-    here = np.empty(0, np.uint32)
-    # Persons first: the highest number stands for them, and they tell which added values are silent.
-    for column in np.unique(withdrawals["key"])[::-1].tolist():
-        own = withdrawals["key"] == column
-        found, values = _holders(reader, column, np.unique(withdrawals["hi"][own]))
-        if column == PERSON:
-            here = np.unique(withdrawals["owner"][own & np.isin(withdrawals["hi"], values)])
-        alone = _alone(values)
-        silent = np.isin(withdrawals["owner"], here)
-        for records, hits in (
-            (withdrawals[own & ~added], slice(None)),
-            (withdrawals[own & added & ~silent], alone),
-        ):
-            who, when = _latest(records, found[hits], values[hits])
-            persons.append(who)
-            instants.append(when)
+    for column in np.unique(withdrawals["key"]).tolist():
+        records = withdrawals[withdrawals["key"] == column]
+        who, when = _latest(records, *_holders(reader, column, np.unique(records["hi"])))
+        persons.append(who)
+        instants.append(when)
     return _last_of_each(np.concatenate(persons), np.concatenate(instants))
 
 
@@ -74,7 +61,6 @@ def bound(reader: PlaceReader, withdrawals: WithdrawalRows, *, persons: int) -> 
         Records to add to them.
     """
     parts = [np.empty(0, WITHDRAWAL_DTYPE)]
-    owners = 0
     for purpose in np.unique(withdrawals["purpose"]).tolist():
         own = withdrawals[withdrawals["purpose"] == purpose]
         found, instants = named(reader, own)
@@ -89,24 +75,10 @@ def bound(reader: PlaceReader, withdrawals: WithdrawalRows, *, persons: int) -> 
             at = np.searchsorted(found, who)
             part = np.empty(who.size, WITHDRAWAL_DTYPE)
             part["key"], part["purpose"], part["at"] = column, purpose, instants[at]
-            part["owner"] = owners + 1 + at
             part["hi"], part["lo"] = hi, lo
             parts.append(part)
-        owners += found.size
     made = np.concatenate(parts)
-    return made[~np.isin(_facts(made), _facts(withdrawals))]
-
-
-def joined(batches: list[WithdrawalRows]) -> WithdrawalRows:
-    """Put batches together; the people that they were bound to stay apart."""
-    parts = [np.empty(0, WITHDRAWAL_DTYPE)]
-    owners = 0
-    for batch in batches:
-        part = batch.copy()
-        part["owner"][part["owner"] > 0] += np.uint32(owners)
-        owners += int(batch["owner"].max(initial=0))
-        parts.append(part)
-    return np.concatenate(parts)
+    return made[~np.isin(_bytes(made), _bytes(withdrawals))]
 
 
 def _without_junk(reader: PlaceReader, withdrawals: WithdrawalRows) -> WithdrawalRows:
@@ -125,13 +97,6 @@ def _holders(reader: PlaceReader, column: int, tokens: U64) -> tuple[U32, U64]:
     hits = list(holders(reader, column, tokens))
     persons = [np.empty(0, np.uint32), *(people for people, _ in hits)]
     return np.concatenate(persons), np.concatenate([np.empty(0, np.uint64), *(value for _, value in hits)])
-
-
-def _alone(values: U64) -> NDArray[np.bool_]:
-    """Tell which of all holders' values come once."""
-    _, position, count = np.unique(values, return_inverse=True, return_counts=True)
-    single: NDArray[np.bool_] = count[position] == 1
-    return single
 
 
 def _latest(records: WithdrawalRows, persons: U32, values: U64) -> tuple[U32, I64]:
@@ -166,12 +131,7 @@ def _own_values(reader: PlaceReader, wanted: NDArray[np.bool_]) -> Iterator[tupl
         column += 1
 
 
-def _facts(withdrawals: WithdrawalRows) -> NDArray[np.void]:
-    """Give records without whom they were added for, so that equal ones compare equal."""
-    made = np.empty(
-        withdrawals.size, [("key", ">u2"), ("purpose", ">u2"), ("at", ">i8"), ("hi", ">u8"), ("lo", ">u8")]
-    )
-    for name in made.dtype.names or ():
-        made[name] = withdrawals[name]
-    facts: NDArray[np.void] = made.view(f"V{made.dtype.itemsize}")
-    return facts
+def _bytes(withdrawals: WithdrawalRows) -> NDArray[np.void]:
+    """Give records as plain bytes, so that equal ones compare equal."""
+    plain: NDArray[np.void] = withdrawals.view(f"V{WITHDRAWAL_DTYPE.itemsize}")
+    return plain

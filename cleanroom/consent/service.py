@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import select
 
 from cleanroom.clock import Clock, rfc3339
-from cleanroom.consent.binding import bound, joined
+from cleanroom.consent.binding import bound
 from cleanroom.consent.errors import WithdrawalError
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.types import ALL_PURPOSES, Withdrawal, WithdrawalOutcome
@@ -93,7 +93,7 @@ class Consents:
         earlier = self._withdrawals(tx, dataset, self.epoch(tx, dataset.id))
         if not earlier:
             return
-        recorded = joined([batch.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for batch in earlier])
+        recorded = np.concatenate([batch.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for batch in earlier])
         found = bound(self._datasets.reader(tx, version_id), recorded, persons=version.persons)
         self._store_withdrawals(
             tx,
@@ -303,7 +303,7 @@ def _submitted(
     for request in requests:
         halves = token_halves(request.digests, key=keys[request.key])
         part = np.empty(len(halves), WITHDRAWAL_DTYPE)
-        part["key"], part["at"], part["owner"] = names.index(request.key), at, 0
+        part["key"], part["at"] = names.index(request.key), at
         part["purpose"] = (
             EVERY_PURPOSE if request.purpose == ALL_PURPOSES else purposes.index(request.purpose)
         )

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.consent.binding import joined, named
+from cleanroom.consent.binding import named
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.types import Role
@@ -58,8 +58,11 @@ class ConsentView:
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return persons and the instant of their latest withdrawal."""
-        withdrawals = joined(
-            [reader.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for reader in self.withdrawals]
+        withdrawals = np.concatenate(
+            [
+                np.empty(0, WITHDRAWAL_DTYPE),
+                *(reader.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE) for reader in self.withdrawals),
+            ]
         )
         for_purpose = (withdrawals["purpose"] == self.column) | (withdrawals["purpose"] == EVERY_PURPOSE)
         return named(self.reader, withdrawals[for_purpose & (withdrawals["at"] <= now)])

@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.types import Role
 
-WITHDRAWAL_DTYPE = np.dtype(
-    [("key", "<u2"), ("purpose", "<u2"), ("owner", "<u4"), ("at", "<i8"), ("hi", "<u8"), ("lo", "<u8")]
-)
-"""One withdrawal by one token; `owner` numbers, within the batch, the person that it was added for.
-
-0 stands for a token as it was submitted.
-"""
+WITHDRAWAL_DTYPE = np.dtype([("key", "<u2"), ("purpose", "<u2"), ("at", "<i8"), ("hi", "<u8"), ("lo", "<u8")])
+"""One withdrawal by one token."""
 EVERY_PURPOSE = 0xFFFF
 PERSON = 0xFFFF
 """In place of a key's position: the token is of person_id."""

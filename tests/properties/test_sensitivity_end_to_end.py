@@ -2,9 +2,9 @@
 
 Two files that differ in all rows of one person go through the real parts: validation, token keys, merging of rows,
 sorted columns, consents, the junk list, the base under the dataset's keys, the engine, and the cells as the gate gets
-them. Junk and opt-out lists, as submitted, are held fixed, as the definition of neighbouring data says; what is stored
-of a withdrawal depends on the people that it finds, in an earlier version too, and is made from each file anew. How
-many others share the person's key values does not matter here; the pool of values is so small that many do.
+them. Junk and opt-out lists are held fixed, as the definition of neighbouring data says: what was submitted, and what
+an earlier version added. What the file itself adds to them is made from each of the two anew. How many others share
+the person's key values does not matter here; the pool of values is so small that many do.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from cleanroom.analyses.cells import Layout, exact_cells
-from cleanroom.consent import binding
+from cleanroom.consent import binding, view
 from cleanroom.consent.view import ConsentView
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, PERSON, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.junk import JUNK_DTYPE
@@ -123,8 +123,10 @@ class World:
     junk: frozenset[tuple[int, int]]
     withdrawn: frozenset[tuple[int, int]]
     question: Question
-    # What all people's keys were when the withdrawals were taken; None: what they are now.
+    # How far all people's keys lay off in the version in which the withdrawals were taken; None: in this one.
     shift: int | None = None
+    # Who had another id then.
+    renamed: frozenset[int] = frozenset()
 
 
 def digest(text: str) -> np.ndarray:
@@ -193,7 +195,7 @@ def fixed_lists(world: World) -> tuple[np.ndarray, Files]:
     junk = np.array([(key, *half(kinds[key], value), 9) for key, value in sorted(world.junk)], JUNK_DTYPE)
     at = microseconds(NOW) - 5
     withdrawals = [
-        (PERSON if key == 2 else key, EVERY_PURPOSE, 0, at, *half(kinds[key], value))
+        (PERSON if key == 2 else key, EVERY_PURPOSE, at, *half(kinds[key], value))
         for key, value in sorted(world.withdrawn)
     ]
     files = Files()
@@ -202,33 +204,47 @@ def fixed_lists(world: World) -> tuple[np.ndarray, Files]:
 
 
 def earlier_rows(world: World, rows: list[Row]) -> list[Row]:
-    """The same people with other keys, some of which others hold by now."""
+    """The same people with other keys and ids, some of which others have by now."""
 
     def moved(value: int, row: Row) -> int:
         return (value - 1 + (world.shift or 0) * row.person) % POOL + 1 if value else 0
 
     return [
-        replace(row, email=moved(row.email, row), phone=moved(row.phone, row), phone2=moved(row.phone2, row))
+        replace(
+            row,
+            person=row.person % 7 + 1 if row.person in world.renamed else row.person,
+            email=moved(row.email, row),
+            phone=moved(row.phone, row),
+            phone2=moved(row.phone2, row),
+        )
         for row in rows
     ]
 
 
-def bind_withdrawals(world: World, rows: list[Row], junk: np.ndarray, withdrawals: Files) -> None:
-    """Add to the submitted list what the room adds when it takes the batch."""
-    files, persons = write_version(DATASET, earlier_rows(world, rows), TOKENS["dataset"])
+def bind_withdrawals(rows: list[Row], junk: np.ndarray, withdrawals: Files) -> None:
+    """Add to the list what the room adds when it takes the batch, or publishes another version."""
+    files, persons = write_version(DATASET, rows, TOKENS["dataset"])
     files.write(Role.JUNK, 0, junk)
-    submitted = withdrawals.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE)
+    recorded = withdrawals.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE)
     if persons:
-        withdrawals.write(Role.WITHDRAWALS, 0, binding.bound(files, submitted, persons=persons))
+        withdrawals.write(Role.WITHDRAWALS, 0, binding.bound(files, recorded, persons=persons))
 
 
-def cells_of(world: World, rows: list[Row]) -> list[int]:
-    """Count a question over a file, as the service does between its two transactions."""
+def cells_of(world: World, rows: list[Row], *, earlier: list[Row] | None = None) -> list[int]:
+    """Count a question over a file, as the service does between its two transactions.
+
+    Args:
+        world: what is held fixed.
+        rows: of the file.
+        earlier: of the file in which the withdrawals were taken; none, when they were taken in this one.
+    """
     files, persons = write_version(DATASET, rows, TOKENS["dataset"])
     own, _ = write_version(BASE, list(world.base), TOKENS["base"])
     junk, withdrawals = fixed_lists(world)
     files.write(Role.JUNK, 0, junk)
-    bind_withdrawals(world, rows, junk, withdrawals)
+    if earlier is not None:
+        bind_withdrawals(earlier, junk, withdrawals)
+    bind_withdrawals(rows, junk, withdrawals)
     consents = ConsentView(files, persons, DATASET.consents[0], 0, (withdrawals,))
     keys = shared_keys(DATASET, BASE)
     question = canonical_question(world.question, INFOS)
@@ -275,7 +291,10 @@ def check(world: World, person: tuple[Row, ...], at: int) -> None:
     with_person = without.copy()
     for index, row in enumerate(person):
         with_person.insert((at * (index + 1)) % (len(with_person) + 1), row)
-    moved = np.subtract(cells_of(world, with_person), cells_of(world, without))
+    earlier = None if world.shift is None else earlier_rows(world, with_person)
+    moved = np.subtract(
+        cells_of(world, with_person, earlier=earlier), cells_of(world, without, earlier=earlier)
+    )
     assert np.abs(moved).max() <= 1, "one count moved by more than 1"
     assert int(moved @ moved) <= stated_l0(world.question), "the cells together moved by more than stated"
 
@@ -396,6 +415,7 @@ worlds = st.builds(
     withdrawn=st.frozensets(st.tuples(st.integers(0, 2), st.integers(1, POOL)), max_size=2),
     question=questions,
     shift=st.none() | st.integers(0, POOL - 1),
+    renamed=st.frozensets(st.integers(1, 7), max_size=3),
 )
 everything = given(world=worlds, person=rows_of(1), at=st.integers(0, 20))
 
@@ -547,6 +567,22 @@ def bind_shared_values(reader, segment, *, persons):
     return np.concatenate(parts)
 
 
+def names_only_where_alone(reader, withdrawals):
+    """A token names its holder only while nobody else holds it."""
+    persons, instants = NAMED(reader, withdrawals)
+    shared = [persons[:0]]
+    for column in np.unique(withdrawals["key"]).tolist():
+        found = list(binding.holders(reader, column, np.unique(withdrawals["hi"])))
+        who, held = (
+            (np.concatenate(each) for each in zip(*found, strict=True)) if found else (persons[:0],) * 2
+        )
+        once, count = np.unique(held, return_counts=True)
+        shared.append(who[np.isin(held, once[count > 1])])
+    kept = ~np.isin(persons, np.concatenate(shared))
+    return persons[kept], instants[kept]
+
+
+NAMED = binding.named
 FIND_MATCHES, MERGE_ROWS, STATED = local.find_matches, merging.merge_rows, stated_l0
 PLANTED = {
     "base rows consumed at their first hit": (local, "find_matches", consume_base_rows),
@@ -554,6 +590,7 @@ PLANTED = {
     "a label counted twice": (__name__, "ENGINE", LabelsTwice()),
     "every row a person": (assembly, "merge_rows", rows_are_persons),
     "withdrawn through shared values": (binding, "bound", bind_shared_values),
+    "withdrawn only while nobody shares": (view, "named", names_only_where_alone),
     "a set counted once": (AttributeInfo, "touched", 1),
     "the dataset's side not counted": (
         __name__,
@@ -566,7 +603,7 @@ PLANTED = {
 @pytest.mark.parametrize("fault", PLANTED)
 def test_the_property_catches_a_planted_fault(monkeypatch, fault):
     target, name, planted = PLANTED[fault]
-    if isinstance(target, str):
+    if target == __name__:
         monkeypatch.setitem(globals(), name, planted)
     else:
         monkeypatch.setattr(target, name, planted)

@@ -1,6 +1,7 @@
 """A withdrawal binds to the person alone: nobody else goes with it, and the person does not come back by a new id."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 
@@ -106,14 +107,24 @@ def test_a_person_registered_anew_with_the_phone_of_its_own_stays_withdrawn(room
     assert counted(room.load(dataset, text(last, row(1)))) == 1
 
 
-def test_a_value_that_passed_to_somebody_else_withdraws_nobody_while_the_person_is_there(room, counted):
-    dataset = room.register(SCHEMA)
-    room.load(dataset, text(row(0), row(1)))
+def test_whoever_comes_with_a_value_that_the_person_alone_held_is_withdrawn_until_a_later_consent(
+    room, counted
+):
+    dated = SCHEMA.replace('granted: ["yes"]', 'granted: ["yes"], collected_at: seen')
+    dataset = room.register(dated)
+
+    def versions_text(*rows: str, seen: str = "2026-01-01T00:00:00Z") -> str:
+        return text(*(f"{each},{seen}" for each in rows)).replace("ads\n", "ads,seen\n")
+
+    room.load(dataset, versions_text(row(0), row(1), row(2)))
     room.consents.withdraw(dataset, by_email(0))
-    joined = [row(0), row(1, phones=f"{phone(1)} {phone(0)}")]
-    assert counted(room.load(dataset, text(*joined))) == 1
-    passed = [row(0, phones=phone(500)), row(1, phones=phone(0))]
-    assert counted(room.load(dataset, text(*passed))) == 1
+    # The number passed on: its next holder cannot be told from the person under another id.
+    passed = [row(0, phones=phone(500)), row(1, phones=phone(0)), row(2)]
+    assert counted(room.load(dataset, versions_text(*passed))) == 1
+    room.clock.instant += timedelta(days=1)
+    asked_again = room.clock.now().isoformat().replace("+00:00", "Z")
+    fresh = versions_text(*passed, seen=asked_again)
+    assert counted(room.load(dataset, fresh)) == 3
 
 
 def test_a_withdrawal_before_the_person_came_binds_to_the_person_when_a_version_is_published(room, counted):
