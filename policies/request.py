@@ -1,8 +1,9 @@
 """A question and the facts a decision may depend on; none of them comes from the provider's rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from policies.attributes import AttributeInfo
@@ -20,6 +21,7 @@ class GrantFacts:
         expires_at: the instant it ends at, exclusive.
         left_micro: unspent micro-rho.
         active: neither revoked nor closed.
+        left_delta_pico: unspent delta, in 10^-12.
     """
 
     purposes: tuple[str, ...]
@@ -27,6 +29,28 @@ class GrantFacts:
     expires_at: datetime
     left_micro: int
     active: bool = True
+    left_delta_pico: int = 0
+
+
+class ApprovalState(StrEnum):
+    """Where a request for the owner's approval stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What an owner has said to a question or a template of questions.
+
+    Attributes:
+        state: pending, approved or rejected.
+        reason: the owner's words; empty while it is pending.
+    """
+
+    state: ApprovalState
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,10 @@ class Request:
         labels: how many labels the base declares.
         match_keys: how many match keys both sides share.
         stopped: whether the owner's kill switch is on.
+        sector: the advertiser's sector; None when it has not declared one.
+        recent: the instants of earlier questions of the same advertiser, through the same agency if any,
+            refused ones included, the newest first; as many as the rules need.
+        rulings: the owner's rulings for this grant, by approval key.
     """
 
     question: Question
@@ -57,6 +85,15 @@ class Request:
     labels: int = 0
     match_keys: int = 1
     stopped: bool = False
+    sector: str | None = None
+    recent: tuple[datetime, ...] = ()
+    rulings: Mapping[str, Ruling] = field(default_factory=dict)
+
+
+def wait_until(request: Request, instant: datetime) -> Request:
+    """Return the request at a later instant: the next whole second, as instants are told in seconds."""
+    whole = instant.replace(microsecond=0)
+    return replace(request, at=whole if whole == instant else whole + timedelta(seconds=1))
 
 
 class Check(Protocol):
