@@ -20,6 +20,10 @@ class Limits:
         cap_rho_micro: an advertiser's cap, and the cap of affiliates together.
         agency_rho_micro: an agency's cap over all its clients.
         total_rho_micro: the population's cap over everyone.
+        cap_delta_pico: an advertiser's cap of delta, in 10^-12; 0 when no unknown keys may be asked for.
+        agency_delta_pico: an agency's.
+        total_delta_pico: the population's.
+        window_days: after how many days what was spent stops counting; None when never.
         public_percent: the share of every cap that is kept for public releases.
         question_max_rho_micro: the most that one question may cost.
         size_percent: share of the advertiser's cap that each grant size gets.
@@ -31,6 +35,10 @@ class Limits:
     cap_rho_micro: int
     agency_rho_micro: int
     total_rho_micro: int
+    cap_delta_pico: int
+    agency_delta_pico: int
+    total_delta_pico: int
+    window_days: int | None
     public_percent: int
     question_max_rho_micro: int
     size_percent: Mapping[str, int]
@@ -42,14 +50,20 @@ class Limits:
             min(self.cap_rho_micro, self.agency_rho_micro, self.total_rho_micro) * self.public_percent // 100
         )
 
-    def allocatable(self, cap_rho_micro: int) -> int:
-        """Return the part of a cap that grants may take: what is not kept for public releases."""
-        return cap_rho_micro * (100 - self.public_percent) // 100
+    def allocatable(self, cap: int) -> int:
+        """Return the part of a cap, of rho or of delta, that grants may take: the rest is for public releases."""
+        return cap * (100 - self.public_percent) // 100
 
     def grant_rho_micro(self, size: str) -> int:
         """Return the budget of a grant of one size, rounded up but never past what can be allocated."""
-        share = -(-self.cap_rho_micro * self.size_percent[size] // 100)
-        return min(share, self.allocatable(self.cap_rho_micro))
+        return self._share(self.cap_rho_micro, size)
+
+    def grant_delta_pico(self, size: str) -> int:
+        """Return the delta of a grant of one size, likewise."""
+        return self._share(self.cap_delta_pico, size)
+
+    def _share(self, cap: int, size: str) -> int:
+        return min(-(-cap * self.size_percent[size] // 100), self.allocatable(cap))
 
 
 @dataclass(frozen=True)
@@ -81,12 +95,14 @@ class Permit:
         question: in canonical form.
         l0: cells that one person can touch.
         rho_micro: what the question costs.
+        delta_pico: what it costs besides, in 10^-12; only unknown keys cost any.
     """
 
     limits: Limits
     question: CanonicalQuestion
     l0: int
     rho_micro: int
+    delta_pico: int = 0
 
 
 @dataclass(frozen=True)
