@@ -6,6 +6,9 @@ from functools import cached_property
 
 NUMERIC_TYPES = ("integer", "decimal", "date")
 CODED_TYPES = ("category", "boolean")
+SUMMED_TYPES = ("integer", "decimal")
+MAX_CLAMP = 1_000_000_000
+"""The furthest bound of a total, in stored units: 2**32 people of it stay below half of a signed 64-bit integer."""
 
 # The lowest value of each width stands for "null" in the stored columns, so the values begin one above it.
 _INT64 = (-(2**63) + 1, 2**63 - 1)
@@ -23,6 +26,7 @@ class AttributeInfo:
         scale: digits after the point that a decimal is stored with; its stored unit is 10 to the power of
             -scale.
         max_values: how many values of a set one person may have.
+        clamp: the bounds, in stored units, that a person's total is brought into before it is added up.
     """
 
     type: str
@@ -30,6 +34,7 @@ class AttributeInfo:
     bands: tuple[int, ...] = ()
     scale: int = 0
     max_values: int = 1
+    clamp: tuple[int, int] | None = None
 
     @property
     def domain(self) -> tuple[int, int]:
@@ -56,6 +61,16 @@ class AttributeInfo:
     def touched(self) -> int:
         """The largest number of those cells that one person can be in."""
         return max(1, min(self.max_values, self.domain[1])) if self.type == "set" else 1
+
+    @property
+    def summable(self) -> bool:
+        """Whether totals can be added up: bounds were declared, and no sum of them can overflow."""
+        return self.type in SUMMED_TYPES and self.clamp is not None and self.largest <= MAX_CLAMP
+
+    @property
+    def largest(self) -> int:
+        """How far one person can move a sum, in stored units; the unit of the noise of a sum."""
+        return 0 if self.clamp is None else max(abs(bound) for bound in self.clamp)
 
     @cached_property
     def codes(self) -> dict[str, int]:

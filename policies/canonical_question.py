@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from policies.attributes import AttributeInfo
+from policies.attributes import MAX_CLAMP, AttributeInfo
 from policies.canonical import attribute_info, canonical_condition
 from policies.errors import QuestionError
 from policies.nodes import Node, node_to_data
@@ -32,7 +32,7 @@ class CanonicalQuestion:
     """What is counted, each thing once, in an order of its own.
 
     Attributes:
-        kind: match_test, overlap or profile.
+        kind: match_test, overlap, profile or statistics.
         segments: distinct conditions, by key; segment i is one cell.
         segment_of: for each of the asker's names, in the asker's order, the index of its condition.
         breakdowns: distinct groups, attributes by name, groups by their attributes.
@@ -40,6 +40,7 @@ class CanonicalQuestion:
         labels: count the base's labels.
         per_key: count by the key that matched.
         affinity: count segments and breakdowns in the whole dataset too.
+        sums: attributes to add up, by name.
         tree: plain data for hashing: no names, no ids, no purpose and no precision (these are apart in a
             stored answer's key, or in the answer itself).
     """
@@ -52,6 +53,7 @@ class CanonicalQuestion:
     labels: bool
     per_key: bool
     affinity: bool
+    sums: tuple[str, ...]
     tree: Mapping[str, Any]
 
 
@@ -64,7 +66,8 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
 
     Raises:
         QuestionError: an unknown attribute or operator, a literal of another type, a breakdown by an
-            attribute without declared cells, or more than `MAX_CELLS` cells.
+            attribute without declared cells, a sum of one without a declared clamp, or more than `MAX_CELLS`
+            cells.
     """
     nodes = {
         segment.name: canonical_condition(segment.condition, attributes) for segment in question.segments
@@ -72,7 +75,9 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
     segments = sorted({node.key: node for node in nodes.values()}.values(), key=lambda node: node.key)
     position = {node.key: index for index, node in enumerate(segments)}
     breakdowns = sorted({tuple(sorted(group)) for group in question.breakdowns})
-    _check_cells(breakdowns, attributes)
+    sums = tuple(sorted(question.sums))
+    _check_sums(sums, attributes)
+    _check_cells(breakdowns, attributes, figures=1 + len(sums))
     asked = tuple(
         AskedBreakdown(group, breakdowns.index(tuple(sorted(group)))) for group in question.breakdowns
     )
@@ -86,6 +91,7 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
         "labels": labels,
         "per_key": per_key,
         "affinity": question.affinity,
+        "sums": list(sums),
     }
     return CanonicalQuestion(
         kind=question.kind,
@@ -96,11 +102,30 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
         labels=labels,
         per_key=per_key,
         affinity=question.affinity,
+        sums=sums,
         tree=tree,
     )
 
 
-def _check_cells(breakdowns: list[tuple[str, ...]], attributes: Mapping[str, AttributeInfo]) -> None:
+def _check_sums(sums: tuple[str, ...], attributes: Mapping[str, AttributeInfo]) -> None:
+    for name in sums:
+        info = attribute_info(name, attributes)
+        if info.summable:
+            continue
+        if info.largest > MAX_CLAMP:
+            raise QuestionError(
+                f"{name!r} cannot be added up: its clamp passes {MAX_CLAMP} stored units.",
+                remedy="Ask the owner for a narrower `clamp`, or for fewer digits after the point.",
+            )
+        raise QuestionError(
+            f"{name!r} cannot be added up: it is no number with a declared `clamp`.",
+            remedy="Ask the owner to declare `clamp`: the bounds of one person's total.",
+        )
+
+
+def _check_cells(
+    breakdowns: list[tuple[str, ...]], attributes: Mapping[str, AttributeInfo], *, figures: int
+) -> None:
     cells = 0
     for group in breakdowns:
         for name in group:
@@ -109,7 +134,7 @@ def _check_cells(breakdowns: list[tuple[str, ...]], attributes: Mapping[str, Att
                     f"{name!r} has no declared cells to break down by.",
                     remedy="Ask the owner to declare `bands` or `values`.",
                 )
-        cells += prod(attributes[name].cells for name in group)
+        cells += prod(attributes[name].cells for name in group) * figures
         if cells > MAX_CELLS:
             raise QuestionError(
                 f"The breakdowns have more than {MAX_CELLS} cells.",

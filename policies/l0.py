@@ -33,17 +33,21 @@ def l0(
 
     Returns:
         1 for the overlap, 1 each for labels and for several keys, the segments in groups of pairwise
-        disjoint ones, each breakdown; and size, segments and breakdowns of the dataset's side again for
-        affinity indices.
+        disjoint ones, each breakdown; size, segments and breakdowns of the dataset's side again for affinity
+        indices; and overlap, segments and breakdowns again for each attribute that is added up, where one
+        person moves a cell by at most the attribute's `largest`.
     """
+    side = side_l0(question, attributes)
+    cells = side + (question.labels and labels > 0) + (question.per_key and match_keys > 1)
+    return int(cells + side * (question.affinity + len(question.sums)))
+
+
+def side_l0(question: CanonicalQuestion, attributes: Mapping[str, AttributeInfo]) -> int:
+    """Return how many cells one person can touch among a total, its segments and its breakdowns."""
     segments = len(disjoint_groups(question.segments, attributes))
-    breakdowns = sum(prod(attributes[name].touched for name in group) for group in question.breakdowns)
-    cells = (
-        1 + (question.labels and labels > 0) + (question.per_key and match_keys > 1) + segments + breakdowns
+    return (
+        1 + segments + sum(prod(attributes[name].touched for name in group) for group in question.breakdowns)
     )
-    if question.affinity:
-        cells += 1 + segments + breakdowns
-    return int(cells)
 
 
 def disjoint_groups(

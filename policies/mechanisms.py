@@ -34,12 +34,12 @@ def rho_for(l0: int, precision: Precision, *, cap_rho_micro: int, kind: str) -> 
 
     Args:
         l0: cells that one person can touch.
-        precision: a level (a fixed share of the advertiser's cap) or a half-width in people.
+        precision: a level (a fixed share of the advertiser's cap), or a half-width in people.
         cap_rho_micro: the advertiser's cap.
         kind: the kind of analysis; a match test is one rough total at a price of its own.
     """
-    if precision.half_width is not None:
-        return ceil(l0 * Z95 * Z95 * MICRO / (2 * precision.half_width * precision.half_width))
+    if precision.people is not None:
+        return ceil(l0 * Z95 * Z95 * MICRO / (2 * precision.people * precision.people))
     assert precision.level is not None
     return -(-cap_rho_micro // (_MATCH_TEST if kind == "match_test" else _LEVELS[precision.level]))
 

@@ -1,17 +1,20 @@
 """Questions as they are asked: what to count, for which purpose, over which dataset and base."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.condition import Condition, condition_to_data, parse_condition
 from policies.errors import QuestionError
 from policies.text import nfc
 
-KINDS = ("match_test", "overlap", "profile")
+KINDS = ("match_test", "overlap", "profile", "statistics")
+TABLES = ("profile", "statistics")
+"""The kinds that may have breakdowns."""
 LEVELS = ("rough", "normal", "fine")
 MAX_NAME_CHARACTERS = 200
 MAX_SEGMENTS = 1_000
+MAX_SUMS = 16
 MAX_HALF_WIDTH = 1_000_000_000
 _KEYS = (
     "kind",
@@ -22,6 +25,9 @@ _KEYS = (
     "breakdowns",
     "precision",
     "half_width",
+    "percent",
+    "expected",
+    "sums",
     "labels",
     "per_key",
     "affinity",
@@ -30,27 +36,45 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class Precision:
-    """How precise the figures are to be: a level, or a half-width in people for the overlap.
+    """How precise the figures are to be: a level, people, or percent of an expected size.
 
     Attributes:
-        level: rough, normal or fine; None when a half-width is given.
-        half_width: people either side of a figure in 95 of 100 answers; None when a level is given.
+        level: rough, normal or fine; None when a width is given.
+        half_width: people either side of a figure in 95 of 100 answers.
+        percent: instead of `half_width`, how many percent of `expected` these people are, 1 to 100.
+        expected: how large the asker expects the figure to be, in people; their guess, never looked up.
     """
 
     level: str | None = "normal"
     half_width: int | None = None
+    percent: int | None = None
+    expected: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.level is None) == (self.half_width is None):
+        if (self.percent is None) != (self.expected is None):
+            raise QuestionError("`percent` and `expected` go together.", remedy="Give both, or neither.")
+        if [self.level, self.half_width, self.percent].count(None) != 2:
             raise QuestionError(
                 "A question has a precision or a half-width, and not both.", remedy="Remove one of them."
             )
         if self.level is not None and self.level not in LEVELS:
             raise QuestionError(
-                "Unknown precision.", remedy=f"Use one of: {', '.join(LEVELS)}; or `half_width` in people."
+                "Unknown precision.",
+                remedy=f"Use one of: {', '.join(LEVELS)}; or `half_width` in people; or `percent` of `expected`.",
             )
         if self.half_width is not None and not 1 <= self.half_width <= MAX_HALF_WIDTH:
             raise QuestionError(f"A half-width lies between 1 and {MAX_HALF_WIDTH} people.")
+        if self.percent is not None and not 1 <= self.percent <= 100:
+            raise QuestionError("`percent` lies between 1 and 100.")
+        if self.expected is not None and not 1 <= self.expected <= MAX_HALF_WIDTH:
+            raise QuestionError(f"`expected` lies between 1 and {MAX_HALF_WIDTH} people.")
+
+    @property
+    def people(self) -> int | None:
+        """The half-width in people, whichever way it was asked for; None for a level."""
+        if self.percent is not None and self.expected is not None:
+            return -(-self.expected * self.percent // 100)
+        return self.half_width
 
 
 @dataclass(frozen=True)
@@ -66,8 +90,8 @@ class Question:
     """One analysis, as asked.
 
     Attributes:
-        kind: `match_test` (one total), `overlap` (with labels, shares per key and segments) or `profile`
-            (breakdowns too).
+        kind: `match_test` (one total), `overlap` (with labels, shares per key and segments), `profile`
+            (breakdowns too) or `statistics` (sums and means too).
         purpose: the declared reason for processing.
         dataset_id: the provider's dataset.
         base_id: the advertiser's base.
@@ -77,6 +101,10 @@ class Question:
         labels: count the base's labels, if it has any.
         per_key: count by the key that matched, if there are several.
         affinity: count segments and breakdowns in the whole dataset too, for affinity indices.
+        sums: numeric attributes with a declared `clamp`; each person's total is clamped and added up over the
+            overlap, over every segment and over every cell of a breakdown. A person without a value adds
+            nothing, so a mean is over everyone counted: a segment `not_null` gives the mean of those who have
+            a value.
     """
 
     kind: str
@@ -89,6 +117,7 @@ class Question:
     labels: bool = True
     per_key: bool = True
     affinity: bool = False
+    sums: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -97,10 +126,19 @@ class Question:
             raise QuestionError(
                 "A match test is one total; it has no segments.", remedy="Ask for an `overlap`."
             )
-        if self.kind != "profile" and (self.breakdowns or self.affinity):
+        if self.kind not in TABLES and self.breakdowns:
             raise QuestionError(
-                "Only a profile has breakdowns and affinity indices.", remedy="Ask for a `profile`."
+                "Only a profile and statistics have breakdowns.", remedy="Ask for a `profile`."
             )
+        if self.kind != "profile" and self.affinity:
+            raise QuestionError("Only a profile has affinity indices.", remedy="Ask for a `profile`.")
+        if (self.kind == "statistics") != bool(self.sums):
+            raise QuestionError(
+                "Statistics, and nothing else, name the attributes to add up under `sums`.",
+                remedy="Ask for `statistics` with `sums`, or for another kind without.",
+            )
+        if len(set(self.sums)) < len(self.sums) or len(self.sums) > MAX_SUMS:
+            raise QuestionError(f"`sums` lists at most {MAX_SUMS} attributes, each once.")
         if len(self.segments) > MAX_SEGMENTS:
             raise QuestionError(
                 f"A question has at most {MAX_SEGMENTS} segments, not {len(self.segments)}.",
@@ -112,6 +150,19 @@ class Question:
         if any(len(set(group)) < len(group) or not group for group in self.breakdowns):
             raise QuestionError("A breakdown is a list of at least one attribute, each once.")
 
+    def as_kind(self, kind: str) -> "Question | None":
+        """Return the question as another kind, without what that kind does not have; None if it lacks something."""
+        if kind == "statistics" and not self.sums:
+            return None
+        return replace(
+            self,
+            kind=kind,
+            segments=() if kind == "match_test" else self.segments,
+            breakdowns=self.breakdowns if kind in TABLES else (),
+            affinity=self.affinity and kind == "profile",
+            sums=self.sums if kind == "statistics" else (),
+        )
+
 
 def question_from_dict(
     source: Mapping[str, Any], *, dataset_id: str | None = None, base_id: str | None = None
@@ -119,9 +170,9 @@ def question_from_dict(
     """Read a question from plain data, such as a segments file or a request's body.
 
     Args:
-        source: `purpose`; optionally `kind` (profile when there are breakdowns, else overlap), `segments`
-            (name to condition), `breakdowns`, `precision` or `half_width`, `labels`, `per_key`, `affinity`,
-            `dataset_id`, `base_id`.
+        source: `purpose`; optionally `kind` (statistics when there are sums, profile when there are
+            breakdowns, else overlap), `segments` (name to condition), `breakdowns`, `sums`, `precision` or
+            `half_width` or `percent` with `expected`, `labels`, `per_key`, `affinity`, `dataset_id`, `base_id`.
         dataset_id: used when the source names none.
         base_id: used when the source names none.
 
@@ -137,13 +188,14 @@ def question_from_dict(
             f"Unknown key {unknown[0][:80]!r} in a question.", remedy=f"Use: {', '.join(_KEYS)}."
         )
     breakdowns = _breakdowns(source.get("breakdowns") or ())
+    sums = _names(source.get("sums") or (), "`sums`", "Write sums: [spend].")
     segments = source.get("segments") or {}
     if not isinstance(segments, Mapping):
         raise QuestionError(
             "`segments` maps names to conditions.", remedy="Write segments: {name: {all: [...]}}."
         )
     return Question(
-        kind=_text(source, "kind", "profile" if breakdowns else "overlap"),
+        kind=_text(source, "kind", "statistics" if sums else "profile" if breakdowns else "overlap"),
         purpose=_text(source, "purpose", None),
         dataset_id=_text(source, "dataset_id", dataset_id),
         base_id=_text(source, "base_id", base_id),
@@ -155,6 +207,7 @@ def question_from_dict(
         labels=_flag(source, "labels", default=True),
         per_key=_flag(source, "per_key", default=True),
         affinity=_flag(source, "affinity", default=False),
+        sums=sums,
     )
 
 
@@ -171,9 +224,14 @@ def question_to_dict(question: Question) -> dict[str, Any]:
         "per_key": question.per_key,
         "affinity": question.affinity,
     }
-    if question.precision.level is None:
-        return data | {"half_width": question.precision.half_width}
-    return data | {"precision": question.precision.level}
+    if question.sums:
+        data["sums"] = list(question.sums)
+    precision = question.precision
+    if precision.percent is not None:
+        return data | {"percent": precision.percent, "expected": precision.expected}
+    if precision.half_width is not None:
+        return data | {"half_width": precision.half_width}
+    return data | {"precision": precision.level}
 
 
 def _text(source: Mapping[str, Any], key: str, default: str | None) -> str:
@@ -198,30 +256,29 @@ def _flag(source: Mapping[str, Any], key: str, *, default: bool) -> bool:
     return value
 
 
-def _breakdowns(value: object) -> tuple[tuple[str, ...], ...]:
+def _names(value: object, what: str, remedy: str) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise QuestionError(
-            "`breakdowns` is a list of lists of attributes.", remedy="Write breakdowns: [[sex, age]]."
-        )
-    groups = []
-    for group in value:
-        if not isinstance(group, Sequence) or isinstance(group, str):
-            raise QuestionError(
-                "A breakdown is a list of attributes.", remedy="Write breakdowns: [[sex, age]]."
-            )
-        groups.append(tuple(_name(name) for name in group))
-    return tuple(groups)
+        raise QuestionError(f"{what} is a list of attributes.", remedy=remedy)
+    return tuple(_name(name) for name in value)
+
+
+def _breakdowns(value: object) -> tuple[tuple[str, ...], ...]:
+    remedy = "Write breakdowns: [[sex, age]]."
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise QuestionError("`breakdowns` is a list of lists of attributes.", remedy=remedy)
+    return tuple(_names(group, "A breakdown", remedy) for group in value)
 
 
 def _precision(source: Mapping[str, Any]) -> Precision:
-    level, half_width = source.get("precision"), source.get("half_width")
-    if level is None and half_width is None:
+    level = source.get("precision")
+    numbers = [source.get(key) for key in ("half_width", "percent", "expected")]
+    if level is None and numbers == [None, None, None]:
         return Precision()
-    if (level is not None and not isinstance(level, str)) or (
-        half_width is not None and type(half_width) is not int
+    if (level is not None and not isinstance(level, str)) or any(
+        number is not None and type(number) is not int for number in numbers
     ):
         raise QuestionError(
-            "`precision` is a word and `half_width` a whole number of people.",
+            "`precision` is a word; `half_width`, `percent` and `expected` are whole numbers.",
             remedy=f"Words: {', '.join(LEVELS)}.",
         )
-    return Precision(level, half_width)
+    return Precision(level, *numbers)

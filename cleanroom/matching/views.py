@@ -35,13 +35,14 @@ def shared_keys(dataset: Schema, base: Schema) -> tuple[str, ...]:
 
 
 def info_of(attribute: Attribute) -> AttributeInfo:
-    """Return what conditions and breakdowns need to know about an attribute."""
+    """Return what conditions, breakdowns and sums need to know about an attribute."""
     return AttributeInfo(
         type=attribute.type.value,
         values=attribute.values,
         bands=attribute.bands,
         scale=attribute.scale,
         max_values=attribute.max_values,
+        clamp=attribute.clamp,
     )
 
 

@@ -77,14 +77,9 @@ class Analyses(Rule):
         """Take the richest allowed kind below the one asked, or else the poorest above it."""
         position = KINDS.index(request.question.kind)
         order = [*reversed(KINDS[:position]), *KINDS[position + 1 :]]
-        kind = next((name for name in order if name in self.allowed), None)
-        if kind is None:
-            return None
-        question = request.question
-        kept: dict[str, Any] = {} if kind == "profile" else {"breakdowns": (), "affinity": False}
-        if kind == "match_test":
-            kept["segments"] = ()
-        return with_question(request, replace(question, kind=kind, **kept))
+        nearer = (request.question.as_kind(kind) for kind in order if kind in self.allowed)
+        question = next(filter(None, nearer), None)
+        return None if question is None else with_question(request, question)
 
     def meet(self, other: Self) -> Self:
         """Keep the kinds that both allow."""

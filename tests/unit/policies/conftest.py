@@ -14,7 +14,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def attributes():
     return {
         "age": AttributeInfo("integer", bands=(18, 25, 35)),
-        "spend": AttributeInfo("decimal", scale=2, bands=(10000,)),
+        "spend": AttributeInfo("decimal", scale=2, bands=(10000,), clamp=(0, 500_000)),
+        "visits": AttributeInfo("integer", clamp=(0, 30)),
         "since": AttributeInfo("date"),
         "city": AttributeInfo("category", values=("Москва", "Казань", "Пермь")),
         "adult": AttributeInfo("boolean"),

@@ -1,6 +1,6 @@
 import pytest
 
-from policies.attributes import AttributeInfo
+from policies.attributes import MAX_CLAMP, AttributeInfo
 from policies.canonical_question import canonical_question
 from policies.errors import QuestionError
 from policies.l0 import disjoint_groups, l0
@@ -61,6 +61,8 @@ def test_kinds_and_flags_are_part_of_the_tree(attributes):
         ask(attributes, per_key=False).tree,
         ask(attributes, kind="profile").tree,
         ask(attributes, kind="profile", affinity=True).tree,
+        ask(attributes, sums=["spend"]).tree,
+        ask(attributes, sums=["visits"]).tree,
     ]
 
     assert all(one != other for index, one in enumerate(trees) for other in trees[:index])
@@ -88,6 +90,11 @@ def test_cells_are_limited():
 
     with pytest.raises(QuestionError, match=r"more than 100000 cells. Leave"):
         ask({"a": wide, "b": wide}, breakdowns=[["a", "b"]])
+    third = AttributeInfo("category", values=tuple(map(str, range(148))))
+    narrow = {"a": wide, "b": third, "s": AttributeInfo("integer", clamp=(0, 9))}
+    assert ask(narrow, breakdowns=[["a", "b"]]).breakdowns
+    with pytest.raises(QuestionError, match=r"more than 100000 cells"):
+        ask(narrow, breakdowns=[["a", "b"]], sums=["s"])
 
 
 def test_cells_count_other_and_unknown(attributes):
@@ -107,6 +114,37 @@ def test_l0_counts_what_one_person_can_touch(attributes):
     assert cells(question, attributes) == 6
     assert cells(question, attributes, labels=3, match_keys=2) == 8
     assert cells(ask(attributes, labels=False, per_key=False), attributes, labels=3, match_keys=2) == 1
+
+
+def test_each_sum_adds_the_overlap_segments_and_breakdowns_once_more(attributes):
+    segments = {"young": age("<", 18), "old": age(">=", 60), "moscow": city("Москва")}
+    parts = {"segments": segments, "breakdowns": [["city", "adult"], ["bought"]]}
+
+    counted = cells(ask(attributes, **parts), attributes, labels=3, match_keys=2)
+
+    assert counted == 8
+    assert cells(ask(attributes, **parts, sums=["spend"]), attributes, labels=3, match_keys=2) == 8 + 6
+    both = ask(attributes, **parts, sums=["visits", "spend"])
+    assert cells(both, attributes, labels=3, match_keys=2) == 8 + 12
+    assert both.tree == ask(attributes, **parts, sums=["spend", "visits"]).tree
+    assert both.tree["sums"] == ["spend", "visits"]
+
+
+def test_only_numbers_with_a_clamp_that_cannot_overflow_are_added_up(attributes):
+    with pytest.raises(QuestionError, match=r"'age' cannot be added up: it is no number with a declared"):
+        ask(attributes, sums=["age"])
+    with pytest.raises(QuestionError, match=r"Unknown attribute 'nope'"):
+        ask(attributes, sums=["nope"])
+    wide = {"spend": AttributeInfo("decimal", scale=2, clamp=(-MAX_CLAMP - 1, 5))}
+    with pytest.raises(QuestionError, match=r"its clamp passes 1000000000 stored units. Ask the owner"):
+        ask(wide, sums=["spend"])
+    assert 2**32 * MAX_CLAMP < 2**62
+
+
+def test_the_unit_of_a_sum_is_the_bound_further_from_zero():
+    assert AttributeInfo("integer", clamp=(-7, 5)).largest == 7
+    assert AttributeInfo("integer", clamp=(2, 5)).largest == 5
+    assert AttributeInfo("integer").largest == 0
 
 
 def test_affinity_adds_the_datasets_side(attributes):
