@@ -1,6 +1,7 @@
-"""Conditions and breakdown cells over some rows of a version's columns."""
+"""Conditions, breakdown cells and clamped totals over some rows of a version's columns."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,31 @@ from policies.nodes import CAll, CAny, CHasAny, CLeaf, Node
 
 _FEW_CODES = 16
 Values = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where persons stand in a breakdown.
+
+    Attributes:
+        size: how many cells there are.
+        cell: (entries,) a cell, row-major over the attributes' cells.
+        rows: (entries,) who stands in it, by position; None when every person stands in one cell, in order.
+    """
+
+    size: int
+    cell: I64
+    rows: I64 | None
+
+    def counts(self) -> I64:
+        """Count the persons of every cell."""
+        return np.bincount(self.cell, minlength=self.size).astype(np.int64)
+
+    def sums(self, totals: I64) -> I64:
+        """Add up the persons' totals in every cell."""
+        sums = np.zeros(self.size, np.int64)
+        np.add.at(sums, self.cell, totals if self.rows is None else totals[self.rows])
+        return sums
 
 
 class Rows:
@@ -31,20 +57,21 @@ class Rows:
         self._size = size
         self._source = column
         self._columns: dict[str, Column] = {}
+        self._totals: dict[str, I64] = {}
         self._bitmaps: dict[str, U8] = {}
 
     def count(self, condition: Node) -> int:
         """Return how many of the persons a canonical condition holds for."""
         return int(np.bitwise_count(self._bitmap(condition)).sum(dtype=np.int64))
 
-    def cells(self, attributes: tuple[str, ...]) -> I64:
-        """Count persons by a breakdown's cells, row-major; a set puts its person in a cell for each value."""
-        total = 1
+    def cells(self, attributes: tuple[str, ...]) -> Cells:
+        """Place persons in a breakdown's cells; a set puts its person in a cell for each value."""
+        size = 1
         rows: I64 | None = None
         cell = np.zeros(self._size, np.int64)
         for name in attributes:
             column = self._column(name)
-            total *= column.info.cells
+            size *= column.info.cells
             cell *= column.info.cells
             if column.info.type == "set":
                 at, own = _set_cells(column.info, column.values if rows is None else column.values[rows])
@@ -52,7 +79,22 @@ class Rows:
                 cell = cell[at] + own
             else:
                 cell += _single_cells(column.info, column.values if rows is None else column.values[rows])
-        return np.bincount(cell, minlength=total).astype(np.int64)
+        return Cells(size, cell, rows)
+
+    def totals(self, attribute: str) -> I64:
+        """Return every person's total, brought into the declared bounds; 0 for a person without a value.
+
+        The bounds hold for the person, not for its rows, and are declared, never learned from the data: one
+        person then moves no sum by more than the bound further from zero.
+        """
+        if attribute not in self._totals:
+            self._totals[attribute] = _clamped(self._column(attribute))
+        return self._totals[attribute]
+
+    def sum(self, attribute: str, condition: Node) -> int:
+        """Add up the totals of the persons whom a canonical condition holds for."""
+        members = np.unpackbits(self._bitmap(condition), count=self._size)
+        return int((self.totals(attribute) * members).sum(dtype=np.int64))
 
     def _column(self, name: str) -> Column:
         if name not in self._columns:
@@ -91,6 +133,12 @@ class Rows:
         table = np.zeros(column.info.domain[1] + 1, np.bool_)
         table[list(codes)] = True
         return np.packbits(table[column.values])
+
+
+def _clamped(column: Column) -> I64:
+    low, high = column.info.clamp or (0, 0)
+    known = column.values != np.iinfo(column.values.dtype).min
+    return np.where(known, np.clip(column.values, low, high), 0).astype(np.int64)
 
 
 def _in_ranges(values: Values, leaf: CLeaf) -> Bools:

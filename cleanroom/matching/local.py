@@ -1,12 +1,23 @@
 """The local engine: sorted tokens searched in blocks, matched rows, bitmaps; numpy on this machine."""
 
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from cleanroom.matching.evaluate import Rows
 from cleanroom.matching.search import NOT_MATCHED, find_matches
-from cleanroom.matching.types import I64, BaseView, Bools, Column, DatasetView, ExactCounts, Plan, SideCounts
+from cleanroom.matching.types import (
+    I64,
+    BaseView,
+    Bools,
+    Column,
+    DatasetView,
+    ExactCounts,
+    ExactSums,
+    Plan,
+    SideCounts,
+)
 
 _BLOCK = 1 << 22
 _THREADS = 2
@@ -26,7 +37,7 @@ class LocalEngine:
         labels: tuple[int, ...] = ()
         if matches.label is not None:
             labels = tuple(np.bincount(matches.label[counted], minlength=base.labels)[: base.labels].tolist())
-        side = _count_side(view, counted, plan)
+        side = _count_side(view, counted, plan, sums=plan.sums)
         return ExactCounts(
             overlap=side.persons,
             keys={name: int(count) for name, count in zip(plan.keys, keys, strict=bool(plan.per_key))},
@@ -34,25 +45,68 @@ class LocalEngine:
             segments=side.segments,
             breakdowns=side.breakdowns,
             dataset=_count_side(view, view.consented, plan) if plan.dataset_side else None,
+            sums=side.sums,
         )
 
 
-def _count_side(view: DatasetView, counted: Bools, plan: Plan) -> SideCounts:
-    persons = 0
-    segments = [0] * len(plan.segments)
-    breakdowns: list[I64 | int] = [0] * len(plan.breakdowns)
+def _count_side(view: DatasetView, counted: Bools, plan: Plan, *, sums: tuple[str, ...] = ()) -> SideCounts:
+    parts = []
     for start in range(0, max(view.persons, 1), _BLOCK):
         block = slice(start, start + _BLOCK)
         at = np.flatnonzero(counted[block])
-        persons += at.size
+        rows = Rows(at.size, _column_of(view, block, at))
+        parts.append(_count_rows(rows, at.size, plan, sums))
+    return SideCounts(
+        persons=sum(part.persons for part in parts),
+        segments=tuple(map(sum, zip(*(part.segments for part in parts), strict=True))),
+        breakdowns=_added(part.breakdowns for part in parts),
+        sums=tuple(_add_up(same) for same in zip(*(part.sums for part in parts), strict=True)),
+    )
 
-        def column(name: str, block: slice = block, at: I64 = at) -> Column:
-            whole = view.column(name)
-            return Column(whole.info, whole.values[block][at])
 
-        rows = Rows(at.size, column)
-        for position, condition in enumerate(plan.segments):
-            segments[position] += rows.count(condition)
-        for position, attributes in enumerate(plan.breakdowns):
-            breakdowns[position] = rows.cells(attributes) + breakdowns[position]
-    return SideCounts(persons, tuple(segments), tuple(np.asarray(cells) for cells in breakdowns))
+def _column_of(view: DatasetView, block: slice, at: I64) -> Callable[[str], Column]:
+    def column(name: str) -> Column:
+        whole = view.column(name)
+        return Column(whole.info, whole.values[block][at])
+
+    return column
+
+
+def _count_rows(rows: Rows, persons: int, plan: Plan, sums: tuple[str, ...]) -> SideCounts:
+    segments = tuple(rows.count(condition) for condition in plan.segments)
+    # One breakdown at a time: where everyone stands in it takes as much memory as a column.
+    tables = [_tables(rows, attributes, sums) for attributes in plan.breakdowns]
+    return SideCounts(
+        persons=persons,
+        segments=segments,
+        breakdowns=tuple(counts for counts, *_ in tables),
+        sums=tuple(
+            ExactSums(
+                attribute=name,
+                overlap=int(rows.totals(name).sum(dtype=np.int64)),
+                segments=tuple(rows.sum(name, condition) for condition in plan.segments),
+                breakdowns=tuple(table[position] for table in tables),
+            )
+            for position, name in enumerate(sums, 1)
+        ),
+    )
+
+
+def _tables(rows: Rows, attributes: tuple[str, ...], sums: tuple[str, ...]) -> tuple[I64, ...]:
+    """Return a breakdown's counts, and its sums of each attribute."""
+    cells = rows.cells(attributes)
+    return (cells.counts(), *(cells.sums(rows.totals(name)) for name in sums))
+
+
+def _add_up(same: Sequence[ExactSums]) -> ExactSums:
+    return ExactSums(
+        attribute=same[0].attribute,
+        overlap=sum(part.overlap for part in same),
+        segments=tuple(map(sum, zip(*(part.segments for part in same), strict=True))),
+        breakdowns=_added(part.breakdowns for part in same),
+    )
+
+
+def _added(parts: Iterable[tuple[I64, ...]]) -> tuple[I64, ...]:
+    """Add the tables of all blocks."""
+    return tuple(np.add.reduce(same) for same in zip(*parts, strict=True))

@@ -98,6 +98,7 @@ class Plan:
         labels: count persons by label.
         per_key: count persons by the key of their first hit.
         dataset_side: also count segments and breakdowns over everyone consented, for an affinity index.
+        sums: attributes whose clamped totals are added up over the overlap, its segments and its breakdowns.
     """
 
     purpose: str
@@ -107,26 +108,48 @@ class Plan:
     labels: bool = False
     per_key: bool = False
     dataset_side: bool = False
+    sums: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class SideCounts:
-    """Exact counts over everyone consented in the dataset.
+class ExactSums:
+    """Exact sums of one attribute's clamped totals, in stored units.
+
+    They cannot overflow: a clamp ends at 10**9 stored units and a version holds fewer than 2**32 persons.
 
     Attributes:
-        persons: all of them.
+        attribute: what is added up.
+        overlap: over everyone matched and consented.
         segments: in the plan's order.
         breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
     """
 
-    persons: int
+    attribute: str
+    overlap: int
     segments: tuple[int, ...]
     breakdowns: tuple[I64, ...]
 
 
 @dataclass(frozen=True)
+class SideCounts:
+    """Exact counts over everyone consented in the dataset, or over those of them who matched.
+
+    Attributes:
+        persons: all of them.
+        segments: in the plan's order.
+        breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
+        sums: in the plan's order.
+    """
+
+    persons: int
+    segments: tuple[int, ...]
+    breakdowns: tuple[I64, ...]
+    sums: tuple[ExactSums, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExactCounts:
-    """Exact counts of distinct persons, on their way to the release gate and nowhere else.
+    """Exact counts of distinct persons, and sums, on their way to the release gate and nowhere else.
 
     Attributes:
         overlap: matched and consented persons.
@@ -135,6 +158,7 @@ class ExactCounts:
         segments: in the plan's order.
         breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
         dataset: the same over everyone consented, when asked for.
+        sums: in the plan's order.
     """
 
     overlap: int
@@ -143,11 +167,16 @@ class ExactCounts:
     segments: tuple[int, ...]
     breakdowns: tuple[I64, ...]
     dataset: SideCounts | None
+    sums: tuple[ExactSums, ...] = ()
 
 
 class MatchEngine(Protocol):
     """Counts matched persons."""
 
     def count(self, view: DatasetView, base: BaseView, plan: Plan) -> ExactCounts:
-        """Count what the plan asks for; adding or removing one person changes no count by more than 1."""
+        """Count what the plan asks for.
+
+        Adding or removing one person changes no count by more than 1, and no sum by more than its attribute's
+        `largest`.
+        """
         ...

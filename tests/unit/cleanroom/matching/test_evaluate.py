@@ -15,7 +15,7 @@ def test_every_value_other_and_unknown_have_cells_of_their_own(declared: int) ->
     for person, bit in ((0, 0), (1, declared - 1), (2, declared)):
         words[person, bit // 64] |= np.uint64(1 << bit % 64)
 
-    cells = Rows(4, lambda _name: Column(info, words)).cells(("likes",))
+    cells = Rows(4, lambda _name: Column(info, words)).cells(("likes",)).counts()
 
     assert cells.size == declared + 2
     assert cells.sum() == 4
