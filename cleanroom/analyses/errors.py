@@ -25,3 +25,9 @@ class NoStoredAnswerError(CleanroomError):
     """No answer of that date is stored."""
 
     code = "analyses.no_stored_answer"
+
+
+class NamedSizeError(CleanroomError):
+    """A size that was named for an estimate is out of range, or no figure has it."""
+
+    code = "analyses.named_size"

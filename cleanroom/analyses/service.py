@@ -1,5 +1,6 @@
 """A question's way: decide and reserve in one transaction, count without any lock, release in another."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -7,12 +8,14 @@ from sqlalchemy import select
 
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
+from cleanroom.analyses.estimate_types import Estimate
+from cleanroom.analyses.estimating import estimate_of
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.clock import Clock
-from cleanroom.db.database import Database
+from cleanroom.db.database import Database, Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.ids import new_id
 from cleanroom.release.ratios import ratios
@@ -71,15 +74,56 @@ class Analyses:
         analysis_id = new_id("an", self._clock.now())
         with self._leases.hold(analysis_id):
             with self._db.transaction() as tx:
-                facts = self._finder.find(
-                    tx, question, grant_id=grant_id, asker_id=asker_id, at=self._clock.now()
-                )
-                begun = self._deciding.begin(tx, facts, analysis_id, asker_id=asker_id, as_of=as_of)
+                facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of)
             done = self._completing.complete(facts, begun) if isinstance(begun, Reserved) else begun
         charged_micro = begun.ticket.mechanism.rho_micro if isinstance(begun, Reserved) else 0
         if isinstance(done, Refused):
             return self._refusal(facts, analysis_id, done, charged_micro=charged_micro)
         return self._answer(facts, analysis_id, done, charged_micro=charged_micro)
+
+    def estimate(
+        self,
+        question: Question,
+        *,
+        grant_id: str,
+        asker_id: str,
+        sizes: Sequence[int] = (),
+        expected: Mapping[str, int] | None = None,
+    ) -> Estimate:
+        """Tell what asking a question would bring now, for nothing.
+
+        It takes the very decision that asking takes, reservation included, in a transaction that is rolled back:
+        nothing is spent or recorded. No file of the dataset is opened, and all it says follows from public facts and
+        the asker's own.
+
+        Args:
+            question: what to count.
+            grant_id: which grant would pay.
+            asker_id: the advertiser, or the agency that acts for it.
+            sizes: true counts, in people, to give each figure's chance of suppression at; at most 100.
+            expected: by a figure's name, how many people the asker expects in it.
+
+        Raises:
+            QuestionError, NotYourGrantError, NotYourBaseError: as for asking.
+            NamedSizeError: a size out of range, too many of them, or a name that the question has no figure of.
+        """
+        analysis_id = new_id("an", self._clock.now())
+        with self._db.rehearsing() as tx:
+            _, begun = self._begin(tx, question, analysis_id, grant_id, asker_id)
+            left_micro = self._grants.status(tx, grant_id).left_micro
+        return estimate_of(begun, left_micro=left_micro, sizes=sizes, expected=expected or {})
+
+    def _begin(
+        self,
+        tx: Transaction,
+        question: Question,
+        analysis_id: str,
+        grant_id: str,
+        asker_id: str,
+        as_of: datetime | None = None,
+    ) -> tuple[Facts, Refused | Answered | Reserved]:
+        facts = self._finder.find(tx, question, grant_id=grant_id, asker_id=asker_id, at=self._clock.now())
+        return facts, self._deciding.begin(tx, facts, analysis_id, asker_id=asker_id, as_of=as_of)
 
     def recover(self) -> tuple[str, ...]:
         """Close questions whose process died while it counted, at the room's start; what they reserved stays spent.

@@ -83,6 +83,18 @@ class Database:
                 self._appender.append(session, tx.events)
 
     @contextmanager
+    def rehearsing(self) -> Iterator[Transaction]:
+        """Open a transaction that may write, to see what would come of it; it is rolled back at its end.
+
+        Its audit events are dropped with it.
+        """
+        with Session(self.engine, expire_on_commit=False) as session:
+            try:
+                yield Transaction(session)
+            finally:
+                session.rollback()
+
+    @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads: it takes no write lock and is rolled back at its end."""
         engine = self.engine.execution_options(cleanroom_read_only=True)

@@ -1,0 +1,74 @@
+"""What an asker is told before a question is run."""
+
+from dataclasses import dataclass
+
+from cleanroom.analyses.types import Outcome
+from cleanroom.release.types import Mechanism
+from policies.decision import Reason
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How likely a figure is withheld.
+
+    Attributes:
+        size: a true count, in people, that the asker named.
+        suppressed: the probability, from 0 to 1, that a figure of this size is withheld.
+    """
+
+    size: int
+    suppressed: float
+
+
+@dataclass(frozen=True)
+class FigureEstimate:
+    """What is known about a figure before it is made.
+
+    Attributes:
+        name: as in the answer.
+        sigma: the standard deviation of its noise, in people.
+        half_width: of its 95% interval, in people, rounding included.
+        threshold: the noisy value at which it is shown, in people.
+        chances: of being withheld, one for each size that the asker named for any figure.
+        expected: the same for the size that the asker expects of this figure; None when it expects none.
+    """
+
+    name: str
+    sigma: float
+    half_width: int
+    threshold: int
+    chances: tuple[Chance, ...]
+    expected: Chance | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What asking would bring now: the same decision, price and noise, and nothing is spent or recorded.
+
+    Attributes:
+        outcome: released, stored (answered before under this grant, at no budget) or refused.
+        figures: in the order of the answer; empty when refused.
+        mechanism: how the figures would be made; of a stored answer, how they were made. None when refused.
+        reasons: every broken rule, with the nearest permitted question.
+        missing: what would have to exist before it can be decided.
+        charged_micro: what asking would cost, in micro-rho.
+        left_micro: what the grant would have left afterwards, in micro-rho.
+        epsilon: what the question's figures reveal at most about one person, at `delta`; None when refused.
+        delta: the chance that `epsilon` does not bound it.
+        advantage: the most that the figures let an attacker gain against one person, beyond guessing; None when
+            refused.
+        questions_left: how many fresh questions of this price the grant pays for, this one included when it is one;
+            None when refused.
+    """
+
+    outcome: Outcome
+    figures: tuple[FigureEstimate, ...]
+    mechanism: Mechanism | None
+    reasons: tuple[Reason, ...]
+    missing: tuple[str, ...]
+    charged_micro: int
+    left_micro: int
+    epsilon: float | None
+    delta: float
+    advantage: float | None
+    questions_left: int | None
