@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from cleanroom.matching.types import ExactCounts, SideCounts
+from cleanroom.matching.types import ExactCounts, ExactSums, SideCounts
 from cleanroom.release.types import Cell
 from policies.canonical_question import CanonicalQuestion
 
 OVERLAP = "overlap"
 DATASET = "dataset"
+SUM = "sum"
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ class Layout:
         names |= parts
         if self.question.affinity:
             names[DATASET] = [DATASET]
-            names |= {
-                f"{DATASET}:{name}": [f"{DATASET}:{asked}" for asked in all_] for name, all_ in parts.items()
-            }
+            names |= _prefixed(DATASET, parts)
+        for attribute in self.question.sums:
+            names[f"{SUM}:{attribute}"] = [f"{SUM}:{attribute}"]
+            names |= _prefixed(f"{SUM}:{attribute}", parts)
         return {name: tuple(all_) for name, all_ in names.items()}
 
     def _breakdown_names(self) -> Iterator[tuple[str, str]]:
@@ -63,8 +65,14 @@ class Layout:
                 yield f"breakdown:{breakdown.index}:{flat}", f"breakdown:{labels}"
 
 
+def _prefixed(prefix: str, names: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {
+        f"{prefix}:{canonical}": [f"{prefix}:{asked}" for asked in all_] for canonical, all_ in names.items()
+    }
+
+
 def exact_cells(layout: Layout, counts: ExactCounts) -> list[Cell]:
-    """Lay exact counts out for the gate, containing cells first.
+    """Lay exact counts and sums out for the gate, containing cells first, and counts before sums.
 
     Args:
         layout: of the question that was counted.
@@ -80,14 +88,20 @@ def exact_cells(layout: Layout, counts: ExactCounts) -> list[Cell]:
     if counts.dataset is not None:
         cells.append(Cell(DATASET, counts.dataset.persons, None))
         cells += _parts(counts.dataset, f"{DATASET}:", DATASET)
+    for sums in counts.sums:
+        name, attribute = f"{SUM}:{sums.attribute}", sums.attribute
+        cells.append(Cell(name, sums.overlap, OVERLAP, attribute))
+        cells += [Cell(f"{name}:{part}", total, part, attribute) for part, total in _numbered(sums)]
     return cells
 
 
 def _parts(counts: ExactCounts | SideCounts, prefix: str, within: str) -> list[Cell]:
-    segments = [Cell(f"{prefix}segment:{i}", count, within) for i, count in enumerate(counts.segments)]
-    cells = [
-        Cell(f"{prefix}breakdown:{i}:{j}", int(count), within)
-        for i, table in enumerate(counts.breakdowns)
-        for j, count in enumerate(table)
-    ]
-    return segments + cells
+    return [Cell(f"{prefix}{name}", count, within) for name, count in _numbered(counts)]
+
+
+def _numbered(parts: ExactCounts | SideCounts | ExactSums) -> Iterator[tuple[str, int]]:
+    for i, segment in enumerate(parts.segments):
+        yield f"segment:{i}", segment
+    for i, table in enumerate(parts.breakdowns):
+        for j, cell in enumerate(table):
+            yield f"breakdown:{i}:{j}", int(cell)

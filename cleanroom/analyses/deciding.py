@@ -16,7 +16,7 @@ from cleanroom.grants.service import Grants
 from cleanroom.matching.service import Matching
 from cleanroom.matching.types import Plan
 from cleanroom.release.answers import Asked, Found, find_answer
-from cleanroom.release.gate import plan_mechanism
+from cleanroom.release.gate import mechanism_of
 from cleanroom.release.service import Ticket
 from cleanroom.schema.model import cell_labels
 from policies.decision import Deny, Gap, Permit
@@ -111,18 +111,13 @@ class Deciding:
                 "rho_micro": permit.rho_micro,
             },
         )
-        layout, limits = _layout(facts, permit), permit.limits
+        layout = _layout(facts, permit)
         ticket = Ticket(
             analysis_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
             asked=asked,
             epoch=facts.epoch,
-            mechanism=plan_mechanism(
-                l0=permit.l0,
-                rho_micro=permit.rho_micro,
-                minimum_audience=limits.minimum_audience,
-                round_to=limits.round_to,
-            ),
+            mechanism=mechanism_of(permit, facts.attributes),
             names=layout.asked_names(),
             facts={
                 **receipt_facts(facts),
@@ -148,6 +143,7 @@ class Deciding:
             labels=bool(layout.labels),
             per_key=bool(layout.keys),
             dataset_side=permit.question.affinity,
+            sums=permit.question.sums,
         )
         return Reserved(ticket, plan, layout, match)
 

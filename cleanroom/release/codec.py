@@ -1,19 +1,28 @@
-"""Figures and mechanisms as canonical JSON: no floats, sigma as its shortest exact text."""
+"""Figures and mechanisms as canonical JSON: no floats, sigma as its shortest exact text.
 
+A sum, which can pass the 53 bits of canonical JSON, and the ends of its interval are text.
+"""
+
+from dataclasses import asdict
 from typing import Any
 
-from cleanroom.release.types import Mechanism, ReleasedFigure
+from cleanroom.release.types import Mechanism, ReleasedFigure, SumNoise
 
 
 def figure_to_dict(figure: ReleasedFigure) -> dict[str, Any]:
     """Write a figure for receipts and for the answer store."""
-    return {
+    written: dict[str, Any] = {
         "name": figure.name,
         "value": figure.value,
         "suppressed": figure.suppressed,
         "sigma": repr(figure.sigma),
         "interval95": None if figure.interval95 is None else list(figure.interval95),
     }
+    if figure.scale is not None:
+        written["scale"] = figure.scale
+        if figure.interval95 is not None:
+            written |= {"value": str(figure.value), "interval95": [str(end) for end in figure.interval95]}
+    return written
 
 
 def figure_from_dict(value: dict[str, Any]) -> ReleasedFigure:
@@ -21,27 +30,28 @@ def figure_from_dict(value: dict[str, Any]) -> ReleasedFigure:
     ends = value["interval95"]
     return ReleasedFigure(
         name=value["name"],
-        value=value["value"],
+        value=None if value["value"] is None else int(value["value"]),
         suppressed=value["suppressed"],
         sigma=float(value["sigma"]),
-        interval95=None if ends is None else (ends[0], ends[1]),
+        interval95=None if ends is None else (int(ends[0]), int(ends[1])),
+        scale=value.get("scale"),
     )
 
 
 def mechanism_to_dict(mechanism: Mechanism) -> dict[str, Any]:
     """Write a mechanism for receipts and for the answer store."""
-    return {
-        "family": mechanism.family,
-        "l0": mechanism.l0,
-        "rho_micro": mechanism.rho_micro,
-        "sigma": repr(mechanism.sigma),
-        "minimum_audience": mechanism.minimum_audience,
-        "threshold": mechanism.threshold,
-        "half_width": mechanism.half_width,
-        "round_to": mechanism.round_to,
-    }
+    written = {**asdict(mechanism), "sigma": repr(mechanism.sigma)}
+    sums = [
+        {**asdict(noise), "sigma": repr(noise.sigma), "half_width": str(noise.half_width)}
+        for noise in mechanism.sums
+    ]
+    return {**written, "sums": sums}
 
 
 def mechanism_from_dict(value: dict[str, Any]) -> Mechanism:
     """Read back a mechanism; the inverse of `mechanism_to_dict`."""
-    return Mechanism(**{**value, "sigma": float(value["sigma"])})
+    sums = tuple(
+        SumNoise(**{**each, "sigma": float(each["sigma"]), "half_width": int(each["half_width"])})
+        for each in value["sums"]
+    )
+    return Mechanism(**{**value, "sigma": float(value["sigma"]), "sums": sums})

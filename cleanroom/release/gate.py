@@ -1,23 +1,55 @@
-"""The gate: exact counts go in, released figures come out, and nothing else does."""
+"""The gate: exact counts and sums go in, released figures come out, and nothing else does."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cleanroom.release.mechanism import FAMILY, add_noise, calibrate
-from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
+from cleanroom.release.types import Cell, Mechanism, ReleasedFigure, SumNoise
+from policies.attributes import AttributeInfo
+from policies.decision import Permit
+from policies.l0 import side_l0
 from policies.mechanisms import half_width, suppression_threshold
 
 
-def plan_mechanism(*, l0: int, rho_micro: int, minimum_audience: int, round_to: int) -> Mechanism:
-    """Say, from public parameters only, how a question's figures will be made; an estimate and a release agree on it.
+def mechanism_of(permit: Permit, attributes: Mapping[str, AttributeInfo]) -> Mechanism:
+    """Say how the figures of a permitted question will be made; an estimate and a release agree on it.
 
     Args:
-        l0: cells that one person can change.
+        permit: the decision; its limits, price and sensitivity are all that counts.
+        attributes: the dataset's declared attributes, by name.
+    """
+    sums = {name: attributes[name] for name in permit.question.sums}
+    return plan_mechanism(
+        l0=permit.l0,
+        rho_micro=permit.rho_micro,
+        minimum_audience=permit.limits.minimum_audience,
+        round_to=permit.limits.round_to,
+        sums=sums,
+        sum_l0=side_l0(permit.question, attributes) if sums else 0,
+    )
+
+
+def plan_mechanism(
+    *,
+    l0: int,
+    rho_micro: int,
+    minimum_audience: int,
+    round_to: int,
+    sums: Mapping[str, AttributeInfo] | None = None,
+    sum_l0: int = 0,
+) -> Mechanism:
+    """Say, from public parameters only, how figures will be made.
+
+    Args:
+        l0: cells that one person can change, sums included.
         rho_micro: the budget of the question.
         minimum_audience: smallest audience the rule lets out, in people.
-        round_to: grid of the shown values, in people; 1 keeps every value.
+        round_to: grid of the shown counts, in people; 1 keeps every value.
+        sums: the attributes added up, by name, each with its declared clamp.
+        sum_l0: how many sums of one attribute one person can change.
     """
-    sigma = calibrate(l0, rho_micro)
+    summed = sums or {}
+    sigma = calibrate(l0, rho_micro, tuple((info.largest, sum_l0) for info in summed.values()))
     return Mechanism(
         family=FAMILY,
         l0=l0,
@@ -27,35 +59,58 @@ def plan_mechanism(*, l0: int, rho_micro: int, minimum_audience: int, round_to: 
         threshold=math.ceil(suppression_threshold(minimum_audience, sigma)),
         half_width=half_width(sigma, round_to),
         round_to=round_to,
+        sums=tuple(_sum_noise(name, info, sum_l0, sigma) for name, info in summed.items()),
     )
 
 
-def release_cells(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[ReleasedFigure, ...]:
-    """Turn exact counts into released figures: noise, then suppression, then consistency, then rounding.
+def _sum_noise(name: str, info: AttributeInfo, l0: int, sigma: float) -> SumNoise:
+    lowest, highest = info.clamp or (0, 0)
+    noise = sigma * info.largest
+    return SumNoise(name, lowest, highest, info.scale, l0, noise, half_width(noise))
 
-    Suppression looks at the noisy value only, or padding to the minimum would reveal one person. A cell is never shown
-    above the cell that contains it; that, like clipping at zero, is post-processing and costs nothing.
+
+def release_cells(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[ReleasedFigure, ...]:
+    """Turn exact counts and sums into released figures: noise, then suppression, then consistency, then rounding.
+
+    Suppression looks at the noisy count only, or padding to the minimum would reveal one person; a sum is shown when
+    the count of its people is. A cell is never shown above the cell that contains it, nor a sum beyond what the people
+    shown can add up to; that, like clipping at zero, is post-processing and costs nothing.
 
     Args:
-        cells: containing cells before contained ones.
+        cells: containing cells before contained ones, and counts before the sums over the same people.
         mechanism: from `plan_mechanism`; its l0 must bound what one person can change in these cells.
 
     Returns:
         One figure per cell, in order.
     """
-    noisy = add_noise([cell.exact for cell in cells], sigma=mechanism.sigma)
+    noisy = _noisy(cells, mechanism)
+    sums = {noise.attribute: noise for noise in mechanism.sums}
     shown: dict[str, int] = {}
     figures = []
-    for cell, value in zip(cells, noisy, strict=True):
-        ceiling = shown.get(cell.within) if cell.within is not None else None
-        figure = _figure(cell.name, value, ceiling, mechanism)
+    for cell in cells:
+        within = shown.get(cell.within) if cell.within is not None else None
+        if cell.attribute is not None:
+            figures.append(_sum(cell.name, noisy[cell.name], within, sums[cell.attribute]))
+            continue
+        figure = _count(cell.name, noisy[cell.name], within, mechanism)
         if figure.value is not None:
             shown[cell.name] = figure.value
         figures.append(figure)
     return tuple(figures)
 
 
-def _figure(name: str, noisy: int, ceiling: int | None, mechanism: Mechanism) -> ReleasedFigure:
+def _noisy(cells: Sequence[Cell], mechanism: Mechanism) -> dict[str, int]:
+    """Draw one vector for all counts, and one for all sums of each attribute."""
+    scales = [(None, mechanism.sigma), *((noise.attribute, noise.sigma) for noise in mechanism.sums)]
+    noisy: dict[str, int] = {}
+    for attribute, sigma in scales:
+        drawn = [cell for cell in cells if cell.attribute == attribute]
+        values = add_noise([cell.exact for cell in drawn], sigma=sigma)
+        noisy.update(zip((cell.name for cell in drawn), values, strict=True))
+    return noisy
+
+
+def _count(name: str, noisy: int, ceiling: int | None, mechanism: Mechanism) -> ReleasedFigure:
     if noisy < mechanism.threshold:
         return ReleasedFigure(name, None, True, mechanism.sigma, None)
     consistent = noisy if ceiling is None else min(noisy, ceiling)
@@ -64,6 +119,17 @@ def _figure(name: str, noisy: int, ceiling: int | None, mechanism: Mechanism) ->
     low = max(0, min(noisy - mechanism.half_width, value))
     high = max(noisy + mechanism.half_width, value)
     return ReleasedFigure(name, value, False, mechanism.sigma, (low, high))
+
+
+def _sum(name: str, noisy: int, people: int | None, noise: SumNoise) -> ReleasedFigure:
+    if people is None:
+        return ReleasedFigure(name, None, True, noise.sigma, None, noise.scale)
+    # Someone without a value adds nothing, so zero is always among what one person can add.
+    least, most = min(noise.lowest, 0), max(noise.highest, 0)
+    value = min(max(noisy, least * people), most * people)
+    low, high = min(noisy - noise.half_width, value), max(noisy + noise.half_width, value)
+    interval = (low if least else max(0, low), high if most else min(0, high))
+    return ReleasedFigure(name, value, False, noise.sigma, interval, noise.scale)
 
 
 def round_half_up(value: int, grid: int) -> int:

@@ -1,9 +1,13 @@
-"""The noise: one vector of discrete Gaussians per question, made by OpenDP and calibrated in zCDP."""
+"""The noise: discrete Gaussians made by OpenDP and calibrated in zCDP.
+
+One vector for all counts of a question, and one for all its sums of an attribute.
+"""
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import opendp.prelude as dp
 
@@ -13,52 +17,62 @@ from policies.mechanisms import sigma_for
 
 FAMILY = "discrete-gaussian-zcdp-v1"
 _STEPS = 64
+Summed: TypeAlias = tuple[tuple[int, int], ...]
 
 dp.enable_features("contrib")
 
 
 @cache
-def calibrate(l0: int, rho_micro: int) -> float:
+def calibrate(l0: int, rho_micro: int, sums: Summed = ()) -> float:
     """Find the smallest noise whose cost, as OpenDP itself certifies it, fits the budget.
 
     Args:
-        l0: how many cells one person can change, each by at most 1.
+        l0: how many cells one person can change, sums included: a count by at most 1.
         rho_micro: the budget of the whole question, in millionths of rho.
+        sums: for each attribute added up, how far one person can move a sum, in stored units, and how many of the l0
+            cells are its sums. Their noise is that many times sigma.
 
     Returns:
-        sigma, in people, of every cell.
+        sigma, in people, of every count.
 
     Raises:
         CalibrationError: l0 or rho_micro is not positive, or no sigma fits.
 
-    Source: Bun, Steinke 2016 (rho = l0 / (2 sigma^2)); OpenDP's map rounds up, so sigma is nudged up until its
-    ceiling in micro-rho fits.
+    Source: Bun, Steinke 2016 (rho = l0 / (2 sigma^2), and rhos add up); OpenDP's maps round up, so sigma is nudged up
+    until the ceiling of their exact sum, in micro-rho, fits.
     """
-    if l0 < 1 or rho_micro < 1:
+    counts = l0 - sum(cells for _, cells in sums)
+    if counts < 1 or rho_micro < 1:
         raise CalibrationError("A question needs at least one cell and one micro-rho.")
     sigma = sigma_for(l0, rho_micro)
-    distance = math.nextafter(math.sqrt(l0), math.inf)
     for step in range(_STEPS):
-        if math.ceil(_measurement(sigma).map(distance) * MICRO) <= rho_micro:
+        certified = sum(_certified(sigma, unit, cells) for unit, cells in ((1, counts), *sums))
+        if math.ceil(certified * MICRO) <= rho_micro:
             return sigma
         sigma *= 1 + 2.0 ** (step - 52)
     raise CalibrationError(f"No noise fits {rho_micro} micro-rho over {l0} cells.")
 
 
-def add_noise(counts: Sequence[int], *, sigma: float) -> list[int]:
-    """Add independent discrete Gaussian noise to every count, in one call.
+def add_noise(exact: Sequence[int], *, sigma: float) -> list[int]:
+    """Add independent discrete Gaussian noise to every count, or to every sum of one attribute, in one call.
 
     Args:
-        counts: n exact counts; they must not outlive this call.
-        sigma: the noise scale, in people, from `calibrate`.
+        exact: n exact figures; they must not outlive this call.
+        sigma: the noise scale, in the figures' unit, from `calibrate`.
 
     Returns:
-        n noisy counts; negative ones included. The randomness is the operating system's.
+        n noisy figures; negative ones included. The randomness is the operating system's.
 
     Source: Canonne, Kamath, Steinke 2020, as built in OpenDP.
     """
-    noisy: list[int] = _measurement(sigma)([int(count) for count in counts])
+    noisy: list[int] = _measurement(sigma)([int(figure) for figure in exact])
     return noisy
+
+
+def _certified(sigma: float, unit: int, cells: int) -> Fraction:
+    """Return the rho, exactly as OpenDP states it, of cells that one person moves by at most a unit each."""
+    distance = math.nextafter(math.sqrt(cells * unit * unit), math.inf)
+    return Fraction(_measurement(sigma * unit).map(distance))
 
 
 def _measurement(sigma: float) -> Any:

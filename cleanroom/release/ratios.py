@@ -1,8 +1,8 @@
-"""Match rates, shares and affinity indices, made of released figures only."""
+"""Match rates, shares, affinity indices and means, made of released figures only."""
 
 from collections.abc import Mapping, Sequence
 
-from cleanroom.release.types import ReleasedFigure, ReleasedRatio
+from cleanroom.release.types import ReleasedFigure, ReleasedRatio, SumNoise
 from policies.mechanisms import Z95
 
 # Ends that hold for two counts at once, or for four, with 95% together (Bonferroni): in multiples of sigma.
@@ -11,16 +11,20 @@ _Z_JOINT = {2: 2.241403, 4: 2.497705}
 _Ends = tuple[float, float]
 
 
-def ratios(figures: Sequence[ReleasedFigure], *, base_persons: int) -> tuple[ReleasedRatio, ...]:
+def ratios(
+    figures: Sequence[ReleasedFigure], *, base_persons: int, sums: Sequence[SumNoise] = ()
+) -> tuple[ReleasedRatio, ...]:
     """Divide released figures by one another.
 
     Args:
         figures: of one answer, among them perhaps `dataset` and counts that begin with `dataset:`.
         base_persons: exact size of the asker's own base, which the asker knows.
+        sums: how the sums among the figures were made.
 
     Returns:
-        Match rates of either side, the share of each part in the overlap, and the affinity index of each part whose
-        dataset-side count was released. A provider's size enters only as released.
+        Match rates of either side, the share of each part in the overlap, the affinity index of each part whose
+        dataset-side count was released, and the mean of each sum over its people, those without a value included.
+        A provider's size enters only as released.
     """
     by_name = {figure.name: figure for figure in figures}
     overlap = by_name["overlap"]
@@ -32,6 +36,12 @@ def ratios(figures: Sequence[ReleasedFigure], *, base_persons: int) -> tuple[Rel
             found.append(_quotient(f"share:{figure.name}", figure, overlap))
         if f"dataset:{figure.name}" in by_name and "dataset" in by_name:
             found.append(_affinity(figure, by_name))
+    for noise in sums:
+        prefix = f"sum:{noise.attribute}"
+        for figure in figures:
+            if f"{figure.name}:".startswith(f"{prefix}:"):
+                people = by_name[figure.name[len(prefix) + 1 :] or "overlap"]
+                found.append(_mean(f"mean{figure.name[3:]}", figure, people, noise))
     return tuple(found)
 
 
@@ -52,6 +62,21 @@ def _quotient(name: str, part: ReleasedFigure, whole: ReleasedFigure) -> Release
     low = part_ends[0] / whole_ends[1]
     high = min(1.0, part_ends[1] / whole_ends[0]) if whole_ends[0] > 0 else 1.0
     return ReleasedRatio(name, min(1.0, part.value / whole.value), (low, high))
+
+
+def _mean(name: str, total: ReleasedFigure, people: ReleasedFigure, noise: SumNoise) -> ReleasedRatio:
+    if total.value is None or total.interval95 is None or not people.value:
+        return ReleasedRatio(name, None, None, noise.scale)
+    stretch = (_Z_JOINT[2] - Z95) * total.sigma
+    low, high = total.interval95[0] - stretch, total.interval95[1] + stretch
+    # Dividing by few people carries an end away from zero, dividing by many carries it towards zero.
+    fewest, most = (max(1.0, end) for end in _ends(people, 2))
+    low /= fewest if low < 0 else most
+    high /= most if high < 0 else fewest
+    # Whoever is counted adds something between the bounds, or nothing at all.
+    least, greatest = min(noise.lowest, 0), max(noise.highest, 0)
+    interval = (min(max(low, least), greatest), min(max(high, least), greatest))
+    return ReleasedRatio(name, total.value / people.value, interval, noise.scale)
 
 
 def _affinity(part: ReleasedFigure, by_name: Mapping[str, ReleasedFigure]) -> ReleasedRatio:
