@@ -177,7 +177,7 @@ class Analyses:
             analysis_id=analysis_id,
             outcome=answered.outcome,
             figures=figures,
-            ratios=ratios(figures, base_persons=facts.base_version.persons),
+            ratios=ratios(figures, base_persons=facts.base_version.persons, sums=found.mechanism.sums),
             mechanism=found.mechanism,
             reasons=(),
             missing=(),
