@@ -172,7 +172,6 @@ def make_deal(room: Room, *, provider_rows: int, base_rows: int, directory: Path
         grant = room.grants.issue_grant(
             tx,
             dataset_id=dataset[0],
-            population_id=provider.population_id,
             advertiser_id=advertiser.organisation_id,
             size="L",
             purposes=[PURPOSE],

@@ -157,7 +157,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
     rules = Rules(clock)
-    grants = Grants(clock, accounts)
+    grants = Grants(clock=clock, accounts=accounts, workspaces=workspaces, datasets=datasets)
     receipts = Receipts(audit, settings.receipts_dir)
     matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
     gate = ReleaseService(grants)

@@ -33,3 +33,9 @@ def budget_left(*, left_micro: int, cost_micro: int) -> Reason:
     """Refuse what costs more than the grant has left."""
     message = f"The grant has {left_micro} micro-rho left; at this precision the question costs {cost_micro}."
     return Reason("budget_left", message, left_micro, cost_micro)
+
+
+def delta_left(*, left_pico: int, cost_pico: int) -> Reason:
+    """Refuse a question about unknown keys that costs more delta than the grant has left."""
+    message = f"The grant has {left_pico} pico-delta left; a question about unknown keys costs {cost_pico}."
+    return Reason("delta_left", message, left_pico, cost_pico)

@@ -217,7 +217,6 @@ class Stage:
             policy = self.room.rules.current(tx, dataset_id)
             asked: dict[str, Any] = {
                 "dataset_id": dataset_id,
-                "population_id": self.provider.population_id,
                 "advertiser_id": self.advertiser.organisation_id,
                 "size": size,
                 "purposes": [PURPOSE],

@@ -236,7 +236,10 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("party", sa.String(length=200), nullable=False),
         sa.Column("allocated_micro", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("allocated_micro >= 0", name=op.f("ck_budget_accounts_not_negative")),
+        sa.Column("allocated_delta_pico", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "allocated_micro >= 0 AND allocated_delta_pico >= 0", name=op.f("ck_budget_accounts_not_negative")
+        ),
         sa.ForeignKeyConstraint(
             ["population_id"], ["populations.id"], name=op.f("fk_budget_accounts_population_id_populations")
         ),
@@ -257,11 +260,17 @@ def upgrade() -> None:
         sa.Column("size", sa.String(length=1), nullable=False),
         sa.Column("rho_micro", sa.BigInteger(), nullable=False),
         sa.Column("spent_micro", sa.BigInteger(), nullable=False),
+        sa.Column("delta_pico", sa.BigInteger(), nullable=False),
+        sa.Column("spent_delta_pico", sa.BigInteger(), nullable=False),
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.CheckConstraint(
             "spent_micro >= 0 AND spent_micro <= rho_micro", name=op.f("ck_grants_never_overspent")
+        ),
+        sa.CheckConstraint(
+            "spent_delta_pico >= 0 AND spent_delta_pico <= delta_pico",
+            name=op.f("ck_grants_delta_never_overspent"),
         ),
         sa.ForeignKeyConstraint(
             ["advertiser_id"], ["organisations.id"], name=op.f("fk_grants_advertiser_id_organisations")
@@ -347,6 +356,7 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.String(length=140), nullable=False),
         sa.Column("base_id", sa.String(length=40), nullable=True),
         sa.Column("rho_micro", sa.BigInteger(), nullable=False),
+        sa.Column("delta_pico", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["grant_id"], ["grants.id"], name=op.f("fk_budget_ledger_grant_id_grants")),
         sa.ForeignKeyConstraint(

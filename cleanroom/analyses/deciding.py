@@ -91,7 +91,12 @@ class Deciding:
         self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked
     ) -> Refused | Reserved:
         reservation = self.grants.reserve(
-            tx, facts.grant.id, rho_micro=permit.rho_micro, analysis_id=analysis_id, base_id=facts.base.id
+            tx,
+            facts.grant.id,
+            rho_micro=permit.rho_micro,
+            delta_pico=permit.delta_pico,
+            analysis_id=analysis_id,
+            base_id=facts.base.id,
         )
         if isinstance(reservation, Deny):
             return self.refusals.at_once(tx, facts, analysis_id, Refused(reservation.reasons))
@@ -125,6 +130,9 @@ class Deciding:
                 "budget": {
                     "left_before_micro": reservation.left_before_micro,
                     "left_after_micro": reservation.left_after_micro,
+                    "left_before_delta_pico": reservation.left_before_delta_pico,
+                    "left_after_delta_pico": reservation.left_after_delta_pico,
+                    "window_days": permit.limits.window_days,
                 },
             },
         )

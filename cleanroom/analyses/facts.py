@@ -86,7 +86,9 @@ class Facts:
             agency_id=self.grant.agency_id,
             at=self.at,
             base_persons=self.base_version.persons,
-            grant=grant if left_micro is None else replace(grant, left_micro=left_micro),
+            grant=grant
+            if left_micro is None
+            else replace(grant, left_micro=left_micro, left_delta_pico=self.grant.delta_pico),
             labels=len(self.labels),
             match_keys=len(self.keys),
             stopped=self.stopped,

@@ -81,7 +81,6 @@ def agree(
             room.grants.issue_grant(
                 tx,
                 dataset_id=dataset_id,
-                population_id=provider.population_id,
                 advertiser_id=advertiser.organisation_id,
                 size=size,
                 purposes=[purpose],

@@ -1,10 +1,12 @@
 """Which accounts enclose a grant, and taking its budget out of all of them or out of none."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger
-from cleanroom.grants.types import AccountKind, Grant
+from cleanroom.grants.types import AccountKind, Amount, Grant
+from cleanroom.grants.window import aged
 from policies.decision import Deny, Limits, Reason
 
 SIZES = ("S", "M", "L")
@@ -14,15 +16,17 @@ def allocate(tx: Transaction, grant: Grant, limits: Limits, now: datetime) -> De
     """Take a grant out of every enclosing account; or return which of them have too little."""
     keys = enclosing(grant)
     allocated = ledger.lock_accounts(tx, grant.population_id, keys, now)
-    caps = {kind: limits.allocatable(cap) for kind, cap in _caps(limits).items()}
-    left = {key: max(0, caps[key[0]] - allocated[key]) for key in keys}
-    full = [key for key in keys if left[key] < grant.rho_micro]
+    caps = {
+        key: cap + aged(tx, grant.population_id, key, limits.window_days, now)
+        for key, cap in ((key, allocatable(limits, key[0])) for key in keys)
+    }
+    left = {key: caps[key] - allocated[key] for key in keys}
+    full = [key for key in keys if not grant.allocated.within(left[key])]
     if full:
-        fitting = [size for size in SIZES if limits.grant_rho_micro(size) <= min(left.values())]
-        nearest = {"size": fitting[-1]} if fitting else None
+        nearest = _nearest(limits, left)
         return Deny(tuple(_reason(kind, left[kind, party], grant, nearest) for kind, party in full))
     for key in keys:
-        taken = ledger.take(tx, grant.population_id, key, grant.rho_micro, cap_micro=caps[key[0]])
+        taken = ledger.take(tx, grant.population_id, key, grant.allocated, cap=caps[key])
         assert taken, "the account is locked and was checked"
     return None
 
@@ -37,18 +41,31 @@ def enclosing(grant: Grant) -> list[ledger.AccountKey]:
     return keys
 
 
-def _reason(kind: AccountKind, left: int, grant: Grant, nearest: dict[str, str] | None) -> Reason:
-    message = (
-        f"The {kind.value} account has {left} micro-rho left; "
-        f"a grant of size {grant.size} takes {grant.rho_micro}."
-    )
-    return Reason(f"budget_{kind.value}", message, left, grant.rho_micro, nearest)
+def cap_of(limits: Limits, kind: AccountKind) -> Amount:
+    """Return the whole cap of an account, the public share included."""
+    if kind is AccountKind.TOTAL:
+        return Amount(limits.total_rho_micro, limits.total_delta_pico)
+    if kind is AccountKind.AGENCY:
+        return Amount(limits.agency_rho_micro, limits.agency_delta_pico)
+    return Amount(limits.cap_rho_micro, limits.cap_delta_pico)
 
 
-def _caps(limits: Limits) -> dict[AccountKind, int]:
-    return {
-        AccountKind.TOTAL: limits.total_rho_micro,
-        AccountKind.ADVERTISER: limits.cap_rho_micro,
-        AccountKind.AFFILIATES: limits.cap_rho_micro,
-        AccountKind.AGENCY: limits.agency_rho_micro,
-    }
+def allocatable(limits: Limits, kind: AccountKind) -> Amount:
+    """Return what grants together may take of an account."""
+    cap = cap_of(limits, kind)
+    return Amount(limits.allocatable(cap.rho_micro), limits.allocatable(cap.delta_pico))
+
+
+def _nearest(limits: Limits, left: Mapping[ledger.AccountKey, Amount]) -> dict[str, str] | None:
+    offers = {size: Amount(limits.grant_rho_micro(size), limits.grant_delta_pico(size)) for size in SIZES}
+    fitting = [size for size, offer in offers.items() if all(map(offer.within, left.values()))]
+    return {"size": fitting[-1]} if fitting else None
+
+
+def _reason(kind: AccountKind, left: Amount, grant: Grant, nearest: dict[str, str] | None) -> Reason:
+    if grant.rho_micro > left.rho_micro:
+        unit, has, takes = "micro-rho", max(0, left.rho_micro), grant.rho_micro
+    else:
+        unit, has, takes = "pico-delta", max(0, left.delta_pico), grant.delta_pico
+    message = f"The {kind.value} account has {has} {unit} left; a grant of size {grant.size} takes {takes}."
+    return Reason(f"budget_{kind.value}", message, has, takes, nearest)

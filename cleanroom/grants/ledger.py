@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants.models import BudgetAccountRow, LedgerRow
-from cleanroom.grants.types import Account, AccountKind
+from cleanroom.grants.types import Account, AccountKind, Amount
 from cleanroom.ids import new_id
 
 AccountKey = tuple[AccountKind, str]
@@ -19,15 +19,15 @@ _ORDER = {kind: position for position, kind in enumerate(AccountKind)}
 
 def lock_accounts(
     tx: Transaction, population_id: str, keys: Sequence[AccountKey], now: datetime
-) -> dict[AccountKey, int]:
+) -> dict[AccountKey, Amount]:
     """Lock accounts until the transaction ends, opening those that do not exist yet.
 
     Always in the same order, or two grants could wait for each other for ever.
 
     Returns:
-        What each account has allocated, in micro-rho.
+        What each account has allocated.
     """
-    found: dict[AccountKey, int] = {}
+    found: dict[AccountKey, Amount] = {}
     for kind, party in sorted(keys, key=lambda key: (_ORDER[key[0]], key[1])):
         values = {
             "id": new_id("acc", now),
@@ -35,34 +35,47 @@ def lock_accounts(
             "kind": kind.value,
             "party": party,
             "allocated_micro": 0,
+            "allocated_delta_pico": 0,
         }
         postgres = tx.session.get_bind().dialect.name == "postgresql"
         opened = postgresql.insert if postgres else sqlite.insert
         tx.session.execute(opened(BudgetAccountRow).values(values).on_conflict_do_nothing())
         locked = (
-            select(BudgetAccountRow.allocated_micro).where(*_is(population_id, kind, party)).with_for_update()
+            select(BudgetAccountRow.allocated_micro, BudgetAccountRow.allocated_delta_pico)
+            .where(*_is(population_id, kind, party))
+            .with_for_update()
         )
-        found[kind, party] = tx.session.execute(locked).scalar_one()
+        found[kind, party] = Amount(*tx.session.execute(locked).one())
     return found
 
 
-def take(tx: Transaction, population_id: str, key: AccountKey, rho_micro: int, *, cap_micro: int) -> bool:
-    """Add to what an account has allocated, unless that passes the cap; tells whether it was done."""
+def take(tx: Transaction, population_id: str, key: AccountKey, amount: Amount, *, cap: Amount) -> bool:
+    """Add to what an account has allocated, unless that passes the cap; tells whether it was done.
+
+    Whoever takes no delta is not stopped by a cap of delta, which may have been lowered meanwhile.
+    """
+    rho, delta = BudgetAccountRow.allocated_micro, BudgetAccountRow.allocated_delta_pico
+    fits = [rho + amount.rho_micro <= cap.rho_micro]
+    if amount.delta_pico:
+        fits.append(delta + amount.delta_pico <= cap.delta_pico)
     taken = (
         update(BudgetAccountRow)
-        .where(*_is(population_id, *key), BudgetAccountRow.allocated_micro + rho_micro <= cap_micro)
-        .values(allocated_micro=BudgetAccountRow.allocated_micro + rho_micro)
+        .where(*_is(population_id, *key), *fits)
+        .values(allocated_micro=rho + amount.rho_micro, allocated_delta_pico=delta + amount.delta_pico)
         .returning(BudgetAccountRow.id)
     )
     return tx.session.execute(taken).first() is not None
 
 
-def give_back(tx: Transaction, population_id: str, key: AccountKey, rho_micro: int) -> None:
+def give_back(tx: Transaction, population_id: str, key: AccountKey, amount: Amount) -> None:
     """Return to an account what an ended grant has not spent."""
     tx.session.execute(
         update(BudgetAccountRow)
         .where(*_is(population_id, *key))
-        .values(allocated_micro=BudgetAccountRow.allocated_micro - rho_micro)
+        .values(
+            allocated_micro=BudgetAccountRow.allocated_micro - amount.rho_micro,
+            allocated_delta_pico=BudgetAccountRow.allocated_delta_pico - amount.delta_pico,
+        )
     )
 
 
@@ -72,7 +85,7 @@ def record(
     *,
     population_id: str,
     subject_id: str,
-    rho_micro: int,
+    amount: Amount,
     now: datetime,
     grant_id: str | None = None,
     base_id: str | None = None,
@@ -86,7 +99,8 @@ def record(
             kind=kind,
             subject_id=subject_id,
             base_id=base_id,
-            rho_micro=rho_micro,
+            rho_micro=amount.rho_micro,
+            delta_pico=amount.delta_pico,
             at=now,
         )
     )
@@ -104,7 +118,7 @@ def accounts_of(tx: Transaction, population_id: str) -> tuple[Account, ...]:
     rows = select(BudgetAccountRow).where(BudgetAccountRow.population_id == population_id)
     ordered = rows.order_by(BudgetAccountRow.kind, BudgetAccountRow.party)
     return tuple(
-        Account(AccountKind(row.kind), row.party, row.allocated_micro)
+        Account(AccountKind(row.kind), row.party, row.allocated_micro, row.allocated_delta_pico)
         for row in tx.session.scalars(ordered.execution_options(populate_existing=True))
     )
 

@@ -1,4 +1,4 @@
-"""Tables of the grants slice; every amount is a whole number of micro-rho."""
+"""Tables of the grants slice; every amount is a whole number of micro-rho, or of delta in units of 10^-12."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ class BudgetAccountRow(Base):
     __tablename__ = "budget_accounts"
     __table_args__ = (
         UniqueConstraint("population_id", "kind", "party"),
-        CheckConstraint("allocated_micro >= 0", name="not_negative"),
+        CheckConstraint("allocated_micro >= 0 AND allocated_delta_pico >= 0", name="not_negative"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -23,6 +23,7 @@ class BudgetAccountRow(Base):
     # An organisation's id, or the affiliates' group; empty for the whole population.
     party: Mapped[str] = mapped_column(String(200))
     allocated_micro: Mapped[int] = mapped_column(BigInteger)
+    allocated_delta_pico: Mapped[int] = mapped_column(BigInteger)
 
 
 class GrantRow(Base):
@@ -31,6 +32,9 @@ class GrantRow(Base):
     __tablename__ = "grants"
     __table_args__ = (
         CheckConstraint("spent_micro >= 0 AND spent_micro <= rho_micro", name="never_overspent"),
+        CheckConstraint(
+            "spent_delta_pico >= 0 AND spent_delta_pico <= delta_pico", name="delta_never_overspent"
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -43,6 +47,8 @@ class GrantRow(Base):
     size: Mapped[str] = mapped_column(String(1))
     rho_micro: Mapped[int] = mapped_column(BigInteger)
     spent_micro: Mapped[int] = mapped_column(BigInteger)
+    delta_pico: Mapped[int] = mapped_column(BigInteger)
+    spent_delta_pico: Mapped[int] = mapped_column(BigInteger)
     valid_from: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     status: Mapped[str] = mapped_column(String(20))
@@ -63,4 +69,5 @@ class LedgerRow(Base):
     subject_id: Mapped[str] = mapped_column(String(140))
     base_id: Mapped[str | None] = mapped_column(String(40))
     rho_micro: Mapped[int] = mapped_column(BigInteger)
+    delta_pico: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime]

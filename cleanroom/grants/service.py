@@ -9,17 +9,20 @@ from sqlalchemy import select, update
 from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.clock import Clock, rfc3339
+from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
 from cleanroom.grants.allocation import SIZES, allocate, enclosing
 from cleanroom.grants.errors import GrantFormError, ReservationError
 from cleanroom.grants.models import GrantRow
-from cleanroom.grants.types import Account, AccountKind, Grant, GrantStatus, Reservation
+from cleanroom.grants.types import Account, AccountKind, Amount, Grant, GrantStatus, Reservation
+from cleanroom.grants.window import aged
 from cleanroom.ids import new_id
+from cleanroom.workspaces.service import Workspaces
 from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
 from policies.model import PolicyDocument
-from policies.reasons import budget_left, grant_term, no_mandate
+from policies.reasons import budget_left, delta_left, grant_term, no_mandate
 
 _PUBLIC = (AccountKind.PUBLIC, "")
 
@@ -27,16 +30,19 @@ _PUBLIC = (AccountKind.PUBLIC, "")
 class Grants:
     """The service of the grants slice."""
 
-    def __init__(self, clock: Clock, accounts: Accounts) -> None:
+    def __init__(
+        self, *, clock: Clock, accounts: Accounts, workspaces: Workspaces, datasets: Datasets
+    ) -> None:
         self._clock = clock
         self._accounts = accounts
+        self._workspaces = workspaces
+        self._datasets = datasets
 
     def issue_grant(
         self,
         tx: Transaction,
         *,
         dataset_id: str,
-        population_id: str,
         advertiser_id: str,
         size: str,
         purposes: Sequence[str],
@@ -49,8 +55,8 @@ class Grants:
 
         Args:
             tx: the caller's transaction.
-            dataset_id: what the budget may be spent on.
-            population_id: of the dataset's workspace; the accounts hang on it, whatever dataset is bought.
+            dataset_id: what the budget may be spent on; the accounts hang on the population of its workspace,
+                whichever of the population's datasets is bought.
             advertiser_id: an organisation of kind advertiser.
             size: S, M or L.
             purposes: at least one, each allowed by the policy.
@@ -64,6 +70,7 @@ class Grants:
 
         Raises:
             GrantFormError: an unknown size, dates that exclude each other, or a party of another kind.
+            DatasetNotFoundError: there is no such dataset.
         """
         now = self._clock.now()
         start = valid_from or now
@@ -79,7 +86,7 @@ class Grants:
             return Deny((no_mandate(),))
         grant = Grant(
             id=new_id("gr", now),
-            population_id=population_id,
+            population_id=self.population(tx, dataset_id),
             dataset_id=dataset_id,
             advertiser_id=advertiser_id,
             agency_id=agency_id,
@@ -88,6 +95,8 @@ class Grants:
             size=size,
             rho_micro=limits.grant_rho_micro(size),
             spent_micro=0,
+            delta_pico=limits.grant_delta_pico(size),
+            spent_delta_pico=0,
             valid_from=start,
             expires_at=expires_at,
             status=GrantStatus.ACTIVE,
@@ -100,14 +109,19 @@ class Grants:
         ledger.record(
             tx,
             "allocated",
-            population_id=population_id,
+            population_id=grant.population_id,
             subject_id=grant.id,
-            rho_micro=grant.rho_micro,
+            amount=grant.allocated,
             now=now,
             grant_id=grant.id,
         )
         tx.audit("grants.grant_issued", subject_id=grant.id, organisation_id=advertiser_id, body=_body(grant))
         return grant
+
+    def population(self, tx: Transaction, dataset_id: str) -> str:
+        """Return whom a dataset is about: the accounts hang on this population. Raises DatasetNotFoundError."""
+        workspace_id = self._datasets.dataset(tx, dataset_id).workspace_id
+        return self._workspaces.workspace(tx, workspace_id).population_id
 
     def status(self, tx: Transaction, grant_id: str) -> Grant:
         """Return a grant as it stands now; raises UnknownGrantError."""
@@ -118,7 +132,14 @@ class Grants:
         return ledger.accounts_of(tx, population_id)
 
     def reserve(
-        self, tx: Transaction, grant_id: str, *, rho_micro: int, analysis_id: str, base_id: str
+        self,
+        tx: Transaction,
+        grant_id: str,
+        *,
+        rho_micro: int,
+        analysis_id: str,
+        base_id: str,
+        delta_pico: int = 0,
     ) -> Reservation | Deny:
         """Take a question's budget out of its grant, before anything is computed.
 
@@ -130,16 +151,18 @@ class Grants:
             rho_micro: a whole number of micro-rho, at least 1.
             analysis_id: for which analysis; each reserves once.
             base_id: whose people the question touches; kept for accounting per person.
+            delta_pico: what a question about unknown keys costs besides, in 10^-12.
 
         Returns:
             The reservation; or a denial, when the grant is not active now or has less left.
 
         Raises:
             UnknownGrantError: there is no such grant.
-            ReservationError: the amount is not positive, or the analysis has reserved before.
+            ReservationError: rho is not positive, delta is negative, or the analysis has reserved before.
         """
-        if rho_micro < 1:
-            raise ReservationError("A question costs at least 1 micro-rho.")
+        cost = Amount(rho_micro, delta_pico)
+        if rho_micro < 1 or delta_pico < 0:
+            raise ReservationError("A question costs at least 1 micro-rho, and no less than no delta.")
         grant = self.status(tx, grant_id)
         if ledger.recorded(tx, "reserved", analysis_id) is not None:
             raise ReservationError(
@@ -154,32 +177,50 @@ class Grants:
                 GrantRow.valid_from <= now,
                 GrantRow.expires_at > now,
                 GrantRow.spent_micro + rho_micro <= GrantRow.rho_micro,
+                GrantRow.spent_delta_pico + delta_pico <= GrantRow.delta_pico,
             )
-            .values(spent_micro=GrantRow.spent_micro + rho_micro)
-            .returning(GrantRow.spent_micro)
-        ).scalar_one_or_none()
+            .values(
+                spent_micro=GrantRow.spent_micro + rho_micro,
+                spent_delta_pico=GrantRow.spent_delta_pico + delta_pico,
+            )
+            .returning(GrantRow.spent_micro, GrantRow.spent_delta_pico)
+        ).one_or_none()
         if spent is None:
-            return _refusal(self.status(tx, grant_id), rho_micro, now)
+            return _refusal(self.status(tx, grant_id), cost, now)
         ledger.record(
             tx,
             "reserved",
             population_id=grant.population_id,
             subject_id=analysis_id,
-            rho_micro=rho_micro,
+            amount=cost,
             now=now,
             grant_id=grant_id,
             base_id=base_id,
         )
-        left = grant.rho_micro - spent
-        reservation = Reservation(analysis_id, grant_id, rho_micro, left + rho_micro, left)
-        body = {"grant_id": grant_id, "rho_micro": rho_micro, "left_micro": left}
+        left = grant.allocated - Amount(*spent)
+        before = left + cost
         tx.audit(
             "grants.budget_reserved",
             subject_id=analysis_id,
             organisation_id=grant.advertiser_id,
-            body=body,
+            body={
+                "grant_id": grant_id,
+                "rho_micro": rho_micro,
+                "left_micro": left.rho_micro,
+                "delta_pico": delta_pico,
+                "left_delta_pico": left.delta_pico,
+            },
         )
-        return reservation
+        return Reservation(
+            analysis_id=analysis_id,
+            grant_id=grant_id,
+            rho_micro=rho_micro,
+            left_before_micro=before.rho_micro,
+            left_after_micro=left.rho_micro,
+            delta_pico=delta_pico,
+            left_before_delta_pico=before.delta_pico,
+            left_after_delta_pico=left.delta_pico,
+        )
 
     def settle(self, tx: Transaction, analysis_id: str) -> None:
         """Note that an analysis has released what its reservation paid for; a second time changes nothing.
@@ -196,7 +237,7 @@ class Grants:
                 "settled",
                 population_id=reserved.population_id,
                 subject_id=analysis_id,
-                rho_micro=reserved.rho_micro,
+                amount=Amount(reserved.rho_micro, reserved.delta_pico),
                 now=self._clock.now(),
                 grant_id=reserved.grant_id,
                 base_id=reserved.base_id,
@@ -218,16 +259,16 @@ class Grants:
             Whether it may be released: False when the share is used up, and then nothing is charged.
         """
         now = self._clock.now()
+        cost = Amount(rho_micro)
         if ledger.recorded(tx, "public", release_id) is not None:
             raise ReservationError(
                 "This public release was charged before.", remedy="Show the stored figure."
             )
         ledger.lock_accounts(tx, population_id, [_PUBLIC], now)
-        if not ledger.take(tx, population_id, _PUBLIC, rho_micro, cap_micro=limits.public_rho_micro):
+        cap = Amount(limits.public_rho_micro) + aged(tx, population_id, _PUBLIC, limits.window_days, now)
+        if not ledger.take(tx, population_id, _PUBLIC, cost, cap=cap):
             return False
-        ledger.record(
-            tx, "public", population_id=population_id, subject_id=release_id, rho_micro=rho_micro, now=now
-        )
+        ledger.record(tx, "public", population_id=population_id, subject_id=release_id, amount=cost, now=now)
         tx.audit(
             "grants.public_release_charged",
             subject_id=population_id,
@@ -264,11 +305,12 @@ class Grants:
             update(GrantRow)
             .where(GrantRow.id == grant_id, GrantRow.status == GrantStatus.ACTIVE.value)
             .values(status=status.value)
-            .returning(GrantRow.spent_micro)
-        ).scalar_one_or_none()
+            .returning(GrantRow.spent_micro, GrantRow.spent_delta_pico)
+        ).one_or_none()
         if closed is None:
             return None
-        unspent = grant.rho_micro - closed
+        spent = Amount(*closed)
+        unspent = grant.allocated - spent
         for key in enclosing(grant):
             ledger.give_back(tx, grant.population_id, key, unspent)
         ledger.record(
@@ -276,7 +318,7 @@ class Grants:
             "returned",
             population_id=grant.population_id,
             subject_id=grant_id,
-            rho_micro=unspent,
+            amount=unspent,
             now=now,
             grant_id=grant_id,
         )
@@ -284,9 +326,14 @@ class Grants:
             f"grants.grant_{status.value}",
             subject_id=grant_id,
             organisation_id=grant.advertiser_id,
-            body={"returned_micro": unspent, "spent_micro": closed},
+            body={
+                "returned_micro": unspent.rho_micro,
+                "spent_micro": spent.rho_micro,
+                "returned_delta_pico": unspent.delta_pico,
+                "spent_delta_pico": spent.delta_pico,
+            },
         )
-        return replace(grant, status=status, spent_micro=closed)
+        return replace(grant, status=status, spent_micro=spent.rho_micro, spent_delta_pico=spent.delta_pico)
 
     def _check_form(
         self,
@@ -313,12 +360,14 @@ class Grants:
                 )
 
 
-def _refusal(grant: Grant, rho_micro: int, now: datetime) -> Deny:
+def _refusal(grant: Grant, cost: Amount, now: datetime) -> Deny:
     if grant.status is not GrantStatus.ACTIVE or not grant.valid_from <= now < grant.expires_at:
         active = grant.status is GrantStatus.ACTIVE
         term = grant_term(active=active, valid_from=grant.valid_from, expires_at=grant.expires_at, at=now)
         return Deny((term,))
-    return Deny((budget_left(left_micro=grant.left_micro, cost_micro=rho_micro),))
+    if cost.rho_micro > grant.left_micro:
+        return Deny((budget_left(left_micro=grant.left_micro, cost_micro=cost.rho_micro),))
+    return Deny((delta_left(left_pico=grant.left_delta_pico, cost_pico=cost.delta_pico),))
 
 
 def _body(grant: Grant) -> dict[str, object]:
@@ -330,6 +379,7 @@ def _body(grant: Grant) -> dict[str, object]:
         "purposes": list(grant.purposes),
         "size": grant.size,
         "rho_micro": grant.rho_micro,
+        "delta_pico": grant.delta_pico,
         "valid_from": rfc3339(grant.valid_from),
         "expires_at": rfc3339(grant.expires_at),
     }

@@ -26,6 +26,29 @@ class AccountKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Amount:
+    """How much of both budgets: rho, and the delta that questions about unknown keys cost besides.
+
+    Attributes:
+        rho_micro: a whole number of micro-rho.
+        delta_pico: a whole number of 10^-12.
+    """
+
+    rho_micro: int
+    delta_pico: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.rho_micro + other.rho_micro, self.delta_pico + other.delta_pico)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(self.rho_micro - other.rho_micro, self.delta_pico - other.delta_pico)
+
+    def within(self, other: "Amount") -> bool:
+        """Tell whether it is no more than another amount, of either budget that it takes anything of."""
+        return self.rho_micro <= max(0, other.rho_micro) and self.delta_pico <= max(0, other.delta_pico)
+
+
+@dataclass(frozen=True)
 class Grant:
     """Budget of one advertiser for one dataset.
 
@@ -40,6 +63,8 @@ class Grant:
         size: S, M or L.
         rho_micro: allocated.
         spent_micro: reserved by questions; never given back.
+        delta_pico: allocated, in 10^-12.
+        spent_delta_pico: reserved by questions, likewise.
         valid_from: first instant.
         expires_at: the instant it ends at, exclusive.
         status: active, expired or revoked.
@@ -55,6 +80,8 @@ class Grant:
     size: str
     rho_micro: int
     spent_micro: int
+    delta_pico: int
+    spent_delta_pico: int
     valid_from: datetime
     expires_at: datetime
     status: GrantStatus
@@ -64,6 +91,21 @@ class Grant:
         """What questions can still spend."""
         return self.rho_micro - self.spent_micro if self.status is GrantStatus.ACTIVE else 0
 
+    @property
+    def left_delta_pico(self) -> int:
+        """What questions about unknown keys can still spend of delta."""
+        return self.delta_pico - self.spent_delta_pico if self.status is GrantStatus.ACTIVE else 0
+
+    @property
+    def allocated(self) -> Amount:
+        """What it was given."""
+        return Amount(self.rho_micro, self.delta_pico)
+
+    @property
+    def spent(self) -> Amount:
+        """What its questions have reserved."""
+        return Amount(self.spent_micro, self.spent_delta_pico)
+
     def facts(self) -> GrantFacts:
         """Return what the policy engine needs to know."""
         return GrantFacts(
@@ -71,6 +113,7 @@ class Grant:
             valid_from=self.valid_from,
             expires_at=self.expires_at,
             left_micro=self.left_micro,
+            left_delta_pico=self.left_delta_pico,
             active=self.status is GrantStatus.ACTIVE,
         )
 
@@ -83,11 +126,13 @@ class Account:
         kind: whose it is.
         party: the organisation's id or the affiliates' group; empty for the total and the public account.
         allocated_micro: held by active grants or spent by ended ones; for the public account, spent.
+        allocated_delta_pico: likewise, in 10^-12.
     """
 
     kind: AccountKind
     party: str
     allocated_micro: int
+    allocated_delta_pico: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +145,9 @@ class Reservation:
         rho_micro: how much.
         left_before_micro: of the grant.
         left_after_micro: of the grant.
+        delta_pico: how much delta.
+        left_before_delta_pico: of the grant.
+        left_after_delta_pico: of the grant.
     """
 
     analysis_id: str
@@ -107,3 +155,6 @@ class Reservation:
     rho_micro: int
     left_before_micro: int
     left_after_micro: int
+    delta_pico: int
+    left_before_delta_pico: int
+    left_after_delta_pico: int

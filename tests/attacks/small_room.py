@@ -200,7 +200,6 @@ def agree(room: Room, provider: Party, advertiser: Party, dataset_id: str) -> Gr
         grant = room.grants.issue_grant(
             tx,
             dataset_id=dataset_id,
-            population_id=provider.population_id,
             advertiser_id=advertiser.organisation_id,
             size="L",
             purposes=["advertising"],

@@ -9,11 +9,13 @@ from cleanroom.bootstrap import METADATA, RoomExistsError, RoomMissingError, ini
 from cleanroom.clock import Clock
 from cleanroom.db.migrate import differences, downgrade, upgrade
 from cleanroom.grants.types import Grant, GrantStatus
+from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings, load_settings
 from crypto.keys import KeyFileError, KeyFileExposedError
 from policies.codec import load_preset
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SCHEMA = "match_keys: {email: {column: email}}\nlawful_basis: consent\n"
 
 
 class FixedClock:
@@ -113,10 +115,12 @@ def test_opening_a_room_returns_what_ended_grants_left(tmp_path: Path) -> None:
         owner = room.accounts.create_organisation(tx, name="Telecom", kind="provider")
         buyer = room.accounts.create_organisation(tx, name="Shop", kind="advertiser")
         workspace = room.workspaces.create_workspace(tx, organisation_id=owner.id, name="customers")
+        dataset = room.datasets.register(
+            tx, workspace_id=workspace.id, kind="dataset", name="people", schema=schema_from_yaml(SCHEMA)
+        )
         grant = room.grants.issue_grant(
             tx,
-            dataset_id="ds_" + "0" * 32,
-            population_id=workspace.population_id,
+            dataset_id=dataset.id,
             advertiser_id=buyer.id,
             size="M",
             purposes=["advertising"],

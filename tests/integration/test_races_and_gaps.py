@@ -4,10 +4,12 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import update
 
 from cleanroom.analyses import completing
 from cleanroom.analyses.errors import NotYourGrantError
 from cleanroom.analyses.types import Outcome
+from cleanroom.grants.models import GrantRow
 from cleanroom.matching.service import Match
 from cleanroom.release.service import ReleaseService
 from cleanroom.storage.errors import ObjectMissingError
@@ -73,7 +75,10 @@ def test_a_question_whose_files_keep_going_is_refused_and_recorded(stage, monkey
 
 def test_a_grant_on_other_people_pays_for_nothing(stage):
     stranger = stage.party("another provider", "provider")
-    foreign = stage.grant(population_id=stranger.population_id)
+    foreign = stage.grant()
+    with stage.room.db.transaction() as tx:
+        moved = update(GrantRow).where(GrantRow.id == foreign.id)
+        tx.session.execute(moved.values(population_id=stranger.population_id))
 
     with pytest.raises(NotYourGrantError, match="no grant with this id for this dataset"):
         stage.ask(foreign)

@@ -8,7 +8,6 @@ from sqlalchemy import func, select
 
 from cleanroom.grants.models import LedgerRow
 from cleanroom.grants.types import Grant, GrantStatus, Reservation
-from policies.engine import grant_limits
 
 SPENDERS = 50
 
@@ -61,17 +60,7 @@ def test_concurrent_grants_never_overallocate_an_account(room):
 
 
 def test_the_public_share_is_never_overspent(room):
-    limits = grant_limits(
-        room.documents, purposes=["advertising"], advertiser_id="a", agency_id=None, at=room.clock.now()
-    )
-
-    def release(number):
-        with room.db.transaction() as tx:
-            return room.grants.charge_public(
-                tx, "pop_1", rho_micro=300, release_id=f"r{number}", limits=limits
-            )
-
-    assert sum(together(release, 30)) == 5_000 // 300
+    assert sum(together(lambda number: room.charge_public(f"r{number}", 300), 30)) == 5_000 // 300
     assert room.allocated()["public", ""] == recorded(room, "public") == 4_800
 
 

@@ -7,18 +7,11 @@ from cleanroom.grants.models import LedgerRow
 from cleanroom.grants.types import GrantStatus, Reservation
 from policies.codec import load_preset
 from policies.decision import Deny, Gap
-from policies.engine import grant_limits
 
 
 def rules(denied):
     assert isinstance(denied, Deny)
     return [reason.rule for reason in denied.reasons]
-
-
-def limits(room):
-    return grant_limits(
-        room.documents, purposes=["advertising"], advertiser_id="a", agency_id=None, at=room.clock.now()
-    )
 
 
 def test_a_grant_is_allocated_in_every_enclosing_account(room):
@@ -32,19 +25,19 @@ def test_a_grant_is_allocated_in_every_enclosing_account(room):
         ("affiliates", "holding"): 20_000,
         ("agency", room.agency): 20_000,
     }
-    assert room.allocated("pop_2") == {}
+    assert room.allocated(1) == {}
 
 
 def test_an_advertisers_cap_spans_datasets_and_agencies_but_not_populations(room):
     room.granted(2, "L")
 
-    denied = room.issue(2, "M", dataset_id="ds_other", agency_id=room.agency)
+    denied = room.issue(2, "M", dataset=1, agency_id=room.agency)
 
     assert rules(denied) == ["budget_advertiser"]
     reason = denied.reasons[0]
     assert (reason.limit, reason.asked, reason.nearest) == (0, 20_000, None)
     assert reason.message == "The advertiser account has 0 micro-rho left; a grant of size M takes 20000."
-    room.granted(2, "L", population_id="pop_2")
+    room.granted(2, "L", dataset=2)
 
 
 def test_a_refused_grant_takes_nothing_anywhere(room):
@@ -77,7 +70,7 @@ def test_a_refusal_names_the_size_that_still_fits(room):
 
 def test_an_agency_is_bounded_over_all_its_clients(room):
     with room.db.transaction() as tx:
-        clients = [room._party(tx, "advertiser") for _ in range(4)]
+        clients = [room.party(tx, "advertiser") for _ in range(4)]
         for client in clients:
             room.accounts.grant_mandate(tx, agency_id=room.agency, advertiser_id=client)
     for client in clients[:3]:
@@ -89,7 +82,7 @@ def test_an_agency_is_bounded_over_all_its_clients(room):
 
 def test_everyone_together_is_bounded_by_the_total(room):
     with room.db.transaction() as tx:
-        buyers = [room._party(tx, "advertiser") for _ in range(11)]
+        buyers = [room.party(tx, "advertiser") for _ in range(11)]
     for buyer in buyers[:10]:
         room.granted(advertiser_id=buyer)
 
@@ -135,7 +128,16 @@ def test_a_grant_of_the_wrong_form_is_refused(room, changes, message):
 def test_questions_spend_to_the_last_micro_rho_and_no_further(room):
     grant = room.granted(2, "S")
 
-    assert room.reserve(grant, 1_500, "an_1") == Reservation("an_1", grant.id, 1_500, 2_000, 500)
+    assert room.reserve(grant, 1_500, "an_1", delta_pico=3) == Reservation(
+        analysis_id="an_1",
+        grant_id=grant.id,
+        rho_micro=1_500,
+        left_before_micro=2_000,
+        left_after_micro=500,
+        delta_pico=3,
+        left_before_delta_pico=20_000,
+        left_after_delta_pico=19_997,
+    )
     denied = room.reserve(grant, 501, "an_2")
     assert room.reserve(grant, 500, "an_3").left_after_micro == 0
 
@@ -217,14 +219,12 @@ def test_a_revoked_grant_pays_nothing_more_and_returns_once(room):
 
 
 def test_public_releases_have_their_own_share(room):
-    share = limits(room).public_rho_micro
-    with room.db.transaction() as tx:
-        charge = room.grants.charge_public
-        assert charge(tx, "pop_1", rho_micro=share - 1, release_id="r1", limits=limits(room))
-        assert not charge(tx, "pop_1", rho_micro=2, release_id="r2", limits=limits(room))
-        assert charge(tx, "pop_1", rho_micro=1, release_id="r3", limits=limits(room))
-        with pytest.raises(ReservationError, match="charged before"):
-            charge(tx, "pop_1", rho_micro=1, release_id="r1", limits=limits(room))
+    share = room.limits().public_rho_micro
+    assert room.charge_public("r1", share - 1)
+    assert not room.charge_public("r2", 2)
+    assert room.charge_public("r3", 1)
+    with pytest.raises(ReservationError, match="charged before"):
+        room.charge_public("r1", 1)
 
     assert room.allocated()["public", ""] == share == 5_000
     room.granted(2, "L")
@@ -234,8 +234,8 @@ def test_a_stricter_policy_counts_what_was_granted_before(room):
     room.granted(2, "M")
     room.documents = [load_preset("strict", purposes=["advertising"])]
 
-    room.granted(2, "M", dataset_id="ds_2")
-    denied = room.issue(2, "M", dataset_id="ds_2")
+    room.granted(2, "M", dataset=1)
+    denied = room.issue(2, "M", dataset=1)
 
     assert rules(denied) == ["budget_advertiser"]
     assert (denied.reasons[0].limit, denied.reasons[0].nearest) == (28_500 - 26_000, {"size": "S"})
