@@ -26,11 +26,12 @@ class FigureEstimate:
 
     Attributes:
         name: as in the answer.
-        sigma: the standard deviation of its noise, in people.
-        half_width: of its 95% interval, in people, rounding included.
-        threshold: the noisy value at which it is shown, in people.
+        sigma: the standard deviation of its noise, in people; of a sum, in stored units.
+        half_width: of its 95% interval, in the same unit, rounding included.
+        threshold: the noisy count of people at which it is shown; a sum is shown with the count of its people.
         chances: of being withheld, one for each size that the asker named for any figure.
-        expected: the same for the size that the asker expects of this figure; None when it expects none.
+        expected: the same for the people that the asker expects in this figure; None when it expects none.
+        scale: of a sum, the digits after the point that a stored unit stands for; None for a count.
     """
 
     name: str
@@ -39,6 +40,7 @@ class FigureEstimate:
     threshold: int
     chances: tuple[Chance, ...]
     expected: Chance | None
+    scale: int | None = None
 
 
 @dataclass(frozen=True)

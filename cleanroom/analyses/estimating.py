@@ -7,7 +7,7 @@ from cleanroom.analyses.errors import NamedSizeError
 from cleanroom.analyses.estimate_types import Chance, Estimate, FigureEstimate
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
-from cleanroom.release.types import Mechanism
+from cleanroom.release.types import Mechanism, SumNoise
 from policies.accounting import DELTA, MICRO, advantage, questions_left, rho_to_epsilon
 from policies.mechanisms import chance_suppressed
 
@@ -97,13 +97,21 @@ def _figures(
             remedy="Name a figure as the answer does, such as `overlap` or `segment:NAME`.",
         )
     return tuple(
-        FigureEstimate(
-            name=name,
-            sigma=mechanism.sigma,
-            half_width=mechanism.half_width,
-            threshold=mechanism.threshold,
-            chances=chances,
-            expected=chance(expected[name]) if name in expected else None,
-        )
+        _figure(name, mechanism, chances, chance(expected[name]) if name in expected else None)
         for name in names
+    )
+
+
+def _figure(
+    name: str, mechanism: Mechanism, chances: tuple[Chance, ...], expected: Chance | None
+) -> FigureEstimate:
+    noise = mechanism.noise_of(name)
+    return FigureEstimate(
+        name=name,
+        sigma=noise.sigma,
+        half_width=noise.half_width,
+        threshold=mechanism.threshold,
+        chances=chances,
+        expected=expected,
+        scale=noise.scale if isinstance(noise, SumNoise) else None,
     )

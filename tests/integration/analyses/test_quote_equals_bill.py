@@ -1,0 +1,117 @@
+"""What an estimate says a question costs, and how exact it is, is what asking then takes and gives."""
+
+import random
+from typing import Any
+
+import pytest
+
+from cleanroom.analyses.estimate_types import Estimate
+from cleanroom.analyses.types import Outcome
+from policies.codec import load_preset
+from tests.integration.analyses.questions import receipt_of
+from tests.rooms import PURPOSE, Stage
+
+QUESTIONS = 300
+PRICES: tuple[dict[str, Any], ...] = (
+    {"precision": "rough"},
+    {"precision": "normal"},
+    {"half_width": 150},
+    {"half_width": 275},
+    {"half_width": 1_000},
+)
+
+
+def estimate(stage: Stage, grant: Any, **question: Any) -> Estimate:
+    asker_id = stage.advertiser.organisation_id
+    return stage.room.analyses.estimate(stage.question(**question), grant_id=grant.id, asker_id=asker_id)
+
+
+def condition(rng: random.Random, depth: int = 2) -> dict[str, Any]:
+    if depth and rng.random() < 0.4:
+        parts = [condition(rng, depth - 1) for _ in range(rng.randint(1, 3))]
+        return rng.choice(({"all": parts}, {"any": parts}, {"not": parts[0]}))
+    return rng.choice(
+        (
+            {"attribute": "age", "op": rng.choice(("<", ">=", "!=")), "value": rng.randint(15, 64)},
+            {"attribute": "age", "op": "between", "value": sorted(rng.sample(range(15, 65), 2))},
+            {"attribute": "sex", "op": "in", "value": rng.sample(["F", "M", "nobody's"], 2)},
+            {"attribute": "likes", "op": "has_any", "value": rng.sample(["sport", "music", "books"], 2)},
+            {"attribute": "age", "op": "is_null"},
+        )
+    )
+
+
+def random_question(rng: random.Random) -> dict[str, Any]:
+    kind = rng.choice(("match_test", "overlap", "overlap", "profile", "profile"))
+    # A tenth is refused: by its purpose, or by what one question may cost.
+    asked: dict[str, Any] = {"kind": kind, "purpose": rng.choices((PURPOSE, "research"), (95, 5))[0]}
+    asked |= rng.choices((*PRICES, {"half_width": 1}), (60, 5, 15, 15, 15, 5))[0]
+    asked |= {"labels": rng.random() < 0.5, "per_key": rng.random() < 0.5}
+    if kind != "match_test":
+        asked["segments"] = {f"s{number}": condition(rng) for number in range(rng.randint(0, 5))}
+    if kind == "profile":
+        asked["breakdowns"] = rng.sample([["sex"], ["age"], ["sex", "age"], ["likes"]], rng.randint(1, 3))
+        asked["affinity"] = rng.random() < 0.3
+    return asked
+
+
+def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
+    stage = make_room()
+    stage.rule(load_preset("relaxed", purposes=[PURPOSE, "research"]))
+    grant = stage.grant("L")
+    rng = random.Random(11)
+    seen = dict.fromkeys(Outcome, 0)
+    while seen[Outcome.RELEASED] < QUESTIONS:
+        asked = random_question(rng)
+        before = stage.left(grant)
+        quote = estimate(stage, grant, **asked)
+        # Estimating is free.
+        assert stage.left(grant) == before
+
+        answer = stage.ask(grant, **asked)
+
+        seen[quote.outcome] += 1
+        assert quote.outcome is answer.outcome
+        assert (quote.reasons, quote.missing) == (answer.reasons, answer.missing)
+        assert quote.charged_micro == answer.charged_micro == before - stage.left(grant)
+        assert quote.left_micro == answer.left_micro == stage.left(grant)
+        assert quote.mechanism == answer.mechanism
+        assert [(item.name, item.sigma) for item in quote.figures] == [
+            (figure.name, figure.sigma) for figure in answer.figures
+        ]
+        body = receipt_of(stage, answer).record["body"]
+        if quote.mechanism is None:
+            assert body["outcome"] == "refused"
+            continue
+        proven = body["mechanism"]
+        assert proven["rho_micro"] == quote.mechanism.rho_micro
+        assert {proven["half_width"]} == {item.half_width for item in quote.figures}
+        if quote.outcome is Outcome.RELEASED:
+            assert body["budget"]["left_after_micro"] == quote.left_micro
+            assert quote.questions_left == before // quote.charged_micro
+    assert seen[Outcome.STORED] > 5
+    assert seen[Outcome.REFUSED] > 10
+
+
+@pytest.mark.parametrize(
+    ("price", "count"), [({"precision": "rough"}, 19), ({"half_width": 120, "labels": True}, 4)]
+)
+def test_as_many_such_questions_are_left_as_was_said(stage, price, count):
+    grant = stage.grant("S")
+    # One micro-rho was spent before.
+    stage.ask(grant, half_width=1_500)
+    fresh = iter(range(100))
+
+    def another() -> dict[str, Any]:
+        return {"segments": {"s": {"attribute": "age", "op": "<", "value": next(fresh)}}, **price}
+
+    said = estimate(stage, grant, **another()).questions_left
+    assert said == count
+    for left in range(said, 0, -1):
+        question = another()
+        assert estimate(stage, grant, **question).questions_left == left
+        assert stage.ask(grant, **question).outcome is Outcome.RELEASED
+    one_more = another()
+    assert estimate(stage, grant, **one_more).questions_left is None
+    refused = stage.ask(grant, **one_more)
+    assert [reason.rule for reason in refused.reasons] == ["budget_left"]
