@@ -9,7 +9,7 @@ import yaml
 
 from policies.errors import PolicyFormatError
 from policies.model import VERSION, PolicyDocument
-from policies.rules import REGISTRY, Attributes, Purposes
+from policies.rules import REGISTRY, Analyses, Attributes, Purposes
 from policies.text import load_yaml, nfc
 
 PRESETS = ("strict", "standard", "relaxed")
@@ -76,7 +76,8 @@ def load_preset(
     Args:
         name: strict, standard or relaxed.
         purposes: which purposes the owner allows.
-        attributes: which attributes may be filtered and broken down by; "*" for all.
+        attributes: which attributes may be filtered and broken down by, and added up where the preset allows
+            statistics; "*" for all.
         blocked: attributes that may not be used at all.
 
     Raises:
@@ -94,10 +95,19 @@ def load_preset(
         name=preset.name,
         rules=(
             Purposes(frozenset(nfc(purpose) for purpose in purposes)),
-            Attributes(filter=allowed, breakdown=allowed, blocked=frozenset(nfc(name) for name in blocked)),
+            Attributes(
+                filter=allowed,
+                breakdown=allowed,
+                blocked=frozenset(nfc(name) for name in blocked),
+                sum=allowed if _adds_up(preset) else frozenset(),
+            ),
             *preset.rules,
         ),
     )
+
+
+def _adds_up(preset: PolicyDocument) -> bool:
+    return any(isinstance(rule, Analyses) and "statistics" in rule.allowed for rule in preset.rules)
 
 
 @cache

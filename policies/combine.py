@@ -9,6 +9,7 @@ from policies.rules import (
     Attributes,
     BaseFloor,
     Budget,
+    DifferenceAlarm,
     MinimumAudience,
     Purposes,
     Rounding,
@@ -42,6 +43,7 @@ def limits_of(rules: dict[type[Rule], Rule]) -> Limits:
     """Return the numbers of combined rules; every required rule must be among them."""
     budget, audience, floor = rules[Budget], rules[MinimumAudience], rules[BaseFloor]
     rounding = rules.get(Rounding, Rounding(1))
+    alarm = rules.get(DifferenceAlarm)
     assert isinstance(budget, Budget)
     assert isinstance(audience, MinimumAudience)
     assert isinstance(floor, BaseFloor)
@@ -60,4 +62,6 @@ def limits_of(rules: dict[type[Rule], Rule]) -> Limits:
         public_percent=budget.public_percent,
         question_max_rho_micro=budget.cap_rho_micro * budget.question_max_percent // 100,
         size_percent=budget.size_percent,
+        output_minimums=audience.outputs,
+        alarm_days=alarm.days if isinstance(alarm, DifferenceAlarm) else None,
     )

@@ -1,7 +1,7 @@
 """What a policy says to a question: permit, deny with reasons, or a gap; values, never exceptions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from policies.canonical_question import CanonicalQuestion
@@ -27,6 +27,8 @@ class Limits:
         public_percent: the share of every cap that is kept for public releases.
         question_max_rho_micro: the most that one question may cost.
         size_percent: share of the advertiser's cap that each grant size gets.
+        output_minimums: larger minima of single outputs, by output; see `minimum_audience_of`.
+        alarm_days: how far back the difference alarm looks; None without one.
     """
 
     minimum_audience: int
@@ -42,6 +44,12 @@ class Limits:
     public_percent: int
     question_max_rho_micro: int
     size_percent: Mapping[str, int]
+    output_minimums: Mapping[str, int] = field(default_factory=dict)
+    alarm_days: int | None = None
+
+    def minimum_audience_of(self, output: str) -> int:
+        """Return the smallest audience that is shown in one output: overlap, key, label, segment, breakdown, sum."""
+        return max(self.minimum_audience, self.output_minimums.get(output, 0))
 
     @property
     def public_rho_micro(self) -> int:

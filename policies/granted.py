@@ -9,7 +9,7 @@ from policies.l0 import l0
 from policies.mechanisms import narrowest_half_width, rho_for
 from policies.question import LEVELS, Precision, Question
 from policies.reasons import budget_left, grant_term, kill_switch
-from policies.request import Request
+from policies.request import Request, wait_until
 
 
 class KillSwitch:
@@ -43,7 +43,7 @@ class GrantTerm:
         grant = request.grant
         if not grant.active or request.at >= grant.valid_from:
             return None
-        return replace(request, at=grant.valid_from)
+        return wait_until(request, grant.valid_from)
 
 
 class GrantPurpose:

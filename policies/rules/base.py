@@ -14,6 +14,13 @@ class Rule(ABC):
     """One limit of a policy document, as a frozen value."""
 
     tag: ClassVar[str]
+    decides: ClassVar[bool] = True
+    """Whether the rule can change a decision or an answer."""
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every attribute of the dataset that the rule names."""
+        return frozenset()
 
     @abstractmethod
     def meet(self, other: Self) -> Self:
@@ -46,6 +53,11 @@ class Registry:
     def __init__(self) -> None:
         self._rules: dict[str, type[Rule]] = {}
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every tag that has a rule."""
+        return tuple(self._rules)
+
     def register(self, rule: type[_R]) -> type[_R]:
         """Give a tag to a rule; as a class decorator.
 
@@ -75,7 +87,8 @@ def only_keys(data: Mapping[str, Any], tag: str, keys: tuple[str, ...]) -> None:
     unknown = sorted(str(key) for key in data if key not in keys)
     if unknown:
         raise PolicyFormatError(
-            f"Unknown key {unknown[0][:80]!r} in the rule {tag!r}.", remedy=f"Use: {', '.join(keys)}."
+            f"Unknown key {unknown[0][:80]!r} in the rule {tag!r}.",
+            remedy=f"Use: {', '.join(keys)}." if keys else "The rule has no keys.",
         )
 
 
@@ -85,6 +98,14 @@ def whole_number(data: Mapping[str, Any], tag: str, key: str, *, low: int, high:
     if type(value) is not int or not low <= value <= high:
         raise PolicyFormatError(f"`{key}` of the rule {tag!r} is a whole number from {low} to {high}.")
     return value
+
+
+def text(data: Mapping[str, Any], tag: str, key: str, *, most: int) -> str:
+    """Read a text that is not empty."""
+    value = data.get(key)
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= most:
+        raise PolicyFormatError(f"`{key}` of the rule {tag!r} is text of 1 to {most} characters.")
+    return nfc(value.strip())
 
 
 def names(data: Mapping[str, Any], tag: str, key: str) -> frozenset[str]:

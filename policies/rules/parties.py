@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 
 from policies.decision import Reason
 from policies.errors import PolicyFormatError
-from policies.request import Request
+from policies.request import Request, wait_until
 from policies.rules.base import REGISTRY, Rule, both, listed, names, names_or_all, only_keys
+from policies.sectors import SECTORS
 
 
 @REGISTRY.register
@@ -57,6 +58,66 @@ class Buyers(Rule):
 
 @REGISTRY.register
 @dataclass(frozen=True)
+class Sectors(Rule):
+    """Buyers of which sectors may ask; None allows all that are not blocked.
+
+    An advertiser that has not declared its sector is refused as soon as the rule limits anything: it might
+    be of a blocked one.
+    """
+
+    allowed: frozenset[str] | None
+    blocked: frozenset[str] = frozenset()
+    tag: ClassVar[str] = "sectors"
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid an advertiser of another sector."""
+        return self.refuse(request.sector)
+
+    def refuse(self, sector: str | None) -> Reason | None:
+        """Return the reason for which a buyer of this sector may not ask, or None."""
+        if self.allowed is None and not self.blocked:
+            return None
+        if (
+            sector is not None
+            and sector not in self.blocked
+            and (self.allowed is None or sector in self.allowed)
+        ):
+            return None
+        offered = SECTORS if self.allowed is None else self.allowed
+        limit = tuple(sorted(set(offered) - self.blocked))
+        asked = "not declared" if sector is None else sector
+        return Reason(
+            self.tag, f"The owner does not offer this dataset to this sector: {asked}.", limit, asked
+        )
+
+    def repair(self, request: Request) -> Request | None:  # noqa: ARG002 - nothing that the asker can change
+        """Return None: no question of this asker is permitted."""
+        return None
+
+    def meet(self, other: Self) -> Self:
+        """Keep the sectors that both allow, and block what either blocks."""
+        return replace(self, allowed=both(self.allowed, other.allowed), blocked=self.blocked | other.blocked)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return both lists."""
+        return {"allowed": listed(self.allowed), "blocked": sorted(self.blocked)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Read `allowed` (a list or "*") and `blocked`; a sector that is not known would block nobody."""
+        only_keys(data, cls.tag, ("allowed", "blocked"))
+        rule = cls(names_or_all(data, cls.tag, "allowed"), names(data, cls.tag, "blocked"))
+        unknown = sorted(((rule.allowed or frozenset()) | rule.blocked) - set(SECTORS))
+        if unknown:
+            raise PolicyFormatError(
+                f"Unknown sector {unknown[0][:80]!r} in the rule {cls.tag!r}.",
+                remedy=f"Use: {', '.join(SECTORS)}.",
+            )
+        return rule
+
+
+@REGISTRY.register
+@dataclass(frozen=True)
 class Validity(Rule):
     """From when until when (exclusive) questions are answered; None is open-ended."""
 
@@ -83,7 +144,7 @@ class Validity(Rule):
             or (self.end is not None and self.end <= self.start)
         ):
             return None
-        return replace(request, at=self.start)
+        return wait_until(request, self.start)
 
     def meet(self, other: Self) -> Self:
         """Keep the dates within both."""

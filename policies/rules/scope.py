@@ -1,4 +1,4 @@
-"""What may be asked: purposes, kinds of analysis, attributes and the depth of breakdowns."""
+"""What may be asked: purposes, kinds of analysis, attributes, the depth of breakdowns, and whose side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -104,33 +104,34 @@ class Analyses(Rule):
 @REGISTRY.register
 @dataclass(frozen=True)
 class Attributes(Rule):
-    """Which attributes may stand in conditions and in breakdowns; None allows all that the schema has."""
+    """Which attributes may stand in conditions, in breakdowns and in sums; None allows all that the schema has."""
 
     filter: frozenset[str] | None
     breakdown: frozenset[str] | None
     blocked: frozenset[str] = frozenset()
+    sum: frozenset[str] | None = frozenset()
     tag: ClassVar[str] = "attributes"
 
     @property
     def named(self) -> frozenset[str]:
         """Every attribute that the rule names."""
-        return (self.filter or frozenset()) | (self.breakdown or frozenset()) | self.blocked
+        return frozenset().union(
+            self.filter or frozenset(), self.breakdown or frozenset(), self.sum or frozenset(), self.blocked
+        )
 
     def check(self, request: Request) -> Reason | None:
-        """Forbid conditions and breakdowns that read an attribute not allowed there."""
+        """Forbid conditions, breakdowns and sums that read an attribute not allowed there."""
         question = request.question
-        filtered = {name for segment in question.segments for name in attributes_of(segment.condition)}
-        grouped = {name for group in question.breakdowns for name in group}
-        refused = {name for name in filtered if not self._may(name, self.filter)}
-        refused |= {name for name in grouped if not self._may(name, self.breakdown)}
+        refused = {name for name in _filtered(question) if not self._may(name, self.filter)}
+        refused |= {
+            name for group in question.breakdowns for name in group if not self._may(name, self.breakdown)
+        }
+        refused |= {name for name in question.sums if not self._may(name, self.sum)}
         if not refused:
             return None
+        read = [self.filter, self.breakdown, *([self.sum] if question.sums else [])]
         offered = tuple(
-            sorted(
-                name
-                for name in request.attributes
-                if self._may(name, self.filter) and self._may(name, self.breakdown)
-            )
+            sorted(name for name in request.attributes if all(self._may(name, allowed) for allowed in read))
         )
         asked = tuple(sorted(refused))
         return Reason(
@@ -138,7 +139,7 @@ class Attributes(Rule):
         )
 
     def repair(self, request: Request) -> Request | None:
-        """Leave out the segments that read such an attribute, and the attribute in breakdowns."""
+        """Leave out the segments that read such an attribute, and the attribute in breakdowns and sums."""
         question = request.question
         segments = tuple(
             segment
@@ -149,7 +150,11 @@ class Attributes(Rule):
             tuple(name for name in group if self._may(name, self.breakdown)) for group in question.breakdowns
         )
         breakdowns = tuple(group for group in groups if group)
-        return with_question(request, replace(question, segments=segments, breakdowns=breakdowns))
+        sums = tuple(name for name in question.sums if self._may(name, self.sum))
+        # Statistics without a sum are a profile.
+        kind = "profile" if question.sums and not sums else question.kind
+        nearer = replace(question, kind=kind, segments=segments, breakdowns=breakdowns, sums=sums)
+        return with_question(request, nearer)
 
     def meet(self, other: Self) -> Self:
         """Keep the attributes that both allow, and block what either blocks."""
@@ -158,28 +163,35 @@ class Attributes(Rule):
             filter=both(self.filter, other.filter),
             breakdown=both(self.breakdown, other.breakdown),
             blocked=self.blocked | other.blocked,
+            sum=both(self.sum, other.sum),
         )
 
     def to_data(self) -> dict[str, Any]:
-        """Return the three lists."""
+        """Return the four lists."""
         return {
             "filter": listed(self.filter),
             "breakdown": listed(self.breakdown),
+            "sum": listed(self.sum),
             "blocked": sorted(self.blocked),
         }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Read `filter`, `breakdown` (lists or "*"; absent allows none) and `blocked`."""
-        only_keys(data, cls.tag, ("filter", "breakdown", "blocked"))
+        """Read `filter`, `breakdown`, `sum` (lists or "*"; absent allows none) and `blocked`."""
+        only_keys(data, cls.tag, ("filter", "breakdown", "sum", "blocked"))
         return cls(
             names_or_all(data, cls.tag, "filter"),
             names_or_all(data, cls.tag, "breakdown"),
             names(data, cls.tag, "blocked"),
+            names_or_all(data, cls.tag, "sum"),
         )
 
     def _may(self, name: str, allowed: frozenset[str] | None) -> bool:
         return name not in self.blocked and (allowed is None or name in allowed)
+
+
+def _filtered(question: Question) -> set[str]:
+    return {name for segment in question.segments for name in attributes_of(segment.condition)}
 
 
 @REGISTRY.register
@@ -216,3 +228,41 @@ class BreakdownDepth(Rule):
         """Read `max`."""
         only_keys(data, cls.tag, ("max",))
         return cls(whole_number(data, cls.tag, "max", low=0, high=16))
+
+
+@REGISTRY.register
+@dataclass(frozen=True)
+class OverlapRequired(Rule):
+    """A question is about the overlap alone: no figure of the dataset's own side, hence no affinity index.
+
+    The size that an owner has released to everyone is no question and is not touched by it.
+    """
+
+    tag: ClassVar[str] = "overlap_required"
+
+    def check(self, request: Request) -> Reason | None:
+        """Forbid figures of the dataset's side."""
+        if not request.question.affinity:
+            return None
+        message = (
+            "The owner answers questions about the overlap only; affinity indices count in the dataset too."
+        )
+        return Reason(self.tag, message, "no affinity", "affinity")
+
+    def repair(self, request: Request) -> Request | None:
+        """Leave the affinity indices out."""
+        return with_question(request, replace(request.question, affinity=False))
+
+    def meet(self, other: Self) -> Self:  # noqa: ARG002 - both say the same
+        """Return the rule itself."""
+        return self
+
+    def to_data(self) -> dict[str, Any]:
+        """Return nothing: the rule has no limits to set."""
+        return {}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Read a rule without any key."""
+        only_keys(data, cls.tag, ())
+        return cls()

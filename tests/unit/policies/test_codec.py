@@ -5,7 +5,19 @@ import pytest
 from policies.codec import load_preset, policy_from_data, policy_from_yaml, policy_to_data, policy_to_yaml
 from policies.combine import combine, limits_of
 from policies.errors import NestingError, PolicyFormatError
-from policies.rules import Attributes, BaseFloor, Budget, Buyers, Purposes, Rounding, Validity
+from policies.rules import (
+    Approval,
+    Attributes,
+    BaseFloor,
+    Budget,
+    Buyers,
+    Cuts,
+    MinimumAudience,
+    Purposes,
+    Rate,
+    Rounding,
+    Validity,
+)
 from policies.rules.base import REGISTRY, Registry
 from policies.text import MAX_TEXT_BYTES, DocumentError, load_yaml
 
@@ -15,14 +27,21 @@ name: мой
 rules:
   - {rule: purposes, allowed: [advertising]}
   - {rule: analyses, allowed: [overlap]}
-  - {rule: attributes, filter: "*", breakdown: [age], blocked: [city]}
+  - {rule: attributes, filter: "*", breakdown: [age], sum: [spend], blocked: [city]}
   - {rule: breakdown_depth, max: 2}
   - {rule: base_floor, min: 1000}
-  - {rule: minimum_audience, min: 100}
+  - {rule: minimum_audience, min: 100, outputs: {sum: 500, segment: 200, label: 100}}
   - {rule: rounding, to: 10}
   - {rule: budget, cap_rho_micro: 100, agency_rho_micro: 300, total_rho_micro: 1000, small_percent: 3}
   - {rule: validity, from: 2026-01-31, until: 2027-01-31T03:00:00+03:00}
   - {rule: buyers, allowed: "*", blocked: [org_x]}
+  - {rule: sectors, allowed: [retail, travel], blocked: [gambling]}
+  - {rule: overlap_required}
+  - {rule: literals, allowed: {age: {step: 5}, city: [Москва, "7"], born: {values: [2000-01-01], step: 7}, x: []}}
+  - {rule: rate, per_minute: 10, per_day: 500}
+  - {rule: approval, of: template, except: [match_test]}
+  - {rule: difference_alarm, days: 30}
+  - {rule: unsafe, reason: for the tests}
 """
 
 
@@ -36,12 +55,24 @@ def test_every_rule_survives_yaml_and_plain_data():
     assert policy_from_yaml(policy_to_yaml(document)) == document
     assert policy_from_data(policy_to_data(document)) == document
     assert [item.tag for item in document.rules] == list(dict.fromkeys(item.tag for item in document.rules))
-    assert document.rules[2] == Attributes(None, frozenset({"age"}), frozenset({"city"}))
+    assert {item.tag for item in document.rules} == set(REGISTRY.tags)
+    assert document.rules[2] == Attributes(
+        None, frozenset({"age"}), frozenset({"city"}), frozenset({"spend"})
+    )
+    assert document.rules[5] == MinimumAudience(100, {"segment": 200, "sum": 500})
     assert document.rules[6] == Rounding(10)
     assert document.rules[7].size_percent == {"S": 3, "M": 20, "L": 95}
     utc = datetime(2026, 1, 31, tzinfo=UTC), datetime(2027, 1, 31, tzinfo=UTC)
     assert document.rules[8] == Validity(*utc)
     assert document.rules[9] == Buyers(None, frozenset({"org_x"}))
+    assert document.rules[12].allowed == {
+        "age": Cuts(None, 5),
+        "city": Cuts(frozenset({"Москва", "7"})),
+        "born": Cuts(frozenset({"2000-01-01"}), 7),
+        "x": Cuts(frozenset()),
+    }
+    assert document.rules[13] == Rate(10, None, 500)
+    assert document.rules[14] == Approval("template", frozenset({"match_test"}))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +93,9 @@ def test_a_preset_takes_the_owners_purposes_and_attributes():
     document = load_preset("standard", purposes=["a", "b"], attributes=["age"], blocked=["city"])
 
     assert document.rules[0] == Purposes(frozenset({"a", "b"}))
-    assert document.rules[1] == Attributes(frozenset({"age"}), frozenset({"age"}), frozenset({"city"}))
+    age, city = frozenset({"age"}), frozenset({"city"})
+    assert document.rules[1] == Attributes(age, age, city, age)
+    assert load_preset("strict", purposes=["a"]).rules[1] == Attributes(None, None, sum=frozenset())
 
 
 def test_unknown_presets_and_missing_purposes_are_refused():
@@ -124,6 +157,41 @@ def test_bad_documents_are_refused(data, message):
                 "question_max_percent": 26,
             },
             "`question_max_percent` of the rule 'budget' is a whole number from 1 to 25",
+        ),
+        (
+            {"rule": "overlap_required", "to": 1},
+            "Unknown key 'to' in the rule 'overlap_required'. The rule has",
+        ),
+        ({"rule": "sectors", "blocked": ["bets"]}, "Unknown sector 'bets' in the rule 'sectors'. Use: agric"),
+        ({"rule": "rate"}, "The rule 'rate' limits nothing. Give one of: per_minute, per_hour, per_day"),
+        ({"rule": "rate", "per_day": 0}, "`per_day` of the rule 'rate' is a whole number from 1 to 10000"),
+        ({"rule": "approval"}, "`of` of the rule 'approval' is not known. Use: question or template"),
+        (
+            {"rule": "approval", "of": "question", "except": ["dump"]},
+            "`except` of the rule 'approval' names an unknown kind of analysis. Use: match_test",
+        ),
+        ({"rule": "difference_alarm", "days": 0}, "`days` of the rule 'difference_alarm' is a whole number"),
+        ({"rule": "unsafe", "reason": "  "}, "`reason` of the rule 'unsafe' is text of 1 to 500 characters"),
+        ({"rule": "literals"}, "`allowed` of the rule 'literals' maps attributes to literals. Write"),
+        ({"rule": "literals", "allowed": {"age": 5}}, "The literals of 'age' are a list, or `values` and"),
+        ({"rule": "literals", "allowed": {"age": {"step": 0}}}, "`step` of the rule 'literals' is a whole"),
+        (
+            {"rule": "literals", "allowed": {"age": {"steps": 1}}},
+            "Unknown key 'steps' in the rule 'literals'",
+        ),
+        ({"rule": "literals", "allowed": {"age": {"values": 1}}}, "The literals of 'age' are a list of at"),
+        ({"rule": "literals", "allowed": {"age": [None]}}, "A literal for 'age' is text, a finite number"),
+        (
+            {"rule": "minimum_audience", "min": 100, "outputs": {"sum": 99}},
+            "`sum` of the rule 'minimum_audience' is a whole number from 100",
+        ),
+        (
+            {"rule": "minimum_audience", "min": 1, "outputs": [1]},
+            "`outputs` of the rule 'minimum_audience' maps",
+        ),
+        (
+            {"rule": "minimum_audience", "min": 1, "outputs": {"cell": 5}},
+            "Unknown key 'cell' in the rule 'minimum_audience'. Use: overlap, key",
         ),
     ],
 )
