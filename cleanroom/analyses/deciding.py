@@ -153,7 +153,7 @@ class Deciding:
             dataset_side=permit.question.affinity,
             sums=permit.question.sums,
         )
-        return Reserved(ticket, plan, layout, match)
+        return Reserved(ticket, plan, layout, match, reservation)
 
 
 def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> Asked:

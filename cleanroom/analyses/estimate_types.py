@@ -55,8 +55,10 @@ class Estimate:
         missing: what would have to exist before it can be decided.
         charged_micro: what asking would cost, in micro-rho.
         left_micro: what the grant would have left afterwards, in micro-rho.
-        epsilon: what the question's figures reveal at most about one person, at `delta`; None when refused.
-        delta: the chance that `epsilon` does not bound it.
+        charged_delta_pico: what asking would cost of delta besides, in 10^-12; only unknown keys cost any.
+        left_delta_pico: what the grant would have left of that afterwards.
+        epsilon: what the figures reveal at most about one person, but for a chance of `delta`; None when refused.
+        delta: one in a million, and what the question costs of delta.
         advantage: the most that the figures let an attacker gain against one person, beyond guessing; None when
             refused.
         questions_left: how many fresh questions of this price the grant pays for, this one included when it is one;
@@ -70,6 +72,8 @@ class Estimate:
     missing: tuple[str, ...]
     charged_micro: int
     left_micro: int
+    charged_delta_pico: int
+    left_delta_pico: int
     epsilon: float | None
     delta: float
     advantage: float | None

@@ -1,24 +1,34 @@
 """Estimates: from the decision on a question, rehearsed, to what its asker is told; no data is looked at."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from cleanroom.analyses.errors import NamedSizeError
 from cleanroom.analyses.estimate_types import Chance, Estimate, FigureEstimate
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
+from cleanroom.grants.types import Amount, Grant
 from cleanroom.release.types import Mechanism, SumNoise
 from policies.accounting import DELTA, MICRO, advantage, questions_left, rho_to_epsilon
 from policies.mechanisms import chance_suppressed
 
 MAX_SIZE = 1_000_000_000
 MAX_SIZES = 100
+PICO = 10**12
+
+
+def charged_by(begun: Refused | Answered | Reserved) -> Amount:
+    """Return what the first half of a question has taken out of its grant."""
+    if not isinstance(begun, Reserved):
+        return Amount(0)
+    return Amount(begun.reservation.rho_micro, begun.reservation.delta_pico)
 
 
 def estimate_of(
     begun: Refused | Answered | Reserved,
+    grant: Grant,
     *,
-    left_micro: int,
     sizes: Sequence[int],
     expected: Mapping[str, int],
 ) -> Estimate:
@@ -26,7 +36,7 @@ def estimate_of(
 
     Args:
         begun: how the first half ended.
-        left_micro: what the grant had left at its end, in micro-rho.
+        grant: as it stood at its end.
         sizes: true counts, in people, to give the chance of suppression at.
         expected: by a figure's name, how many people the asker expects in it.
 
@@ -34,37 +44,42 @@ def estimate_of(
         NamedSizeError: a size out of range, too many of them, or a name that the question has no figure of.
     """
     _check(sizes, expected)
+    charged = charged_by(begun)
+    told = Estimate(
+        outcome=Outcome.REFUSED,
+        figures=(),
+        mechanism=None,
+        reasons=(),
+        missing=(),
+        charged_micro=charged.rho_micro,
+        left_micro=grant.left_micro,
+        charged_delta_pico=charged.delta_pico,
+        left_delta_pico=grant.left_delta_pico,
+        epsilon=None,
+        delta=DELTA + charged.delta_pico / PICO,
+        advantage=None,
+        questions_left=None,
+    )
     if isinstance(begun, Refused):
-        return Estimate(
-            outcome=Outcome.REFUSED,
-            figures=(),
-            mechanism=None,
-            reasons=begun.reasons,
-            missing=begun.missing,
-            charged_micro=0,
-            left_micro=left_micro,
-            epsilon=None,
-            delta=DELTA,
-            advantage=None,
-            questions_left=None,
-        )
+        return replace(told, reasons=begun.reasons, missing=begun.missing)
     fresh = isinstance(begun, Reserved)
     mechanism = begun.ticket.mechanism if isinstance(begun, Reserved) else begun.found.mechanism
-    charged_micro = mechanism.rho_micro if fresh else 0
+    price = charged if fresh else Amount(mechanism.rho_micro)
     rho = mechanism.rho_micro / MICRO
-    return Estimate(
+    return replace(
+        told,
         outcome=Outcome.RELEASED if fresh else Outcome.STORED,
         figures=_figures(begun, mechanism, sizes, expected),
         mechanism=mechanism,
-        reasons=(),
-        missing=(),
-        charged_micro=charged_micro,
-        left_micro=left_micro,
-        epsilon=rho_to_epsilon(rho, DELTA),
-        delta=DELTA,
+        epsilon=rho_to_epsilon(rho),
         advantage=advantage(rho),
-        questions_left=questions_left(left_micro + charged_micro, mechanism.rho_micro),
+        questions_left=_questions_left(Amount(grant.left_micro, grant.left_delta_pico) + charged, price),
     )
+
+
+def _questions_left(left: Amount, price: Amount) -> int:
+    paid = questions_left(left.rho_micro, price.rho_micro)
+    return min(paid, left.delta_pico // price.delta_pico) if price.delta_pico else paid
 
 
 def _check(sizes: Sequence[int], expected: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.estimate_types import Estimate
-from cleanroom.analyses.estimating import estimate_of
+from cleanroom.analyses.estimating import charged_by, estimate_of
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Answered, Refused, Reserved
@@ -17,6 +17,7 @@ from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
 from cleanroom.grants.service import Grants
+from cleanroom.grants.types import Amount, Grant
 from cleanroom.ids import new_id
 from cleanroom.release.ratios import ratios
 from cleanroom.release.receipts import Receipts
@@ -76,10 +77,10 @@ class Analyses:
             with self._db.transaction() as tx:
                 facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of)
             done = self._completing.complete(facts, begun) if isinstance(begun, Reserved) else begun
-        charged_micro = begun.ticket.mechanism.rho_micro if isinstance(begun, Reserved) else 0
+        charged = charged_by(begun)
         if isinstance(done, Refused):
-            return self._refusal(facts, analysis_id, done, charged_micro=charged_micro)
-        return self._answer(facts, analysis_id, done, charged_micro=charged_micro)
+            return self._refusal(facts, analysis_id, done, charged)
+        return self._answer(facts, analysis_id, done, charged)
 
     def estimate(
         self,
@@ -110,8 +111,8 @@ class Analyses:
         analysis_id = new_id("an", self._clock.now())
         with self._db.rehearsing() as tx:
             _, begun = self._begin(tx, question, analysis_id, grant_id, asker_id)
-            left_micro = self._grants.status(tx, grant_id).left_micro
-        return estimate_of(begun, left_micro=left_micro, sizes=sizes, expected=expected or {})
+            grant = self._grants.status(tx, grant_id)
+        return estimate_of(begun, grant, sizes=sizes, expected=expected or {})
 
     def _begin(
         self,
@@ -150,8 +151,8 @@ class Analyses:
             tx.audit("analyses.lost", subject_id=analysis_id, body={"grant_id": row.grant_id})
         return True
 
-    def _refusal(self, facts: Facts, analysis_id: str, refused: Refused, *, charged_micro: int) -> Answer:
-        receipt, left_micro = self._receipt(facts, analysis_id)
+    def _refusal(self, facts: Facts, analysis_id: str, refused: Refused, charged: Amount) -> Answer:
+        receipt, grant = self._receipt(facts, analysis_id)
         return Answer(
             analysis_id=analysis_id,
             outcome=Outcome.REFUSED,
@@ -162,14 +163,16 @@ class Analyses:
             missing=refused.missing,
             as_of=facts.at,
             consent_epoch=None,
-            charged_micro=charged_micro,
-            left_micro=left_micro,
+            charged_micro=charged.rho_micro,
+            left_micro=grant.left_micro,
+            charged_delta_pico=charged.delta_pico,
+            left_delta_pico=grant.left_delta_pico,
             receipt=receipt,
         )
 
-    def _answer(self, facts: Facts, analysis_id: str, answered: Answered, *, charged_micro: int) -> Answer:
+    def _answer(self, facts: Facts, analysis_id: str, answered: Answered, charged: Amount) -> Answer:
         found = answered.found
-        receipt, left_micro = self._receipt(facts, found.analysis_id)
+        receipt, grant = self._receipt(facts, found.analysis_id)
         figures = named(found.figures, answered.layout.asked_names())
         if facts.public_size is not None and not answered.layout.question.affinity:
             figures = (*figures, facts.public_size)
@@ -183,12 +186,14 @@ class Analyses:
             missing=(),
             as_of=found.released_at,
             consent_epoch=found.epoch,
-            charged_micro=charged_micro,
-            left_micro=left_micro,
+            charged_micro=charged.rho_micro,
+            left_micro=grant.left_micro,
+            charged_delta_pico=charged.delta_pico,
+            left_delta_pico=grant.left_delta_pico,
             receipt=receipt,
         )
 
-    def _receipt(self, facts: Facts, analysis_id: str) -> tuple[Path, int]:
+    def _receipt(self, facts: Facts, analysis_id: str) -> tuple[Path, Grant]:
         with self._db.transaction() as tx:
             receipt = self._receipts.issue(tx, analysis_id)
-            return receipt, self._grants.status(tx, facts.grant.id).left_micro
+            return receipt, self._grants.status(tx, facts.grant.id)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.types import Outcome
+from cleanroom.grants.types import Reservation
 from cleanroom.matching.service import Match
 from cleanroom.matching.types import Plan
 from cleanroom.release.answers import Found
@@ -48,9 +49,11 @@ class Reserved:
         plan: what to count.
         layout: the cells' names.
         match: both versions, ready to be matched without SQL.
+        reservation: what the question has taken out of its grant.
     """
 
     ticket: Ticket
     plan: Plan
     layout: Layout
     match: Match
+    reservation: Reservation

@@ -35,6 +35,8 @@ class Answer:
         consent_epoch: the last accepted batch of consent changes that the figures honour.
         charged_micro: what this question cost, in micro-rho.
         left_micro: what the grant has left.
+        charged_delta_pico: what it cost of delta besides, in 10^-12; only unknown keys cost any.
+        left_delta_pico: what the grant has left of that.
         receipt: the signed proof, a file.
     """
 
@@ -49,4 +51,6 @@ class Answer:
     consent_epoch: int | None
     charged_micro: int
     left_micro: int
+    charged_delta_pico: int
+    left_delta_pico: int
     receipt: Path

@@ -36,7 +36,14 @@ def test_a_permitted_question_is_answered_charged_and_proven(stage):
     assert answer.left_micro == stage.left(grant) == 95_000 - 5_000
     body = receipt_of(stage, answer).record["body"]
     assert body["outcome"] == "released"
-    assert body["budget"] == {"left_before_micro": 95_000, "left_after_micro": 90_000}
+    assert body["budget"] == {
+        "left_before_micro": 95_000,
+        "left_after_micro": 90_000,
+        "left_before_delta_pico": 950_000,
+        "left_after_delta_pico": 950_000,
+        "window_days": None,
+    }
+    assert (answer.charged_delta_pico, answer.left_delta_pico) == (0, 950_000)
     assert [(item["name"], item["value"]) for item in body["figures"]] == [
         (figure.name, figure.value) for figure in answer.figures
     ]
