@@ -1,4 +1,4 @@
-"""The engine counts what a naive reading of the definitions counts, and one person moves no count by more than 1."""
+"""The engine counts what a naive reading of the definitions counts; one person moves no figure by more than its unit."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,8 @@ from policies.values import ValueSet
 KEYS = ("email", "phone")
 LABELS = 3
 INFOS = {
-    "age": AttributeInfo("integer", bands=(10, 20)),
+    "age": AttributeInfo("integer", bands=(10, 20), clamp=(-2, 15)),
+    "balance": AttributeInfo("decimal", scale=2, clamp=(3, 9)),
     "city": AttributeInfo("category", values=("a", "b")),
     "likes": AttributeInfo("set", values=("x", "y", "z"), max_values=2),
 }
@@ -45,7 +46,8 @@ SEGMENTS = tuple(
     )
 )
 BREAKDOWNS = (("city", "age"), ("likes",), ("likes", "city"))
-PLAN = Plan("ads", KEYS, SEGMENTS, BREAKDOWNS, labels=True, per_key=True, dataset_side=True)
+SUMS = ("age", "balance")
+PLAN = Plan("ads", KEYS, SEGMENTS, BREAKDOWNS, labels=True, per_key=True, dataset_side=True, sums=SUMS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class Person:
     age: int | None
     city: int
     likes: frozenset[int]
+    balance: int | None = None
+
+    def total(self, attribute: str) -> int:
+        """What the person adds to a sum; nothing without a value."""
+        value = getattr(self, attribute)
+        low, high = INFOS[attribute].clamp
+        return 0 if value is None else max(low, min(high, value))
 
 
 values = st.frozensets(st.integers(1, 12), max_size=3)
@@ -64,9 +73,10 @@ persons = st.builds(
     values,
     values,
     st.booleans(),
-    st.none() | st.integers(0, 25),
+    st.none() | st.integers(-5, 25),
     st.integers(0, 3),
     st.frozensets(st.integers(1, 4), max_size=2),
+    st.none() | st.integers(-(2**62), 2**62),
 )
 bases = st.fixed_dictionaries(
     {key: st.dictionaries(st.integers(1, 14), st.integers(0, LABELS - 1)) for key in KEYS}
@@ -82,6 +92,7 @@ def view_of(people: list[Person]) -> DatasetView:
         )
     columns = {
         "age": np.array([NULL if p.age is None else p.age for p in people], np.int64),
+        "balance": np.array([NULL if p.balance is None else p.balance for p in people], np.int64),
         "city": np.array([p.city for p in people], np.uint8),
         "likes": np.array([[sum(1 << bit - 1 for bit in p.likes)] for p in people], np.uint64).reshape(-1, 1),
     }
@@ -132,15 +143,16 @@ def cells_of(person: Person, breakdown: tuple[str, ...]) -> list[tuple[int, ...]
 
 
 def naive(people: list[Person], base: dict[str, dict[int, int]]):
-    def side(counted: list[Person]):
+    def side(counted: list[Person], weight=lambda _person: 1):
         tables = []
         for breakdown in BREAKDOWNS:
             table = np.zeros([INFOS[name].cells for name in breakdown], np.int64)
             for person in counted:
                 for cell in cells_of(person, breakdown):
-                    table[cell] += 1
+                    table[cell] += weight(person)
             tables.append(table.ravel().tolist())
-        return len(counted), [sum(holds(s, p) for p in counted) for s in SEGMENTS], tables
+        segments = [sum(weight(p) for p in counted if holds(s, p)) for s in SEGMENTS]
+        return sum(map(weight, counted)), segments, tables
 
     keys, labels, matched = dict.fromkeys(KEYS, 0), [0] * LABELS, []
     for person in people:
@@ -149,7 +161,8 @@ def naive(people: list[Person], base: dict[str, dict[int, int]]):
             matched.append(person)
             keys[hits[0][0]] += 1
             labels[min(base[key][value] for key, value in hits)] += 1
-    return side(matched), keys, labels, side([p for p in people if p.consented])
+    sums = [side(matched, lambda person, name=name: person.total(name)) for name in SUMS]
+    return side(matched), keys, labels, side([p for p in people if p.consented]), sums
 
 
 @pytest.fixture(scope="module")
@@ -160,10 +173,19 @@ def engine() -> LocalEngine:
 def counted(engine: LocalEngine, people: list[Person], base: dict[str, dict[int, int]]):
     exact = engine.count(view_of(people), base_of(base), PLAN)
     assert exact.dataset is not None
-    own = (exact.overlap, list(exact.segments), [table.tolist() for table in exact.breakdowns])
-    whole = exact.dataset
-    other = (whole.persons, list(whole.segments), [table.tolist() for table in whole.breakdowns])
-    return own, dict(exact.keys), list(exact.labels), other
+    assert exact.dataset.sums == ()
+
+    def plain(total: int, part):
+        return total, list(part.segments), [table.tolist() for table in part.breakdowns]
+
+    assert tuple(part.attribute for part in exact.sums) == SUMS
+    return (
+        plain(exact.overlap, exact),
+        dict(exact.keys),
+        list(exact.labels),
+        plain(exact.dataset.persons, exact.dataset),
+        [plain(part.overlap, part) for part in exact.sums],
+    )
 
 
 @given(people=st.lists(persons, max_size=25), base=bases)
@@ -186,8 +208,8 @@ def test_blocks_leave_no_trace(engine, people, base):
 def test_one_person_moves_no_count_and_no_disjoint_group_by_more_than_one(engine, people, added, base, at):
     """The added person shares its values with whoever holds them already."""
     more = [*people[:at], added, *people[at:]]
-    before, keys, labels, whole = counted(engine, people, base)
-    after, more_keys, more_labels, more_whole = counted(engine, more, base)
+    before, keys, labels, whole, sums = counted(engine, people, base)
+    after, more_keys, more_labels, more_whole, more_sums = counted(engine, more, base)
     for (persons_a, segments_a, tables_a), (persons_b, segments_b, tables_b) in (
         (before, after),
         (whole, more_whole),
@@ -198,6 +220,15 @@ def test_one_person_moves_no_count_and_no_disjoint_group_by_more_than_one(engine
         assert moved[0] <= 1
         assert moved[1] <= 2  # a set puts its person in as many cells as it declares values at most
         assert moved[2] <= 2
+    for name, (total_a, segments_a, tables_a), (total_b, segments_b, tables_b) in zip(
+        SUMS, sums, more_sums, strict=True
+    ):
+        unit = INFOS[name].largest
+        assert abs(total_b - total_a) <= unit
+        assert all(abs(b - a) <= unit for a, b in zip(segments_a, segments_b, strict=True))
+        moved = [np.abs(np.subtract(b, a)).sum() for a, b in zip(tables_a, tables_b, strict=True)]
+        assert moved[0] <= unit
+        assert max(moved[1:]) <= 2 * unit
     assert sum(abs(more_keys[key] - keys[key]) for key in KEYS) <= 1
     assert sum(abs(b - a) for a, b in zip(labels, more_labels, strict=True)) <= 1
 
@@ -216,6 +247,7 @@ def test_plain_plans_count_the_overlap_alone(engine):
     exact = engine.count(view_of([person]), bare, Plan("ads", KEYS))
     assert (exact.overlap, exact.keys, exact.labels, exact.segments, exact.breakdowns) == (1, {}, (), (), ())
     assert exact.dataset is None
+    assert exact.sums == ()
 
 
 def test_many_codes_are_looked_up_in_a_table(engine):
