@@ -10,7 +10,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cleanroom.schema.layout import attribute_column
-from cleanroom.schema.model import NULL_DATE, NULL_INT, Attribute, AttributeType, Consent, ConsentState
+from cleanroom.schema.model import (
+    NULL_DATE,
+    NULL_INT,
+    UNKNOWN,
+    Attribute,
+    AttributeType,
+    Consent,
+    ConsentState,
+)
+from cleanroom.schema.open_values import is_open_value, refuse_special, to_fixed
 
 Mask = NDArray[np.bool_]
 _FALSE = ("false", "0", "no", "n", "f", "нет", "ложь")
@@ -32,11 +41,13 @@ class Encoded:
         array: as the layout asks; null where the value is missing or bad.
         bad: rows whose value cannot be read.
         too_many: rows whose set has more values than the schema allows.
+        too_long: rows whose value of an open category has more bytes than the schema allows.
     """
 
     array: NDArray[Any]
     bad: Mask
     too_many: Mask | None = None
+    too_long: Mask | None = None
 
 
 def encode_attribute(values: pl.Series, attribute: Attribute) -> Encoded:
@@ -52,6 +63,8 @@ def encode_attribute(values: pl.Series, attribute: Attribute) -> Encoded:
             .select(pl.when(~pl.col("v").is_in(list(attribute.null_values))).then("v"))
             .to_series()
         )
+    if attribute.open:
+        return _encode_open(values, attribute)
     if attribute.type is AttributeType.CATEGORY:
         codes = _codes(values, attribute.values)
         return Encoded(codes.astype(attribute_column(attribute).dtype), np.zeros(values.len(), dtype=bool))
@@ -124,6 +137,23 @@ def _mapped(values: pl.Series, table: dict[str, int], other: int) -> pl.Series:
     return values.replace_strict(
         list(table), list(table.values()), default=other, return_dtype=pl.UInt16
     ).set(values.is_null(), None)
+
+
+def _encode_open(values: pl.Series, attribute: Attribute) -> Encoded:
+    # Each distinct value is looked at once; there are few of them as a rule.
+    width = attribute_column(attribute).width
+    distinct = values.unique().drop_nulls()
+    raw = [unicodedata.normalize("NFC", text).encode() for text in distinct.to_list()]
+    long = np.array([len(value) > width for value in raw], dtype=bool)
+    good = np.array([is_open_value(value) for value in raw], dtype=bool) & ~long
+    bad = ~good & ~long & (np.array(raw, dtype=object) != UNKNOWN.encode())
+    refuse_special(attribute.name, (value for value, fine in zip(raw, good, strict=True) if fine))
+    # The last entry is "no value".
+    table = to_fixed([*(value if fine else b"" for value, fine in zip(raw, good, strict=True)), b""], width)
+    at = values.replace_strict(
+        distinct, np.arange(len(raw)), default=len(raw), return_dtype=pl.Int64
+    ).to_numpy()
+    return Encoded(table[at], np.append(bad, False)[at], too_long=np.append(long, False)[at])
 
 
 def _encode_booleans(values: pl.Series) -> Encoded:

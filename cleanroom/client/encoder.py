@@ -163,6 +163,8 @@ class RowEncoder:
             rejects.mark(f"bad_value:{attribute.name}", encoded.bad)
             if encoded.too_many is not None:
                 rejects.mark(f"too_many_values:{attribute.name}", encoded.too_many)
+            if encoded.too_long is not None:
+                rejects.mark(f"too_long:{attribute.name}", encoded.too_long)
 
     def _consents(self, frame: pl.DataFrame, columns: Columns, rejects: "_Rejects") -> None:
         for consent in self._schema.consents:

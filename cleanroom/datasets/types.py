@@ -1,7 +1,7 @@
 """What the dataset slice gives to others."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -47,6 +47,7 @@ class Role(IntEnum):
     JUNK = 12
     SPOOL = 13
     WITHDRAWALS = 14
+    DICTIONARY = 15
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ class OwnerFigure:
         over_shared: key values with too many holders, the most shared first.
         over_shared_total: how many there are; `over_shared` lists at most 10,000.
         consent: persons by state, by purpose.
+        distinct_values: distinct values, by open category.
     """
 
     rows: int
@@ -188,6 +190,7 @@ class OwnerFigure:
     over_shared: tuple[OverShared, ...]
     over_shared_total: int
     consent: Mapping[str, Mapping[str, int]]
+    distinct_values: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Write the report as plain data."""
@@ -195,8 +198,8 @@ class OwnerFigure:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "OwnerFigure":
-        """Read what `to_dict` wrote; fields of later formats are left out."""
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        """Read what `to_dict` wrote; fields of later formats are left out, and of earlier ones empty."""
+        fields = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         fields["rejected_rows"] = tuple((int(row), str(reason)) for row, reason in data["rejected_rows"])
         fields["over_shared"] = tuple(OverShared(**item) for item in data["over_shared"])
         return cls(**fields)

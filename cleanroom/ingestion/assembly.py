@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.dictionary import write_dictionary
 from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import starts_of, tokens_of
@@ -16,6 +17,7 @@ from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import Merged, merge_rows, sort_order
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Records, Spill, Spool, bucket_bits, bucket_of, pick
+from cleanroom.ingestion.value_codes import Codes, OpenCategories
 from cleanroom.schema.model import NULL_DATE, NULL_INT, AttributeType, ConsentState
 from crypto.limits import TOKEN_BYTES
 
@@ -32,6 +34,7 @@ class Tally:
         fill: persons with a value, by attribute.
         distinct: distinct values, by key.
         consent: persons by state, by purpose.
+        distinct_values: distinct values, by open category.
         over_shared: records of `JUNK_DTYPE`: values with too many holders.
     """
 
@@ -39,6 +42,7 @@ class Tally:
     fill: dict[str, int] = field(default_factory=dict)
     distinct: dict[str, int] = field(default_factory=dict)
     consent: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    distinct_values: dict[str, int] = field(default_factory=dict)
     over_shared: list[Records] = field(default_factory=list)
 
 
@@ -49,7 +53,15 @@ class Assembly:
     key bucketed by token and sorted; what does not fit in memory waits in sealed runs.
     """
 
-    def __init__(self, layout: RecordLayout, *, rows: int, memory_bytes: int, spill: Spill) -> None:
+    def __init__(
+        self,
+        layout: RecordLayout,
+        *,
+        rows: int,
+        memory_bytes: int,
+        spill: Spill,
+        open_categories: OpenCategories | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -57,8 +69,10 @@ class Assembly:
             rows: how many rows will come at most.
             memory_bytes: how much memory rows in flight may take.
             spill: where runs go.
+            open_categories: the codes that rows have; needed when the layout has any.
         """
         self._layout = layout
+        self._open = open_categories or OpenCategories(layout.attributes)
         bucket_bytes = memory_bytes // 128
         self._row_bits = bucket_bits(rows * layout.row_dtype.itemsize, bucket_bytes=bucket_bytes)
         self._person_bits = bucket_bits(rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes)
@@ -78,6 +92,7 @@ class Assembly:
             self._value_bits.append(bits)
             memory = memory_bytes // 6 // len(layout.keys)
             self._values.append(Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=memory, spill=spill))
+        self._final: dict[int, Codes] = {}
         self.tally = Tally()
 
     def add(self, rows: Records) -> None:
@@ -115,6 +130,7 @@ class Assembly:
         position = np.empty(self.tally.persons, np.uint32)
         labels = np.empty(self.tally.persons if self._layout.label else 0, np.uint8)
         done = 0
+        self._write_dictionaries(writer)
         for bucket in range(self._persons.buckets):
             persons = self._persons.read(bucket)
             if persons.size:
@@ -144,6 +160,9 @@ class Assembly:
     def _take(self, merged: Merged) -> None:
         persons = merged.persons
         self.tally.persons += persons.size
+        for index, attribute in enumerate(self._layout.attributes):
+            if attribute.open:
+                self._open.of(attribute.name).keep(persons[f"a{index}"])
         if self.tally.persons > _MAX_PERSONS:
             raise PayloadError(f"A version has at most {_MAX_PERSONS} persons.", remedy="Split the dataset.")
         bucket = persons["rank"].astype(np.uint16) << np.uint16(self._person_bits)
@@ -151,6 +170,14 @@ class Assembly:
         self._persons.add(persons, bucket)
         for spool, bits, values in zip(self._values, self._value_bits, merged.values, strict=True):
             spool.add(values, bucket_of(values["hi"], bits))
+
+    def _write_dictionaries(self, writer: PlaceWriter) -> None:
+        """Settle the codes of open categories, now that it is known whose rows stay."""
+        for index, attribute in enumerate(self._layout.attributes):
+            if attribute.open:
+                self._final[index], values = self._open.of(attribute.name).finish()
+                write_dictionary(writer, index, values)
+                self.tally.distinct_values[attribute.name] = len(values)
 
     def _write_persons(
         self,
@@ -169,6 +196,8 @@ class Assembly:
             writer.write(Role.PERSON_LO, 0, persons["person_lo"])
         for index, attribute in enumerate(layout.attributes):
             values = np.ascontiguousarray(persons[f"a{index}"])
+            if attribute.open:
+                values = self._final[index][values]
             writer.write(Role.ATTRIBUTE, index, values)
             self.tally.fill[attribute.name] = self.tally.fill.get(attribute.name, 0) + _filled(
                 attribute.type, values

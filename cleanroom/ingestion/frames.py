@@ -12,6 +12,7 @@ from cleanroom.datasets.tokens import token_halves
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.records import OP_DELETE, OP_UPSERT, RecordLayout
 from cleanroom.ingestion.spool import Records, pick
+from cleanroom.ingestion.value_codes import BAD, OpenCategories
 from cleanroom.schema.batch import MAX_REJECTS, PreparedBatch
 from cleanroom.schema.model import Attribute, AttributeType, ConsentState
 
@@ -48,6 +49,7 @@ class FrameReader:
         keys: Mapping[str, bytes],
         person_key: bytes | None,
         latest_consent: int = np.iinfo(np.int64).max,
+        open_categories: OpenCategories | None = None,
     ) -> None:
         """Prepare.
 
@@ -56,11 +58,13 @@ class FrameReader:
             keys: 32-byte token keys by the key's name in the room.
             person_key: the token key of person_id, when the schema declares one.
             latest_consent: microseconds since 1970 after which no consent can have been collected yet.
+            open_categories: gives their values codes; needed when the layout has any.
         """
         self._layout = layout
         self._keys = keys
         self._person_key = person_key
         self._latest_consent = latest_consent
+        self._open = open_categories or OpenCategories(layout.attributes)
         self._last_row = 0
         self.quarantine = Quarantine()
 
@@ -74,9 +78,12 @@ class FrameReader:
             The rows that passed, in the file's order.
 
         Raises:
-            PayloadError: row numbers do not ascend.
+            PayloadError: row numbers do not ascend, or open categories have too many values.
         """
-        columns, layout = batch.columns, self._layout
+        layout = self._layout
+        columns = dict(batch.columns)
+        for name in (f"attr:{attribute.name}" for attribute in layout.attributes if attribute.open):
+            columns[name] = self._open.encode(name.removeprefix("attr:"), columns[name])
         self._check_order(columns["row"])
         ops = columns.get("op", np.zeros(batch.rows, np.uint8))
         present = {key.name: _present(columns[f"key:{key.name}"]) for key in layout.keys}
@@ -157,6 +164,8 @@ def _bad_values(attribute: Attribute, values: NDArray[Any]) -> list[tuple[str, B
         return [(name, ~null & ((values > _MAX_NUMBER) | (values < -_MAX_NUMBER)))]
     if attribute.type is AttributeType.DATE:
         return []
+    if attribute.open:
+        return [(name, values == BAD)]
     codes = 2 if attribute.type is AttributeType.BOOLEAN else len(attribute.values) + 1
     if attribute.type is not AttributeType.SET:
         return [(name, values > codes)]

@@ -12,6 +12,7 @@ import numpy as np
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
 from cleanroom.consent.withdrawals import microseconds
+from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_key
@@ -24,6 +25,7 @@ from cleanroom.ingestion.previous import PreviousRows
 from cleanroom.ingestion.records import RecordLayout, expected_columns
 from cleanroom.ingestion.spill import SealedSpill
 from cleanroom.ingestion.spool import Records
+from cleanroom.ingestion.value_codes import OpenCategories
 from cleanroom.schema.batch import BatchReader, BatchTrailer
 from cleanroom.schema.model import ConsentState
 from cleanroom.storage import ObjectStore
@@ -104,12 +106,14 @@ class Load:
         layout = RecordLayout.of(self.dataset.schema)
         earlier_rows = self.earlier.persons if self.earlier and self.earlier.rows else 0
         spill = SealedSpill(store, self.place, kek=self.keys.kek, clock=clock)
+        open_categories = OpenCategories(layout.attributes, self._earlier_values(layout))
         assembly = Assembly(
             layout,
             # A person with many values of a key takes several rows of the earlier version.
             rows=self.manifest.rows + 2 * earlier_rows,
             memory_bytes=self.memory_bytes,
             spill=spill,
+            open_categories=open_categories,
         )
         try:
             if self.earlier and self.earlier.rows:
@@ -120,7 +124,14 @@ class Load:
                     assembly.add(rows)
             # A day for clocks and time zones; a later instant cannot be true.
             latest_consent = microseconds(clock.now() + timedelta(days=1))
-            quarantine, trailer = self._read(layout, assembly, latest_consent, progress)
+            frames = FrameReader(
+                layout,
+                keys={name: self._token_key(name) for name in layout.key_names},
+                person_key=self._token_key(PERSON_KEY) if layout.person else None,
+                latest_consent=latest_consent,
+                open_categories=open_categories,
+            )
+            trailer = self._read(frames, assembly, progress)
             base = self.dataset.kind is DatasetKind.BASE
             fingerprint = self._fingerprint(layout) if base else None
             with PlaceWriter(store, self.place, kek=self.keys.kek, clock=clock) as writer:
@@ -130,21 +141,23 @@ class Load:
                     progress=lambda: progress(self.manifest.rows, self.manifest.rows),
                 )
                 waiting = self._write_junk(writer, tally, base=base)
-                report = self._report(layout, tally, quarantine, trailer, waiting)
+                report = self._report(layout, tally, frames.quarantine, trailer, waiting)
                 writer.write(Role.REPORT, 0, canonical_json(report.to_dict()))
         finally:
             assembly.close()
         return Loaded(tuple(writer.files), report, fingerprint.digest() if fingerprint else None)
 
-    def _read(
-        self, layout: RecordLayout, assembly: Assembly, latest_consent: int, progress: Progress
-    ) -> tuple[Quarantine, BatchTrailer]:
-        frames = FrameReader(
-            layout,
-            keys={name: self._token_key(name) for name in layout.key_names},
-            person_key=self._token_key(PERSON_KEY) if layout.person else None,
-            latest_consent=latest_consent,
-        )
+    def _earlier_values(self, layout: RecordLayout) -> dict[str, list[bytes]]:
+        """Return what open categories held before, so that the codes of the earlier rows stay good."""
+        if self.earlier is None or not self.earlier.rows:
+            return {}
+        return {
+            attribute.name: read_dictionary(self.earlier.reader, index)
+            for index, attribute in enumerate(layout.attributes)
+            if attribute.open
+        }
+
+    def _read(self, frames: FrameReader, assembly: Assembly, progress: Progress) -> BatchTrailer:
         manifest, done = self.manifest, 0
         # The file may have been exchanged since its hash was checked; what is decrypted is hashed once more.
         with open_payload(
@@ -173,7 +186,7 @@ class Load:
             )
         if trailer.rows_read != done + sum(trailer.rejected.values()):
             raise PayloadError("The payload's counts do not add up.", remedy="Prepare it again.")
-        return frames.quarantine, trailer
+        return trailer
 
     def _token_key(self, name: str) -> bytes:
         return token_key(
@@ -234,4 +247,5 @@ class Load:
                 purpose: {state.name.lower(): int(counts[state]) for state in ConsentState}
                 for purpose, counts in tally.consent.items()
             },
+            distinct_values=dict(tally.distinct_values),
         )

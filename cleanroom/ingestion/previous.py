@@ -8,7 +8,7 @@ from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.records import OP_EARLIER, VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Records, Spill, Spool, pick
-from cleanroom.schema.layout import attribute_column
+from cleanroom.schema.layout import stored_column
 from cleanroom.schema.model import NULL_INT
 
 _BLOCK = 131_072
@@ -97,7 +97,7 @@ class PreviousRows:
         rows["person_hi"] = reader.read_rows(Role.PERSON_HI, 0, "<u8", start, stop)[person]
         rows["person_lo"] = reader.read_rows(Role.PERSON_LO, 0, "<u8", start, stop)[person]
         for index, attribute in enumerate(self._layout.attributes):
-            spec = attribute_column(attribute)
+            spec = stored_column(attribute)
             words = spec.width
             flat = reader.read_rows(Role.ATTRIBUTE, index, spec.dtype, start * words, stop * words)
             target = rows[f"a{index}"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cleanroom.schema.layout import ColumnSpec, attribute_column, layout
+from cleanroom.schema.layout import ColumnSpec, layout, stored_column
 from cleanroom.schema.model import Attribute, Schema
 from crypto.limits import DIGEST_BYTES
 
@@ -91,7 +91,7 @@ class RecordLayout:
         if self.person:
             fields += [("person_hi", "<u8", 1), ("person_lo", "<u8", 1)]
         for index, attribute in enumerate(self.attributes):
-            spec = attribute_column(attribute)
+            spec = stored_column(attribute)
             fields.append((f"a{index}", spec.dtype, spec.width))
         for index, consent in enumerate(self.consents):
             fields.append((f"c{index}", "u1", 1))

@@ -9,7 +9,7 @@ from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import halves_of, starts_of, token_key, tokens_of
 from cleanroom.datasets.types import Role
 from cleanroom.matching.types import BaseKey, BaseView, Bools, Column, DatasetView, KeyIndex
-from cleanroom.schema.layout import attribute_column
+from cleanroom.schema.layout import stored_column
 from cleanroom.schema.model import Attribute, Schema
 from crypto.tokens import retokenise
 from policies.attributes import AttributeInfo
@@ -67,7 +67,7 @@ def dataset_view(
     @cache
     def column(name: str) -> Column:
         attribute = schema.attributes[positions[name]]
-        spec = attribute_column(attribute)
+        spec = stored_column(attribute)
         values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
         return Column(info_of(attribute), values.reshape(spec.shape(persons)))
 

@@ -13,6 +13,7 @@ from cleanroom.schema.errors import (
     SpecialCategoryError,
 )
 from cleanroom.schema.model import (
+    MAX_OPEN_BYTES,
     OTHER,
     UNKNOWN,
     Attribute,
@@ -46,6 +47,7 @@ MAX_VALUES = 65_533
 MAX_SET_VALUES = 4_095
 MAX_BANDS = 250
 MAX_LABELS = 255
+MIN_OPEN_BYTES = 8
 _NUMBERS = (AttributeType.INTEGER, AttributeType.DECIMAL)
 _LISTED = (AttributeType.CATEGORY, AttributeType.SET)
 _STATES = ("granted", "denied", "pending", "withdrawn", "expired")
@@ -180,6 +182,7 @@ def _attribute(name: str, body: object) -> Attribute:
         (
             *("type", "kind", "column", "origin", "sensitivity", "values", "bands", "clamp", "unit", "scale"),
             *("aggregate", "max_values", "separator", "null_values", "decimal_mark", "date_format"),
+            *("open", "max_bytes"),
         ),
     )
     column = section.text("column", name)
@@ -208,6 +211,8 @@ def _attribute(name: str, body: object) -> Attribute:
         null_values=section.texts("null_values"),
         decimal_mark=cast(Literal[".", ","], section.choice("decimal_mark", (".", ","), ".")),
         date_format=section.choice("date_format", DATE_FORMATS, "%Y-%m-%d"),
+        open=section.truth("open"),
+        max_bytes=section.whole("max_bytes", MIN_OPEN_BYTES, MAX_OPEN_BYTES, MAX_OPEN_BYTES),
     )
     _check_fit(attribute, section, clamp)
     return attribute
@@ -245,6 +250,8 @@ def _check_fit(attribute: Attribute, section: Section, clamp: tuple[int, ...]) -
         "max_values": (AttributeType.SET,),
         "separator": (AttributeType.SET,),
         "date_format": (AttributeType.DATE,),
+        "open": (AttributeType.CATEGORY,),
+        "max_bytes": (AttributeType.CATEGORY,),
     }
     for key, types in fits.items():
         if key in section and attribute.type not in types:
@@ -252,7 +259,8 @@ def _check_fit(attribute: Attribute, section: Section, clamp: tuple[int, ...]) -
                 f"{section.at(key)} does not apply to the type {attribute.type}.",
                 remedy=f"Remove it; it is for {', '.join(types)}.",
             )
-    if attribute.type in _LISTED:
+    _check_open(attribute, section)
+    if attribute.type in _LISTED and not attribute.open:
         _check_values(attribute, section)
     if list(attribute.bands) != sorted(set(attribute.bands)) or len(attribute.bands) > MAX_BANDS:
         raise SchemaError(
@@ -264,12 +272,24 @@ def _check_fit(attribute: Attribute, section: Section, clamp: tuple[int, ...]) -
         )
 
 
+def _check_open(attribute: Attribute, section: Section) -> None:
+    if attribute.open and attribute.values:
+        raise SchemaError(
+            f"{section.at('values')} stands beside `open: true`, which is for values that nobody can list.",
+            remedy="Keep one of them.",
+        )
+    if "max_bytes" in section and not attribute.open:
+        raise SchemaError(
+            f"{section.at('max_bytes')} is for open categories.", remedy="Remove it, or add `open: true`."
+        )
+
+
 def _check_values(attribute: Attribute, section: Section) -> None:
     limit = MAX_VALUES if attribute.type is AttributeType.CATEGORY else MAX_SET_VALUES
     if not 1 <= len(attribute.values) <= limit:
         raise SchemaError(
             f"{section.at('values')} needs 1 to {limit} values.",
-            remedy="List those to tell apart; others are `other`.",
+            remedy="List those to tell apart, others are `other`; or write `open: true` on a category.",
         )
     if {OTHER, UNKNOWN} & set(attribute.values):
         raise SchemaError(

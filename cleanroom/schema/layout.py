@@ -73,6 +73,7 @@ def attribute_column(attribute: Attribute) -> ColumnSpec:
     """Return the column of one attribute.
 
     Category and boolean: codes, 0 = no value, then the declared values, then "other" (categories only).
+    Open category: the value itself in UTF-8, filled up with zeros; all zero = no value.
     Integer and decimal: stored units, NULL_INT = no value. Date: days since 1970-01-01, NULL_DATE = no
     value. Set: bit words, bit i-1 is the i-th declared value and the bit after the last is "other"; no bit
     is no value.
@@ -84,7 +85,17 @@ def attribute_column(attribute: Attribute) -> ColumnSpec:
         return ColumnSpec(name, "<i4")
     if attribute.type is AttributeType.SET:
         return ColumnSpec(name, "<u8", (len(attribute.values) + 1 + 63) // 64)
+    if attribute.open:
+        return ColumnSpec(name, "u1", attribute.max_bytes)
     return ColumnSpec(name, "u1" if len(attribute.values) <= _SMALL_CODES else "<u2")
+
+
+def stored_column(attribute: Attribute) -> ColumnSpec:
+    """Return the column that a version keeps: as in the payload, but of an open category the version's codes.
+
+    Code 0 is no value; code n is the n-th value of the version's own sealed dictionary.
+    """
+    return ColumnSpec(f"attr:{attribute.name}", "<u4") if attribute.open else attribute_column(attribute)
 
 
 def reasons(schema: Schema) -> tuple[str, ...]:
@@ -95,6 +106,8 @@ def reasons(schema: Schema) -> tuple[str, ...]:
     found = ["ragged_row", "broken_quotes", "unknown_op", "missing_person_id", "unknown_label"]
     for attribute in schema.attributes:
         found.append(f"bad_value:{attribute.name}")
+        if attribute.open:
+            found.append(f"too_long:{attribute.name}")
         if attribute.type is AttributeType.SET:
             found.append(f"too_many_values:{attribute.name}")
     for consent in schema.consents:

@@ -14,6 +14,9 @@ NULL_INT = -(2**63)
 NULL_DATE = -(2**31)
 OTHER = "other"
 UNKNOWN = "unknown"
+MAX_OPEN_BYTES = 64
+MAX_OPEN_VALUES = 1_000_000
+"""How many distinct values of an open category one load may bring, those of the version it changes included."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -83,6 +86,8 @@ class Attribute:
         null_values: texts that mean "not known", besides the empty one.
         decimal_mark: `.` or `,`.
         date_format: how dates are written in the file.
+        open: a category whose values nobody declared: they are kept as they come, sealed with the data.
+        max_bytes: how long such a value may be, in UTF-8.
     """
 
     name: str
@@ -102,6 +107,8 @@ class Attribute:
     null_values: tuple[str, ...] = ()
     decimal_mark: Literal[".", ","] = "."
     date_format: str = "%Y-%m-%d"
+    open: bool = False
+    max_bytes: int = MAX_OPEN_BYTES
 
 
 @dataclass(frozen=True)
@@ -265,8 +272,10 @@ def cell_labels(attribute: Attribute) -> tuple[str, ...]:
 
     Returns:
         Declared values and `other`, both truth values, or the bands; empty for a number or date without
-        bands, which cannot be broken down.
+        bands, which cannot be broken down, and for an open category, whose cells nobody knows beforehand.
     """
+    if attribute.open:
+        return ()
     if attribute.type in (AttributeType.CATEGORY, AttributeType.SET):
         return (*attribute.values, OTHER, UNKNOWN)
     if attribute.type is AttributeType.BOOLEAN:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cleanroom.client.attributes import encode_attribute, encode_consent, encode_instants, encode_last_days
 from cleanroom.schema.codec import schema_from_yaml
+from cleanroom.schema.errors import SpecialCategoryError
 from cleanroom.schema.model import NULL_DATE, NULL_INT, Attribute, Consent
 
 
@@ -55,6 +56,51 @@ def test_a_decimal_comma_is_read_when_declared() -> None:
         [150, NULL_INT, -250],
         [False, True, False],
     )
+
+
+def test_open_values_are_kept_as_text_in_one_form() -> None:
+    assert open_values("max_bytes: 12", "Москва", "abc", None, "e\u0301", "\u00e9", "a b", "nb\u00a0sp") == [
+        "Москва", "abc", "", "\u00e9", "\u00e9", "a b", "nb\u00a0sp",
+    ]  # fmt: skip
+    # What the schema or the room calls "no value" is none.
+    assert open_values("null_values: ['?']", "?", "unknown", "other") == ["", "", "other"]
+    assert open_values("", None) == [""]
+
+
+@pytest.mark.parametrize(
+    ("text", "bad", "too_long"),
+    [
+        ("x" * 16, False, False),
+        ("x" * 17, False, True),
+        ("ж" * 8, False, False),
+        ("ж" * 9, False, True),
+        ("a\0b", True, False),
+        ("a\nb", True, False),
+        ("a\x7fb", True, False),
+        ("a\u2028b", True, False),
+        ("a\u202eb", True, False),
+        ("a\0" + "x" * 20, False, True),
+    ],
+)
+def test_open_values_that_are_too_long_or_invisible_are_refused(text: str, bad: bool, too_long: bool) -> None:
+    found = encode_attribute(pl.Series(["ok", text]), attribute("type: category, open: true, max_bytes: 16"))
+    assert (found.bad.tolist(), found.too_long.tolist()) == ([False, bad], [False, too_long])
+    assert found.array[1].any() == (not bad and not too_long)
+
+
+def test_an_open_value_of_a_special_category_refuses_the_file_without_naming_the_value() -> None:
+    with pytest.raises(SpecialCategoryError, match=r"open category a holds values.*refused") as caught:
+        open_values("", "Audi", "Muslim")
+    assert "muslim" not in str(caught.value).lower()
+
+
+def open_values(options: str, *texts: str | None) -> list[str]:
+    found = encode_attribute(
+        pl.Series(texts, dtype=pl.String), attribute(f"type: category, open: true, {options}")
+    )
+    assert not found.bad.any()
+    assert not found.too_long.any()
+    return [bytes(row).rstrip(b"\0").decode() for row in found.array]
 
 
 def test_categories_have_codes_other_and_null() -> None:

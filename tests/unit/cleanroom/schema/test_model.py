@@ -2,7 +2,7 @@ import pytest
 
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.errors import UnknownAttributeError
-from cleanroom.schema.layout import ColumnSpec, layout, reasons
+from cleanroom.schema.layout import ColumnSpec, layout, reasons, stored_column
 from cleanroom.schema.model import Attribute, band_labels, cell_labels
 
 KEYS = "match_keys: {email: {column: e}, phone: {columns: [p, q], also_profiles: [meta]}}\n"
@@ -23,6 +23,7 @@ def attribute(body: str) -> Attribute:
             ("<2024-01-01", "2024-01-01..2024-06-30", "2024-07-01+"),
         ),
         ("type: integer", ()),
+        ("type: category, open: true", ()),
     ],
 )
 def test_bands_are_half_open_and_named_by_what_they_hold(body: str, labels: tuple[str, ...]) -> None:
@@ -73,6 +74,7 @@ def test_layout_follows_the_schema() -> None:
         f"  wide: {{type: category, values: [{values}]}}\n  narrow: {{type: category, values: [x]}}\n"
         "  few: {type: set, values: [x], max_values: 1}\n"
         f"  many: {{type: set, values: [{values}], max_values: 2}}\n"
+        "  town: {type: category, open: true}\n  code: {type: category, open: true, max_bytes: 8}\n"
         "consent: {ads: {column: c, granted: [1], collected_at: at, expires_at: till}}\n"
     )
     schema = schema_from_yaml(KEYS + text)
@@ -91,11 +93,15 @@ def test_layout_follows_the_schema() -> None:
         ("attr:narrow", "u1", 1),
         ("attr:few", "<u8", 1),
         ("attr:many", "<u8", 4),
+        ("attr:town", "u1", 64),
+        ("attr:code", "u1", 8),
         ("consent:ads", "u1", 1),
         ("consent_at:ads", "<i8", 1),
         ("consent_until:ads", "<i4", 1),
         ("label", "u1", 1),
     ]
+    assert stored_column(schema.attribute("town")) == ColumnSpec("attr:town", "<u4")
+    assert stored_column(schema.attribute("n")) == ColumnSpec("attr:n", "<i8")
     assert "op" not in [c.name for c in layout(schema)]
     assert ColumnSpec("attr:few", "<u8").shape(3) == (3, 1)
     assert ColumnSpec("key:phone/room", "u1", 64).shape(3) == (3, 2, 32)
@@ -105,7 +111,14 @@ def test_layout_follows_the_schema() -> None:
 def test_reasons_name_columns_of_the_schema() -> None:
     schema = schema_from_yaml(
         KEYS
-        + "attributes: {t: {type: set, values: [x], max_values: 1}}\n"
+        + "attributes: {t: {type: set, values: [x], max_values: 1}, o: {type: category, open: true}}\n"
         + "consent: {ads: {column: c, granted: [1], expires_at: x}}"
     )
-    assert reasons(schema)[5:] == ("bad_value:t", "too_many_values:t", "bad_consent_date:ads", "no_valid_key")
+    assert reasons(schema)[5:] == (
+        "bad_value:t",
+        "too_many_values:t",
+        "bad_value:o",
+        "too_long:o",
+        "bad_consent_date:ads",
+        "no_valid_key",
+    )
