@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 from cleanroom.bootstrap import init_room, open_room
+from cleanroom.redteam.cells import Cells, gather
 from cleanroom.redteam.errors import UnusablePolicyError
 from cleanroom.redteam.rooms import LabClock, LabRoom, settings_of
 from policies.accounting import MICRO, advantage
@@ -167,6 +168,11 @@ class Lab:
         return LabRoom(
             home, init_room(settings_of(home), clock=clock), clock, document or self.document, self.purpose
         )
+
+    @cached_property
+    def cells(self) -> Cells:
+        """A room full of targets, built when it is first needed; raises AttackRefusedError."""
+        return gather(self)
 
     @cached_property
     def _empty(self) -> LabRoom:
