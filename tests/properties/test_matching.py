@@ -1,4 +1,4 @@
-"""The engine counts what a naive reading of the definitions counts; one person moves no figure by more than its unit."""
+"""The engine counts what a naive reading of the definitions counts; no person moves a figure by more than its unit."""
 
 from dataclasses import dataclass
 

@@ -1,17 +1,32 @@
 """What the gate lets out, and in which order it does things."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cleanroom.canonical import canonical_json
 from cleanroom.release import gate
 from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_from_dict, mechanism_to_dict
 from cleanroom.release.gate import plan_mechanism, release_cells, round_half_up
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
+from policies.attributes import AttributeInfo
 
 MECHANISM = plan_mechanism(l0=1, rho_micro=500, minimum_audience=100, round_to=1)
+# Two sums that a person can change, next to one count: 1 + 2 + 2 cells.
+SUMMING = plan_mechanism(
+    l0=5,
+    rho_micro=2500,
+    minimum_audience=100,
+    round_to=1,
+    sums={
+        "spend": AttributeInfo("decimal", scale=2, clamp=(0, 500_000)),
+        "balance": AttributeInfo("integer", clamp=(-20, 10)),
+    },
+    sum_l0=2,
+)
 Draws = Callable[..., None]
 
 
@@ -108,10 +123,23 @@ def test_rounding_moves_a_value_by_at_most_half_the_grid(value: int, grid: int) 
     assert abs(rounded - value) * 2 <= grid
 
 
-def test_figures_and_mechanisms_survive_writing_and_reading() -> None:
-    shown = ReleasedFigure("overlap", 5, False, 1 / 3, (0, 9))
-    hidden = ReleasedFigure("segment:0", None, True, 1 / 3, None)
+@pytest.mark.parametrize(
+    "figure",
+    [
+        ReleasedFigure("overlap", 5, False, 1 / 3, (0, 9)),
+        ReleasedFigure("segment:0", None, True, 1 / 3, None),
+        ReleasedFigure("sum:spend", 2**62, False, 1e9 / 3, (-(2**62), 2**62 + 1), 2),
+        ReleasedFigure("sum:spend:segment:0", None, True, 1e9 / 3, None, 0),
+    ],
+)
+def test_figures_survive_writing_as_canonical_json_and_reading(figure: ReleasedFigure) -> None:
+    written = json.loads(canonical_json(figure_to_dict(figure)))
 
-    assert figure_from_dict(figure_to_dict(shown)) == shown
-    assert figure_from_dict(figure_to_dict(hidden)) == hidden
-    assert mechanism_from_dict(mechanism_to_dict(MECHANISM)) == MECHANISM
+    assert figure_from_dict(written) == figure
+
+
+@pytest.mark.parametrize("mechanism", [MECHANISM, SUMMING])
+def test_mechanisms_survive_writing_as_canonical_json_and_reading(mechanism: Mechanism) -> None:
+    written = json.loads(canonical_json(mechanism_to_dict(mechanism)))
+
+    assert mechanism_from_dict(written) == mechanism

@@ -1,6 +1,7 @@
 """Calibration against the published numbers, and noise that is what it says."""
 
 import math
+from fractions import Fraction
 
 import opendp.prelude as dp
 import pytest
@@ -28,10 +29,44 @@ def test_the_certified_cost_never_passes_the_budget(l0: int, rho_micro: int) -> 
     assert sigma <= math.sqrt(l0 * 1_000_000 / (2 * rho_micro)) * 1.000001
 
 
-@pytest.mark.parametrize(("l0", "rho_micro"), [(0, 5), (1, 0)])
-def test_nothing_is_released_for_nothing(l0: int, rho_micro: int) -> None:
+@given(
+    st.integers(1, 500),
+    st.integers(1, 250_000),
+    st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 50)), min_size=1, max_size=16),
+)
+def test_what_counts_and_sums_cost_together_never_passes_the_budget(
+    counts: int, rho_micro: int, sums: list[tuple[int, int]]
+) -> None:
+    l0 = counts + sum(cells for _, cells in sums)
+
+    sigma = calibrate(l0, rho_micro, tuple(sums))
+
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+    certified = sum(
+        Fraction((space >> dp.m.then_gaussian(scale=sigma * unit)).map(unit * math.sqrt(cells)))
+        for unit, cells in ((1, counts), *sums)
+    )
+    assert certified * 1_000_000 <= rho_micro
+    assert sigma <= math.sqrt(l0 * 1_000_000 / (2 * rho_micro)) * 1.000001
+
+
+@pytest.mark.parametrize(
+    ("l0", "rho_micro", "sums"), [(0, 5, ()), (1, 0, ()), (2, 5, ((100, 2),)), (3, 5, ((100, 2), (7, 2)))]
+)
+def test_nothing_is_released_for_nothing(l0: int, rho_micro: int, sums: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(CalibrationError, match="at least one cell and one micro-rho"):
-        calibrate(l0, rho_micro)
+        calibrate(l0, rho_micro, sums)
+
+
+def test_the_noise_of_the_largest_sums_neither_overflows_nor_loses_their_last_digits() -> None:
+    # 2**32 people, each at the furthest bound, with the widest noise that a question can have.
+    largest, sigma = 2**32 * 10**9, 2.3e5 * 10**9
+
+    noisy = add_noise([largest, -largest] * 500, sigma=sigma)
+
+    errors = [abs(value) - largest for value in noisy]
+    assert max(map(abs, errors)) < 8 * sigma
+    assert len({error % 10 for error in errors}) == 10
 
 
 def test_noise_stands_around_each_count_with_the_scale_that_was_asked_for() -> None:
