@@ -5,6 +5,7 @@ person_id, and the values that nobody else holds. So nobody goes with somebody w
 """
 
 from collections.abc import Iterator
+from itertools import count, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,9 @@ I64 = NDArray[np.int64]
 def named(reader: PlaceReader, withdrawals: WithdrawalRows) -> tuple[U32, I64]:
     """Find whom withdrawals name in a version: all who hold a token, unless it is on the version's junk list.
 
-    With the lists held fixed, whether somebody is named depends on that person's own values alone.
+    With the lists held fixed, whether somebody is named depends on that person's own values alone. Every column is
+    read, whichever the withdrawals are about: a found person has tokens in more of them than one who is not there,
+    and how long it takes must not tell.
 
     Args:
         reader: of the version.
@@ -39,7 +42,7 @@ def named(reader: PlaceReader, withdrawals: WithdrawalRows) -> tuple[U32, I64]:
     """
     withdrawals = _without_junk(reader, withdrawals)
     persons, instants = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
-    for column in np.unique(withdrawals["key"]).tolist():
+    for column in (PERSON, *_key_columns(reader)):
         records = withdrawals[withdrawals["key"] == column]
         who, when = _latest(records, *_holders(reader, column, np.unique(records["hi"])))
         persons.append(who)
@@ -119,16 +122,18 @@ def _own_values(reader: PlaceReader, wanted: NDArray[np.bool_]) -> Iterator[tupl
     """Give person_id, and of every key the values that only one person holds, if it is a wanted one."""
     for persons, hi, lo in values_of(reader, PERSON, wanted):
         yield PERSON, persons, hi, lo
-    column = 0
-    while reader.has(Role.KEY_HI, column):
+    for column in _key_columns(reader):
         parts = list(values_of(reader, column, wanted))
         if parts:
             persons, hi, lo = (np.concatenate(each) for each in zip(*parts, strict=True))
             _, values = _holders(reader, column, np.unique(hi))
-            once, count = np.unique(values, return_counts=True)
-            own = np.isin(hi, once[count == 1])
+            once, times = np.unique(values, return_counts=True)
+            own = np.isin(hi, once[times == 1])
             yield column, persons[own], hi[own], lo[own]
-        column += 1
+
+
+def _key_columns(reader: PlaceReader) -> Iterator[int]:
+    return takewhile(lambda column: reader.has(Role.KEY_HI, column), count())
 
 
 def _bytes(withdrawals: WithdrawalRows) -> NDArray[np.void]:

@@ -58,6 +58,8 @@ class ConsentView:
 
     def _withdrawn(self, now: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return persons and the instant of their latest withdrawal."""
+        if not self.withdrawals:
+            return np.empty(0, np.uint32), np.empty(0, np.int64)
         withdrawals = np.concatenate(
             [
                 np.empty(0, WITHDRAWAL_DTYPE),

@@ -28,7 +28,7 @@ def microseconds(instant: datetime) -> int:
 
 
 def holders(reader: PlaceReader, column: int, tokens: U64) -> Iterator[tuple[U32, U64]]:
-    """Find who holds some values, block by block.
+    """Find who holds some values, block by block; what it reads does not depend on whether anybody does.
 
     Args:
         reader: of a version.
@@ -38,8 +38,6 @@ def holders(reader: PlaceReader, column: int, tokens: U64) -> Iterator[tuple[U32
     Yields:
         Persons, and the first half of the value that each holds.
     """
-    if not tokens.size:
-        return
     role = Role.PERSON_HI if column == PERSON else Role.KEY_HI
     if not reader.has(role, 0 if column == PERSON else column):
         return
@@ -50,18 +48,19 @@ def holders(reader: PlaceReader, column: int, tokens: U64) -> Iterator[tuple[U32
         if not hi.size:
             return
         at = np.searchsorted(tokens, hi)
-        hits = np.flatnonzero(tokens.take(at, mode="clip") == hi)
-        if hits.size:
-            if column == PERSON:
-                persons = (hits + start).astype(np.uint32)
-            else:
-                persons = reader.read_rows(Role.KEY_PERSON, column, "<u4", start, stop)[hits]
-            yield persons, hi[hits]
+        hits = np.flatnonzero(tokens.take(at, mode="clip") == hi) if tokens.size else at[:0]
+        if column == PERSON:
+            persons = (hits + start).astype(np.uint32)
+        else:
+            persons = reader.read_rows(Role.KEY_PERSON, column, "<u4", start, stop)[hits]
+        yield persons, hi[hits]
         start = stop
 
 
 def values_of(reader: PlaceReader, column: int, wanted: NDArray[np.bool_]) -> Iterator[tuple[U32, U64, U64]]:
     """Give all values of a key that some persons hold, block by block: persons, first and second halves.
+
+    What it reads does not depend on whether anybody is wanted.
 
     Args:
         reader: of a version.
@@ -70,7 +69,7 @@ def values_of(reader: PlaceReader, column: int, wanted: NDArray[np.bool_]) -> It
     """
     if column == PERSON:
         persons = np.flatnonzero(wanted).astype(np.uint32)
-        if reader.has(Role.PERSON_HI) and persons.size:
+        if reader.has(Role.PERSON_HI):
             hi = reader.read(Role.PERSON_HI, 0, "<u8")[persons]
             yield persons, hi, reader.read(Role.PERSON_LO, 0, "<u8")[persons]
         return
@@ -81,7 +80,6 @@ def values_of(reader: PlaceReader, column: int, wanted: NDArray[np.bool_]) -> It
         if not persons.size:
             return
         hits = np.flatnonzero(wanted[persons])
-        if hits.size:
-            hi = reader.read_rows(Role.KEY_HI, column, "<u8", start, stop)[hits]
-            yield persons[hits], hi, reader.read_rows(Role.KEY_LO, column, "<u8", start, stop)[hits]
+        hi = reader.read_rows(Role.KEY_HI, column, "<u8", start, stop)[hits]
+        yield persons[hits], hi, reader.read_rows(Role.KEY_LO, column, "<u8", start, stop)[hits]
         start = stop
