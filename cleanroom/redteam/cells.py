@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.grants.types import Grant
 from cleanroom.redteam.rooms import LabRoom, Party, base_schema, dataset_schema
-from policies.mechanisms import narrowest_half_width, sigma_for, suppression_threshold
+from policies.mechanisms import narrowest_half_width, rho_for, sigma_for, suppression_threshold
 from policies.model import PolicyDocument
+from policies.question import Precision
 from policies.rules import Analyses
 
 if TYPE_CHECKING:
@@ -192,6 +193,15 @@ class Buyer:
     def left_micro(self) -> int:
         """What is left of its budget."""
         return sum(self.room.left(grant) for grant in self.grants)
+
+    @property
+    def threshold(self) -> int:
+        """At which noisy count the next question would show a cell; public, as all that it depends on."""
+        limits = self.lab.limits
+        price = min(max(map(self.room.left, self.grants)), limits.question_max_rho_micro)
+        width = narrowest_half_width(self.cells.l0, price)
+        cost = rho_for(self.cells.l0, Precision(None, width), cap_rho_micro=limits.cap_rho_micro, kind="")
+        return ceil(suppression_threshold(limits.minimum_audience, sigma_for(self.cells.l0, cost)))
 
     def upload(self, suspects: Bits, *, pads: int) -> str:
         """Upload a base: known people for every cell, the marked suspects, and strangers up to the floor.

@@ -39,6 +39,13 @@ def score(readings: Sequence[Reading], expected: int) -> Values:
     return total
 
 
+def estimate(readings: Sequence[Reading]) -> tuple[Values, float]:
+    """Return the best estimate of every cell's count from all that was seen of it, and its inverse variance."""
+    total = np.sum([reading.filled().sum(axis=0) / reading.sigma**2 for reading in readings], axis=0)
+    weight = sum(len(reading.values) / reading.sigma**2 for reading in readings)
+    return total / weight, weight
+
+
 def play(attack: Attack, lab: "Lab", games: Guess, *, only: Sequence[int] | None = None) -> AttackResult:
     """Play rounds of games and measure the advantage.
 
