@@ -27,6 +27,7 @@ class AttributeInfo:
             -scale.
         max_values: how many values of a set one person may have.
         clamp: the bounds, in stored units, that a person's total is brought into before it is added up.
+        open: a category whose values were not declared: it can only be broken down, alone, over unknown keys.
     """
 
     type: str
@@ -35,6 +36,7 @@ class AttributeInfo:
     scale: int = 0
     max_values: int = 1
     clamp: tuple[int, int] | None = None
+    open: bool = False
 
     @property
     def domain(self) -> tuple[int, int]:

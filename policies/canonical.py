@@ -56,6 +56,11 @@ def _build(condition: Condition, attributes: Mapping[str, AttributeInfo], *, neg
 
 
 def _leaf(leaf: Leaf, info: AttributeInfo, *, negate: bool) -> Node:
+    if info.open:
+        raise QuestionError(
+            f"{leaf.attribute!r} is an open category: its values are not public, so no condition reads them.",
+            remedy="Break down by it alone, or ask the owner to declare `values`.",
+        )
     if info.type == "set":
         codes, negated = has_any_codes(leaf, info)
         return _has_any(leaf.attribute, codes, negated=negated != negate)

@@ -41,6 +41,7 @@ class CanonicalQuestion:
         per_key: count by the key that matched.
         affinity: count segments and breakdowns in the whole dataset too.
         sums: attributes to add up, by name.
+        open_breakdown: an open category to break the overlap down by, over unknown keys.
         tree: plain data for hashing: no names, no ids, no purpose and no precision (these are apart in a
             stored answer's key, or in the answer itself).
     """
@@ -55,6 +56,7 @@ class CanonicalQuestion:
     affinity: bool
     sums: tuple[str, ...]
     tree: Mapping[str, Any]
+    open_breakdown: str | None = None
 
 
 def canonical_question(question: Question, attributes: Mapping[str, AttributeInfo]) -> CanonicalQuestion:
@@ -66,21 +68,21 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
 
     Raises:
         QuestionError: an unknown attribute or operator, a literal of another type, a breakdown by an
-            attribute without declared cells, a sum of one without a declared clamp, or more than `MAX_CELLS`
-            cells.
+            attribute without declared cells, an open category in a condition or crossed with others, a sum of
+            an attribute without a declared clamp, or more than `MAX_CELLS` cells.
     """
     nodes = {
         segment.name: canonical_condition(segment.condition, attributes) for segment in question.segments
     }
     segments = sorted({node.key: node for node in nodes.values()}.values(), key=lambda node: node.key)
     position = {node.key: index for index, node in enumerate(segments)}
-    breakdowns = sorted({tuple(sorted(group)) for group in question.breakdowns})
+    open_breakdown = _open_breakdown(question, attributes)
+    closed = [group for group in question.breakdowns if group != (open_breakdown,)]
+    breakdowns = sorted({tuple(sorted(group)) for group in closed})
     sums = tuple(sorted(question.sums))
     _check_sums(sums, attributes)
     _check_cells(breakdowns, attributes, figures=1 + len(sums))
-    asked = tuple(
-        AskedBreakdown(group, breakdowns.index(tuple(sorted(group)))) for group in question.breakdowns
-    )
+    asked = tuple(AskedBreakdown(group, breakdowns.index(tuple(sorted(group)))) for group in closed)
     single = question.kind == "match_test"
     labels, per_key = question.labels and not single, question.per_key and not single
     tree = {
@@ -92,6 +94,7 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
         "per_key": per_key,
         "affinity": question.affinity,
         "sums": list(sums),
+        **({"open_breakdown": open_breakdown} if open_breakdown else {}),
     }
     return CanonicalQuestion(
         kind=question.kind,
@@ -104,7 +107,23 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
         affinity=question.affinity,
         sums=sums,
         tree=tree,
+        open_breakdown=open_breakdown,
     )
+
+
+def _open_breakdown(question: Question, attributes: Mapping[str, AttributeInfo]) -> str | None:
+    """Return the one open category that the question is broken down by, if there is one."""
+    groups = {
+        group for group in question.breakdowns if any(attribute_info(name, attributes).open for name in group)
+    }
+    if not groups:
+        return None
+    if len(groups) > 1 or any(len(group) > 1 for group in groups):
+        raise QuestionError(
+            "A question breaks down by one open category at most, and by it alone: its cells are not public.",
+            remedy="Write it as a breakdown of its own, such as [city], and ask the rest in another question.",
+        )
+    return groups.pop()[0]
 
 
 def _check_sums(sums: tuple[str, ...], attributes: Mapping[str, AttributeInfo]) -> None:

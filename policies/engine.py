@@ -13,6 +13,7 @@ from policies.model import PolicyDocument
 from policies.question import question_to_dict
 from policies.request import Check, Request
 from policies.rules import Buyers, Purposes, Rule, Validity
+from policies.unknown_keys import UnknownKeys
 
 _ROUNDS = 8
 
@@ -38,13 +39,19 @@ def decide(documents: Sequence[PolicyDocument], request: Request) -> Decision:
         return Gap(missing)
     rules = combine(documents)
     limits = limits_of(rules)
-    cost = Cost(limits)
-    checks: tuple[Check, ...] = (KillSwitch(), *rules.values(), GrantTerm(), GrantPurpose(), cost)
+    cost, unknown = Cost(limits), UnknownKeys(limits)
+    checks: tuple[Check, ...] = (KillSwitch(), *rules.values(), GrantTerm(), GrantPurpose(), cost, unknown)
     canonical = canonical_question(request.question, request.attributes)
     reasons = _reasons(checks, request)
     if not reasons:
         cells, rho_micro = cost.price(request)
-        return Permit(limits=limits, question=canonical, l0=cells, rho_micro=rho_micro)
+        return Permit(
+            limits=limits,
+            question=canonical,
+            l0=cells,
+            rho_micro=rho_micro,
+            delta_pico=unknown.price(request),
+        )
     nearest = _nearest(checks, request)
     return Deny(tuple(replace(reason, nearest=nearest) for reason in reasons))
 

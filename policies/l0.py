@@ -33,12 +33,14 @@ def l0(
 
     Returns:
         1 for the overlap, 1 each for labels and for several keys, the segments in groups of pairwise
-        disjoint ones, each breakdown; size, segments and breakdowns of the dataset's side again for affinity
-        indices; and overlap, segments and breakdowns again for each attribute that is added up, where one
-        person moves a cell by at most the attribute's `largest`.
+        disjoint ones, each breakdown; 1 for a breakdown over unknown keys, as a person has one value; size,
+        segments and breakdowns of the dataset's side again for affinity indices; and overlap, segments and
+        breakdowns again for each attribute that is added up, where one person moves a cell by at most the
+        attribute's `largest`.
     """
     side = side_l0(question, attributes)
     cells = side + (question.labels and labels > 0) + (question.per_key and match_keys > 1)
+    cells += question.open_breakdown is not None
     return int(cells + side * (question.affinity + len(question.sums)))
 
 

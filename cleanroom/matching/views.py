@@ -43,6 +43,7 @@ def info_of(attribute: Attribute) -> AttributeInfo:
         scale=attribute.scale,
         max_values=attribute.max_values,
         clamp=attribute.clamp,
+        open=attribute.open,
     )
 
 
