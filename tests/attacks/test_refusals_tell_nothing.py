@@ -1,5 +1,10 @@
-"""Refusals as an oracle: two rooms that differ in the provider's people alone refuse in the same words."""
+"""Refusals as an oracle: rooms that differ in the provider's people alone refuse in the same words, by the same work.
 
+Time is not measured, as a stopwatch would forgive what a busy machine hides. What could be timed is compared instead:
+every SQL statement and every sealed file, in order.
+"""
+
+import contextlib
 import json
 import re
 from dataclasses import replace
@@ -10,6 +15,7 @@ from cleanroom.errors import CleanroomError
 from cleanroom.matching.types import Plan
 from policies.codec import load_preset
 from policies.errors import PolicyError
+from tests.attacks.footprint import files, footprint
 from tests.rooms import PURPOSE, clients, people, person
 
 AGE = {"attribute": "age", "op": "<", "value": 30}
@@ -72,6 +78,68 @@ def test_rooms_that_differ_in_the_providers_people_refuse_in_the_same_words(make
     usual, strangers, few = map(refusals, rooms(make_room))
 
     assert usual == strangers == few
+
+
+def refused_work(stage) -> list[list[str]]:
+    """What a room does for each question that it refuses, and for an estimate of it."""
+    stage.rule(load_preset("standard", purposes=[PURPOSE], blocked=["likes"]))
+    grant = stage.grant("S")
+    asker_id = stage.advertiser.organisation_id
+    done = []
+    for asked in REFUSED:
+        with footprint(stage.room) as seen:
+            assert stage.ask(grant, **asked).outcome is Outcome.REFUSED
+        done.append(seen)
+        with footprint(stage.room) as seen:
+            told = stage.room.analyses.estimate(stage.question(**asked), grant_id=grant.id, asker_id=asker_id)
+            assert told.outcome is Outcome.REFUSED
+        done.append(seen)
+    for asked in IMPOSSIBLE:
+        with footprint(stage.room) as seen, contextlib.suppress(CleanroomError, PolicyError):
+            stage.ask(grant, **asked)
+        done.append(seen)
+    return [[without_ids(item) for item in seen] for seen in done]
+
+
+def test_rooms_that_differ_in_the_providers_people_do_the_same_to_refuse(make_room):
+    usual, strangers, few = map(refused_work, rooms(make_room))
+
+    assert usual == strangers == few
+    assert len(usual) == 2 * len(REFUSED) + len(IMPOSSIBLE)
+    # No file of anybody's is opened, so nothing of it can depend on what the files hold.
+    assert not any(files(seen) for seen in usual)
+    assert all(len(seen) > 5 for seen in usual)
+
+
+def test_no_file_is_opened_before_the_decision_is_committed_and_none_for_an_estimate(make_room):
+    for stage in rooms(make_room):
+        grant = stage.grant("S")
+        with footprint(stage.room) as estimated:
+            stage.room.analyses.estimate(
+                stage.question(), grant_id=grant.id, asker_id=stage.advertiser.organisation_id
+            )
+        with footprint(stage.room) as asked:
+            stage.ask(grant)
+        assert files(estimated) == []
+        assert "COMMIT" not in estimated
+        decided = asked.index("COMMIT")
+        assert files(asked[:decided]) == []
+        assert files(asked[decided:]) != []
+
+
+def test_a_look_at_the_data_before_deciding_would_show_in_what_is_done(make_room, monkeypatch):
+    find = FactFinder.find
+
+    def planted(self, tx, question, **asked):
+        """Look early whether there is anybody to count, whatever the policy says, and keep it to oneself."""
+        facts = find(self, tx, question, **asked)
+        stage.room.consents.view(tx, facts.version.id, purpose=PURPOSE, epoch=facts.epoch).mask(facts.at)
+        return facts
+
+    monkeypatch.setattr(FactFinder, "find", planted)
+    stage = make_room()
+
+    assert all(files(seen) for seen in refused_work(stage))
 
 
 def test_a_floor_on_matched_people_would_tell_how_many_there_are(make_room, monkeypatch):
