@@ -17,6 +17,7 @@ EXIT_KNOWN_ERROR = 3
 _GROUPS = {
     "audit": "cleanroom.cli.audit",
     "demo": "cleanroom.cli.demo",
+    "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
 }
 _SERVER_PACKAGES = {"alembic", "opendp", "psycopg", "sqlalchemy"}
