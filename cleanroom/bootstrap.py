@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanroom.accounts.service import Accounts
+from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.entering import Refusals
@@ -26,6 +27,7 @@ from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
+from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
@@ -75,6 +77,7 @@ class Room:
     rotation: Rotation
     consents: Consents
     rules: Rules
+    approvals: Approvals
     grants: Grants
     matching: Matching
     receipts: Receipts
@@ -157,6 +160,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
     rules = Rules(clock)
+    approvals = Approvals(clock)
     grants = Grants(clock=clock, accounts=accounts, workspaces=workspaces, datasets=datasets)
     receipts = Receipts(audit, settings.receipts_dir)
     matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
@@ -196,14 +200,15 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         ),
         consents=consents,
         rules=rules,
+        approvals=approvals,
         grants=grants,
         matching=matching,
         receipts=receipts,
         analyses=Analyses(
             db=db,
             clock=clock,
-            finder=FactFinder(workspaces, datasets, consents, rules, grants),
-            deciding=Deciding(accounts, grants, matching, refusals),
+            finder=FactFinder(workspaces, datasets, consents, rules, grants, accounts, approvals),
+            deciding=Deciding(accounts, grants, matching, refusals, Approving(approvals)),
             completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
             grants=grants,
             receipts=receipts,

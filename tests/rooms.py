@@ -28,6 +28,7 @@ from cleanroom.settings import Settings, load_settings
 from crypto.keys import generate_signing_key, public_key
 from policies.codec import load_preset
 from policies.decision import Deny, Gap
+from policies.diff import preset_above, with_unsafe_override
 from policies.model import PolicyDocument
 from policies.question import Question, question_from_dict
 
@@ -203,8 +204,10 @@ class Stage:
     def rule(
         self, document: PolicyDocument | None = None, *, dataset_id: str | None = None
     ) -> PolicyDocument:
-        """Put a rule in force; by default the preset `standard`."""
+        """Put a rule in force; by default the preset `standard`. One that permits more than a preset is overridden."""
         rule = document or load_preset("standard", purposes=[PURPOSE, "research"])
+        if preset_above(rule) is None:
+            rule = with_unsafe_override(rule, "a test's own rule")
         with self.room.db.transaction() as tx:
             self.room.rules.set_policy(
                 tx, dataset_id or self.dataset_id, rule, organisation_id=self.provider.organisation_id

@@ -23,7 +23,11 @@ def upgrade() -> None:
         sa.Column("grant_id", sa.String(length=40), nullable=False),
         sa.Column("dataset_id", sa.String(length=40), nullable=False),
         sa.Column("base_id", sa.String(length=40), nullable=False),
+        sa.Column("base_version_id", sa.String(length=40), nullable=False),
+        sa.Column("advertiser_id", sa.String(length=40), nullable=False),
+        sa.Column("agency_id", sa.String(length=40), nullable=True),
         sa.Column("question", sa.JSON(), nullable=False),
+        sa.Column("outline", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("rho_micro", sa.BigInteger(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
@@ -32,7 +36,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_analyses_dataset_id"), "analyses", ["dataset_id"], unique=False)
     op.create_index(op.f("ix_analyses_grant_id"), "analyses", ["grant_id"], unique=False)
+    op.create_index("ix_analyses_party", "analyses", ["dataset_id", "advertiser_id", "asked_at"], unique=False)
     op.create_index(op.f("ix_analyses_status"), "analyses", ["status"], unique=False)
+    op.create_table(
+        "approvals",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("dataset_id", sa.String(length=40), nullable=False),
+        sa.Column("grant_id", sa.String(length=40), nullable=False),
+        sa.Column("advertiser_id", sa.String(length=40), nullable=False),
+        sa.Column("agency_id", sa.String(length=40), nullable=True),
+        sa.Column("of", sa.String(length=10), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.JSON(), nullable=False),
+        sa.Column("question", sa.JSON(), nullable=False),
+        sa.Column("policy_id", sa.String(length=40), nullable=False),
+        sa.Column("rho_micro", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
+        sa.UniqueConstraint("grant_id", "key", name=op.f("uq_approvals_grant_id_key")),
+    )
+    op.create_index(op.f("ix_approvals_dataset_id"), "approvals", ["dataset_id"], unique=False)
     op.create_table(
         "audit_checkpoints",
         sa.Column("size", BIG, autoincrement=False, nullable=False),
@@ -112,6 +138,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("affiliate_group", sa.String(length=200), nullable=True),
+        sa.Column("sector", sa.String(length=40), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
     )
@@ -125,6 +152,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("report_sha256", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policies")),
         sa.UniqueConstraint("dataset_id", "number", name=op.f("uq_policies_dataset_id_number")),
@@ -441,7 +469,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_audit_events_kind"), table_name="audit_events")
     op.drop_table("audit_events")
     op.drop_table("audit_checkpoints")
+    op.drop_index(op.f("ix_approvals_dataset_id"), table_name="approvals")
+    op.drop_table("approvals")
     op.drop_index(op.f("ix_analyses_status"), table_name="analyses")
+    op.drop_index("ix_analyses_party", table_name="analyses")
     op.drop_index(op.f("ix_analyses_grant_id"), table_name="analyses")
     op.drop_index(op.f("ix_analyses_dataset_id"), table_name="analyses")
     op.drop_table("analyses")

@@ -21,6 +21,12 @@ class OrganisationNameError(CleanroomError):
     code = "accounts.bad_name"
 
 
+class UnknownSectorError(CleanroomError):
+    """A sector is not one of the list."""
+
+    code = "accounts.unknown_sector"
+
+
 class MandateError(CleanroomError):
     """A mandate does not exist, or its dates exclude each other."""
 

@@ -17,6 +17,7 @@ class OrganisationRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     kind: Mapped[str] = mapped_column(String(20))
     affiliate_group: Mapped[str | None] = mapped_column(String(200), index=True)
+    sector: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
 
 

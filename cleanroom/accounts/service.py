@@ -10,12 +10,14 @@ from cleanroom.accounts.errors import (
     OrganisationKindError,
     OrganisationNameError,
     UnknownOrganisationError,
+    UnknownSectorError,
 )
 from cleanroom.accounts.models import EnrolledKeyRow, MandateRow, OrganisationRow
 from cleanroom.accounts.types import Mandate, Organisation, OrganisationKind
 from cleanroom.clock import Clock, rfc3339
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
+from policies.sectors import SECTORS
 
 MAX_NAME_LENGTH = 200
 _PUBLIC_KEY_BYTES = 32
@@ -28,7 +30,13 @@ class Accounts:
         self._clock = clock
 
     def create_organisation(
-        self, tx: Transaction, *, name: str, kind: OrganisationKind | str, affiliate_group: str | None = None
+        self,
+        tx: Transaction,
+        *,
+        name: str,
+        kind: OrganisationKind | str,
+        affiliate_group: str | None = None,
+        sector: str | None = None,
     ) -> Organisation:
         """Register a legal party.
 
@@ -37,6 +45,7 @@ class Accounts:
             name: 1 to 200 characters.
             kind: provider, advertiser, agency or operator.
             affiliate_group: the common name of parties under one control; their budgets count together.
+            sector: what it trades in, one of `SECTORS`; policies may allow or block it.
 
         Returns:
             The organisation.
@@ -44,7 +53,9 @@ class Accounts:
         Raises:
             OrganisationNameError: the name is empty or too long.
             OrganisationKindError: the kind is not one of the four.
+            UnknownSectorError: the sector is not one of the list.
         """
+        _require_sector(sector)
         now = self._clock.now()
         text = name.strip()
         if not 0 < len(text) <= MAX_NAME_LENGTH:
@@ -61,6 +72,7 @@ class Accounts:
             name=text,
             kind=OrganisationKind(kind).value,
             affiliate_group=affiliate_group,
+            sector=sector,
             created_at=now,
         )
         tx.session.add(row)
@@ -69,9 +81,41 @@ class Accounts:
             "accounts.organisation_created",
             subject_id=row.id,
             organisation_id=row.id,
-            body={"name": row.name, "kind": row.kind, "affiliate_group": row.affiliate_group},
+            body={
+                "name": row.name,
+                "kind": row.kind,
+                "affiliate_group": row.affiliate_group,
+                "sector": row.sector,
+            },
         )
         return _organisation(row)
+
+    def set_sector(self, tx: Transaction, organisation_id: str, sector: str | None) -> Organisation:
+        """Declare what an organisation trades in, from now on; None takes the declaration back.
+
+        Raises:
+            UnknownOrganisationError: there is no such organisation.
+            UnknownSectorError: the sector is not one of the list.
+        """
+        _require_sector(sector)
+        row = _row(tx, organisation_id)
+        if row.sector != sector:
+            body = {"before": row.sector, "sector": sector}
+            row.sector = sector
+            tx.session.flush()
+            tx.audit(
+                "accounts.sector_declared",
+                subject_id=row.id,
+                organisation_id=row.id,
+                body=body,
+            )
+        return _organisation(row)
+
+    def lock(self, tx: Transaction, organisation_id: str) -> None:
+        """Let nobody else act for an organisation until this transaction ends, where that would race."""
+        one = select(OrganisationRow.id).where(OrganisationRow.id == organisation_id)
+        # Not FOR UPDATE: rows that only refer to the organisation may still be written.
+        tx.session.execute(one.with_for_update(key_share=True))
 
     def organisation(self, tx: Transaction, organisation_id: str) -> Organisation:
         """Return an organisation; raises UnknownOrganisationError."""
@@ -224,6 +268,11 @@ def _row(tx: Transaction, organisation_id: str) -> OrganisationRow:
     return row
 
 
+def _require_sector(sector: str | None) -> None:
+    if sector is not None and sector not in SECTORS:
+        raise UnknownSectorError("The sector is not known.", remedy=f"Use one of: {', '.join(SECTORS)}.")
+
+
 def _require_kind(tx: Transaction, organisation_id: str, kind: OrganisationKind) -> None:
     if _row(tx, organisation_id).kind != kind:
         raise OrganisationKindError(
@@ -239,6 +288,7 @@ def _organisation(row: OrganisationRow) -> Organisation:
         kind=OrganisationKind(row.kind),
         affiliate_group=row.affiliate_group,
         created_at=row.created_at,
+        sector=row.sector,
     )
 
 

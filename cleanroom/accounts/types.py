@@ -24,6 +24,7 @@ class Organisation:
         kind: provider, advertiser, agency or operator.
         affiliate_group: a name shared by organisations under one control, whose budgets count together.
         created_at: when it was registered.
+        sector: what it trades in, one of `policies.sectors.SECTORS`; None until it is declared.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Organisation:
     kind: OrganisationKind
     affiliate_group: str | None
     created_at: datetime
+    sector: str | None = None
 
 
 @dataclass(frozen=True)

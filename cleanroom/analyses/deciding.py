@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cleanroom.accounts.service import Accounts
+from cleanroom.analyses.alarm import sound_alarm
+from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.entering import Refusals, enter
 from cleanroom.analyses.errors import NoStoredAnswerError
@@ -21,6 +23,7 @@ from cleanroom.release.service import Ticket
 from cleanroom.schema.model import cell_labels
 from policies.decision import Deny, Gap, Permit
 from policies.engine import decide
+from policies.outline import outline
 from policies.reasons import no_mandate
 
 
@@ -32,6 +35,7 @@ class Deciding:
     grants: Grants
     matching: Matching
     refusals: Refusals
+    approving: Approving
 
     def begin(
         self, tx: Transaction, facts: Facts, analysis_id: str, *, asker_id: str, as_of: datetime | None
@@ -71,6 +75,7 @@ class Deciding:
         else:
             decision = decide(documents, facts.request())
         if isinstance(decision, Deny):
+            self.approving.put(tx, facts, decision)
             return self.refusals.at_once(tx, facts, analysis_id, Refused(decision.reasons))
         missing = decision.missing if isinstance(decision, Gap) else ()
         return self.refusals.at_once(tx, facts, analysis_id, Refused((), (*missing, *facts.missing)))
@@ -100,7 +105,10 @@ class Deciding:
         )
         if isinstance(reservation, Deny):
             return self.refusals.at_once(tx, facts, analysis_id, Refused(reservation.reasons))
-        enter(tx, facts, analysis_id, Outcome.RESERVED, rho_micro=permit.rho_micro)
+        pieces, days = outline(permit.question), permit.limits.alarm_days
+        if days is not None:
+            sound_alarm(tx, facts, analysis_id, pieces=pieces, days=days)
+        enter(tx, facts, analysis_id, Outcome.RESERVED, rho_micro=permit.rho_micro, pieces=pieces)
         tx.audit(
             "analyses.asked",
             subject_id=analysis_id,

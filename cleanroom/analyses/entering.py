@@ -1,6 +1,6 @@
 """Entering questions in SQL, and recording refusals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cleanroom.analyses.facts import Facts
@@ -14,15 +14,27 @@ from cleanroom.release.service import ReleaseService
 from policies.question import question_to_dict
 
 
-def enter(tx: Transaction, facts: Facts, analysis_id: str, status: Outcome, *, rho_micro: int) -> None:
-    """Enter a question with what has become of it so far."""
+def enter(
+    tx: Transaction,
+    facts: Facts,
+    analysis_id: str,
+    status: Outcome,
+    *,
+    rho_micro: int,
+    pieces: Sequence[str] = (),
+) -> None:
+    """Enter a question with what has become of it so far; `pieces`: of a permitted one, see `policies.outline`."""
     tx.session.add(
         AnalysisRow(
             id=analysis_id,
             grant_id=facts.grant.id,
             dataset_id=facts.dataset.id,
             base_id=facts.base.id,
+            base_version_id=facts.base_version.id,
+            advertiser_id=facts.grant.advertiser_id,
+            agency_id=facts.grant.agency_id,
             question=question_to_dict(facts.question),
+            outline=list(pieces),
             status=status.value,
             rho_micro=rho_micro,
             asked_at=facts.at,

@@ -1,10 +1,14 @@
 """What a question meets: the published versions, the rule in force, the consents' state; all of it from SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
+from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.errors import NoSharedKeyError, NotYourBaseError, NotYourGrantError
+from cleanroom.analyses.models import AnalysisRow
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.datasets.service import Datasets
@@ -16,13 +20,16 @@ from cleanroom.grants.types import Grant
 from cleanroom.matching.views import info_of, shared_keys
 from cleanroom.release.public import find_public
 from cleanroom.release.types import ReleasedFigure
+from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.rules.types import PolicyVersion
 from cleanroom.schema.model import Schema
 from cleanroom.workspaces.service import Workspaces
 from policies.attributes import AttributeInfo
+from policies.combine import combine
 from policies.question import Question
-from policies.request import Request
+from policies.request import Request, Ruling
+from policies.rules import Approval, Rate, Rule
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,9 @@ class Facts:
         keys: match keys of both sides, in the dataset's order.
         attributes: the dataset's declared attributes, by name.
         at: the instant of asking.
+        sector: the advertiser's.
+        recent: when the same parties asked before, the newest first; as many instants as the policy looks at.
+        rulings: of the owner, for this grant, if the policy asks for approval.
     """
 
     question: Question
@@ -60,6 +70,9 @@ class Facts:
     keys: tuple[str, ...]
     attributes: Mapping[str, AttributeInfo]
     at: datetime
+    sector: str | None = None
+    recent: tuple[datetime, ...] = ()
+    rulings: Mapping[str, Ruling] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -92,6 +105,9 @@ class Facts:
             labels=len(self.labels),
             match_keys=len(self.keys),
             stopped=self.stopped,
+            sector=self.sector,
+            recent=self.recent,
+            rulings=self.rulings,
         )
 
 
@@ -104,6 +120,8 @@ class FactFinder:
     consents: Consents
     rules: Rules
     grants: Grants
+    accounts: Accounts
+    approvals: Approvals
 
     def find(
         self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
@@ -130,6 +148,8 @@ class FactFinder:
         base = self._base(tx, question.base_id, grant.advertiser_id)
         keys = _keys(dataset.schema, base.schema)
         version = self.datasets.current(tx, dataset.id) if dataset.current_version_id else None
+        policy = self.rules.current(tx, dataset.id)
+        rules = combine([policy.document]) if policy else {}
         return Facts(
             question=question,
             grant=grant,
@@ -138,14 +158,37 @@ class FactFinder:
             owner_id=self.workspaces.workspace(tx, dataset.workspace_id).organisation_id,
             base=base,
             base_version=self.datasets.current(tx, base.id),
-            policy=self.rules.current(tx, dataset.id),
+            policy=policy,
             stopped=self.rules.stopped(tx, dataset.id),
             epoch=self.consents.epoch(tx, dataset.id),
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
             attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},
             at=at,
+            sector=self.accounts.organisation(tx, grant.advertiser_id).sector,
+            recent=self._recent(tx, grant, rules.get(Rate), at),
+            rulings=self.approvals.rulings(tx, grant.id) if Approval in rules else {},
         )
+
+    def _recent(self, tx: Transaction, grant: Grant, rule: Rule | None, at: datetime) -> tuple[datetime, ...]:
+        """Return when these parties asked last; whoever asks for the same advertiser meanwhile waits."""
+        if not isinstance(rule, Rate):
+            return ()
+        self.accounts.lock(tx, grant.advertiser_id)
+        asked = (
+            select(AnalysisRow.asked_at)
+            .where(
+                AnalysisRow.dataset_id == grant.dataset_id,
+                AnalysisRow.advertiser_id == grant.advertiser_id,
+                AnalysisRow.agency_id.is_(None)
+                if grant.agency_id is None
+                else AnalysisRow.agency_id == grant.agency_id,
+                AnalysisRow.asked_at > at - timedelta(days=1),
+            )
+            .order_by(AnalysisRow.asked_at.desc())
+            .limit(rule.looks_back)
+        )
+        return tuple(tx.session.scalars(asked))
 
     def _grant(self, tx: Transaction, grant_id: str, asker_id: str, dataset_id: str) -> Grant:
         try:

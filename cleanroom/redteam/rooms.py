@@ -21,6 +21,7 @@ from cleanroom.schema.codec import schema_from_dict
 from cleanroom.settings import Settings
 from crypto.keys import generate_signing_key, public_key
 from policies.decision import Deny, Gap
+from policies.diff import preset_above, with_unsafe_override
 from policies.model import PolicyDocument
 from policies.question import Question, question_from_dict
 
@@ -150,9 +151,12 @@ class LabRoom:
         return base_id
 
     def rule(self, owner: Party, dataset_id: str) -> None:
-        """Put the attacked policy in force."""
+        """Put the attacked policy in force; one that no preset bounds needs its override here too."""
+        document = self.document
+        if preset_above(document) is None:
+            document = with_unsafe_override(document, "under attack by the red team")
         with self.room.db.transaction() as tx:
-            self.room.rules.set_policy(tx, dataset_id, self.document, organisation_id=owner.organisation_id)
+            self.room.rules.set_policy(tx, dataset_id, document, organisation_id=owner.organisation_id)
 
     def try_grant(
         self, dataset_id: str, advertiser: Party, size: str = "L", **changed: Any

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, UniqueConstraint
+from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cleanroom.db.base import Base
@@ -20,6 +20,8 @@ class PolicyRow(Base):
     number: Mapped[int]
     document: Mapped[dict[str, Any]]
     sha256: Mapped[str] = mapped_column(String(64))
+    # Of the red team's report, when the document permits more than every preset.
+    report_sha256: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
 
 
@@ -31,3 +33,26 @@ class KillSwitchRow(Base):
     dataset_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     stopped: Mapped[bool]
     changed_at: Mapped[datetime]
+
+
+class ApprovalRow(Base):
+    """A question or a template that waits for its owner's ruling, or has got one."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (UniqueConstraint("grant_id", "key"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(String(40), index=True)
+    grant_id: Mapped[str] = mapped_column(String(40))
+    advertiser_id: Mapped[str] = mapped_column(String(40))
+    agency_id: Mapped[str | None] = mapped_column(String(40))
+    of: Mapped[str] = mapped_column(String(10))
+    key: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[dict[str, Any]]
+    question: Mapped[dict[str, Any]]
+    policy_id: Mapped[str] = mapped_column(String(40))
+    rho_micro: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(500))
+    requested_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]

@@ -1,22 +1,21 @@
 """Setting analysis rules and stopping questions."""
 
-import hashlib
+from dataclasses import asdict
 
 from sqlalchemy import select
 
-from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
-from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
-from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError
+from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError, UntestedPolicyError
 from cleanroom.rules.models import KillSwitchRow, PolicyRow
-from cleanroom.rules.types import PolicyVersion
+from cleanroom.rules.ownership import require_owner
+from cleanroom.rules.types import PolicyVersion, RedTeamVerdict, policy_sha256
 from cleanroom.schema.codec import schema_from_dict
 from policies.codec import policy_from_data, policy_to_data
+from policies.diff import preset_above, unsafe_reason
 from policies.model import PolicyDocument
-from policies.rules import Attributes
 
 
 class Rules:
@@ -32,35 +31,53 @@ class Rules:
         document: PolicyDocument,
         *,
         organisation_id: str,
+        verdict: RedTeamVerdict | None = None,
     ) -> PolicyVersion:
         """Put a new version of a dataset's analysis rule in force.
+
+        A document that permits no more than a preset needs nothing else. Any other needs the red team's verdict that
+        it resists, or the rule `unsafe` with the owner's reason, which its version then shows.
 
         Args:
             tx: the caller's transaction.
             dataset_id: whose rule it is.
             document: the rules; the same as the current ones is no new version.
-            organisation_id: the owner, for the audit log.
+            organisation_id: who sets it: the dataset's owner.
+            verdict: of the red team on this very document.
 
         Returns:
             The version in force.
 
         Raises:
             DatasetNotFoundError: there is no such dataset.
+            NotYourDatasetError: it is another organisation's.
             UndeclaredAttributeError: the document names an attribute that the dataset does not declare.
+            UntestedPolicyError: the document permits more than every preset, without verdict and override.
         """
+        require_owner(tx, dataset_id, organisation_id)
         self._require_declared(tx, dataset_id, document)
-        data = policy_to_data(document)
-        digest = hashlib.sha256(canonical_json(data)).hexdigest()
+        digest, preset, unsafe = policy_sha256(document), preset_above(document), unsafe_reason(document)
+        if verdict is not None and verdict.policy_sha256 != digest:
+            raise UntestedPolicyError(
+                "The verdict is on another document.", remedy="Run the red team on this document."
+            )
+        if preset is None and unsafe is None and not (verdict is not None and verdict.resists):
+            raise UntestedPolicyError(
+                "The policy permits more than every preset, and no verdict says that it resists.",
+                remedy="Tighten it, run `cleanroom policy redteam` on it, or add the rule `unsafe` with a reason.",
+            )
         current = self.current(tx, dataset_id)
         if current is not None and current.sha256 == digest:
             return current
         now = self._clock.now()
+        data = policy_to_data(document)
         row = PolicyRow(
             id=new_id("pol", now),
             dataset_id=dataset_id,
             number=1 if current is None else current.number + 1,
             document=data,
             sha256=digest,
+            report_sha256=verdict.report_sha256 if verdict else None,
             created_at=now,
         )
         tx.session.add(row)
@@ -69,16 +86,24 @@ class Rules:
             "rules.policy_set",
             subject_id=row.id,
             organisation_id=organisation_id,
-            body={"dataset_id": dataset_id, "number": row.number, "sha256": digest, "document": data},
+            body={
+                "dataset_id": dataset_id,
+                "number": row.number,
+                "sha256": digest,
+                "document": data,
+                "preset": preset,
+                "unsafe": unsafe,
+                "redteam": asdict(verdict) if verdict else None,
+            },
         )
         return _version(row)
 
     def _require_declared(self, tx: Transaction, dataset_id: str, document: PolicyDocument) -> None:
+        # Held until the end, so that two versions are numbered one after the other.
         row = tx.session.get(DatasetRow, dataset_id, with_for_update=True)
-        if row is None:
-            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+        assert row is not None
         declared = {attribute.name for attribute in schema_from_dict(row.schema).attributes}
-        named = {name for rule in document.rules if isinstance(rule, Attributes) for name in rule.named}
+        named = {name for rule in document.rules for name in rule.named}
         if not named <= declared:
             # A misspelt name in a list of blocked attributes would block nothing.
             raise UndeclaredAttributeError(
@@ -107,11 +132,11 @@ class Rules:
         return tuple(_version(row) for row in tx.session.scalars(rows))
 
     def stop(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> None:
-        """Refuse every question to a dataset from now on, those being computed included."""
+        """Refuse every question to a dataset from now on, those being computed included; raises NotYourDatasetError."""
         self._switch(tx, dataset_id, stopped=True, organisation_id=organisation_id)
 
     def resume(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> None:
-        """Release the kill switch."""
+        """Release the kill switch; raises NotYourDatasetError."""
         self._switch(tx, dataset_id, stopped=False, organisation_id=organisation_id)
 
     def stopped(self, tx: Transaction, dataset_id: str) -> bool:
@@ -121,6 +146,7 @@ class Rules:
         return bool(tx.session.scalar(switch))
 
     def _switch(self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str) -> None:
+        require_owner(tx, dataset_id, organisation_id)
         # Waits for releases under way, and makes those that come next see the switch.
         tx.session.execute(select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update())
         if self.stopped(tx, dataset_id) == stopped:
@@ -132,11 +158,15 @@ class Rules:
 
 
 def _version(row: PolicyRow) -> PolicyVersion:
+    document = policy_from_data(row.document)
     return PolicyVersion(
         id=row.id,
         dataset_id=row.dataset_id,
         number=row.number,
-        document=policy_from_data(row.document),
+        document=document,
         sha256=row.sha256,
         created_at=row.created_at,
+        preset=preset_above(document),
+        report_sha256=row.report_sha256,
+        unsafe=unsafe_reason(document),
     )
