@@ -35,6 +35,7 @@ GRID = 50
 """The grid of the attack on rounding, where a policy does not round."""
 PARTS = 8
 """Into how many parts an attack splits its budget at most."""
+MOST_COPIES = 9
 _CELLS, _MOST_LABELS, _MOST_ROWS = 1_000, 255, 1_500_000
 # A share of the cap so small buys too much noise to learn anything.
 _CRUMB = 50
@@ -95,33 +96,25 @@ class Cells:
         return len(self.secrets)
 
     @property
-    def copies(self) -> int:
-        """How many times a question counts every cell; one attribute is left out in turn, which makes it another."""
+    def most_copies(self) -> int:
+        """How many attributes a question can break down by while another one makes it another question."""
         return 1 if self.by_label else max(1, len(self.attributes) - 1)
-
-    @property
-    def l0(self) -> int:
-        """How many cells of a question one person can change: the overlap, and one in each copy."""
-        return 1 + self.copies
 
     @property
     def trees(self) -> int:
         """How many different questions about the same cells there are."""
         return 1 if self.by_label else len(self.attributes)
 
-    def asked(self, number: int) -> tuple[str, ...]:
+    def asked(self, number: int, copies: int) -> tuple[str, ...]:
         """Return the attributes that the question of a number breaks down by."""
-        if len(self.attributes) == 1:
-            return self.attributes
-        left_out = number % len(self.attributes)
-        return self.attributes[:left_out] + self.attributes[left_out + 1 :]
+        return tuple(self.attributes[(number + at) % len(self.attributes)] for at in range(copies))
 
-    def names(self, number: int) -> list[str]:
+    def names(self, number: int, copies: int) -> list[str]:
         """Return the cells' names among the figures of the question of a number."""
         cells = range(self.count)
         if self.by_label:
             return [f"label:c{cell}" for cell in cells]
-        return [f"breakdown:{name}=c{cell}" for name in self.asked(number) for cell in cells]
+        return [f"breakdown:{name}=c{cell}" for name in self.asked(number, copies) for cell in cells]
 
 
 def gather(lab: "Lab") -> Cells:
@@ -178,6 +171,8 @@ class Buyer:
         room: its copy.
         party: itself.
         grants: its budget.
+        copies: how many times a question counts every cell; the more, the smaller the part of the budget that goes
+            into the overlap, and the longer it takes.
     """
 
     lab: "Lab"
@@ -185,9 +180,15 @@ class Buyer:
     room: LabRoom
     party: Party
     grants: list[Grant]
+    copies: int
     _strangers: int = 0
     _width: int = 0
     _asked: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def l0(self) -> int:
+        """How many cells of a question one person can change: the overlap, and one in each copy."""
+        return 1 + self.copies
 
     @property
     def left_micro(self) -> int:
@@ -199,9 +200,9 @@ class Buyer:
         """At which noisy count the next question would show a cell; public, as all that it depends on."""
         limits = self.lab.limits
         price = min(max(map(self.room.left, self.grants)), limits.question_max_rho_micro)
-        width = narrowest_half_width(self.cells.l0, price)
-        cost = rho_for(self.cells.l0, Precision(None, width), cap_rho_micro=limits.cap_rho_micro, kind="")
-        return ceil(suppression_threshold(limits.minimum_audience, sigma_for(self.cells.l0, cost)))
+        width = narrowest_half_width(self.l0, price)
+        cost = rho_for(self.l0, Precision(None, width), cap_rho_micro=limits.cap_rho_micro, kind="")
+        return ceil(suppression_threshold(limits.minimum_audience, sigma_for(self.l0, cost)))
 
     def upload(self, suspects: Bits, *, pads: int) -> str:
         """Upload a base: known people for every cell, the marked suspects, and strangers up to the floor.
@@ -264,17 +265,17 @@ class Buyer:
         self._asked[base_id] = self._asked.get(base_id, 0) + 1
         grant = max(self.grants, key=self.room.left)
         price = min(budget_micro, self.room.left(grant), self.lab.limits.question_max_rho_micro)
-        self._width = narrowest_half_width(self.cells.l0 + dummy, price)
+        self._width = narrowest_half_width(self.l0 + dummy, price)
         segments = {}
         if dummy and not self.cells.by_label:
             name = self.cells.attributes[0]
             tests = [{"attribute": name, "op": op} for op in ("is_null", "not_null")]
             segments = {"anybody": {"any": tests}}
-        return self._ask(grant, base_id, self.cells.asked(self._asked[base_id] - 1), segments)
+        return self._ask(grant, base_id, self.cells.asked(self._asked[base_id] - 1, self.copies), segments)
 
     def ask_again(self, base_id: str, order: Sequence[int]) -> Reading:
         """Ask the last question about a base in other words: its parts in another order."""
-        asked = self.cells.asked(self._asked[base_id] - 1)
+        asked = self.cells.asked(self._asked[base_id] - 1, self.copies)
         shuffled = [asked[place % len(asked)] for place in order if place < len(asked)]
         grant = max(self.grants, key=self.room.left)
         return self._ask(grant, base_id, tuple(shuffled), {})[0]
@@ -292,7 +293,7 @@ class Buyer:
         if answer.outcome is Outcome.REFUSED:
             raise AttackRefusedError(", ".join(sorted({reason.rule for reason in answer.reasons})))
         return _read(
-            answer, self.cells.names(self._asked[base_id] - 1), self.cells.count
+            answer, self.cells.names(self._asked[base_id] - 1, self.copies), self.cells.count
         ), answer.charged_micro
 
 
@@ -305,11 +306,14 @@ def _read(answer: Answer, names: Sequence[str], cells: int) -> Reading:
 
 
 @contextmanager
-def buyer(lab: "Lab", *, document: PolicyDocument | None = None) -> Iterator[Buyer]:
+def buyer(
+    lab: "Lab", *, copies: int = MOST_COPIES, document: PolicyDocument | None = None
+) -> Iterator[Buyer]:
     """Enter a copy of the room as a new buyer, and buy whatever the room sells.
 
     Args:
         lab: where.
+        copies: how many times its questions count every cell, if the policy has so many attributes.
         document: put in force instead of the attacked policy.
     """
     cells = lab.cells
@@ -320,4 +324,4 @@ def buyer(lab: "Lab", *, document: PolicyDocument | None = None) -> Iterator[Buy
         grants = room.buy_all(cells.dataset_id, party)
         if not grants:
             raise AttackRefusedError("budget")
-        yield Buyer(lab, cells, room, party, grants)
+        yield Buyer(lab, cells, room, party, grants, min(copies, cells.most_copies))

@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 from cleanroom.redteam.types import AttackResult, Metric, Plot, Series
 
 # As wide as a telephone shows without shrinking the letters.
-_WIDTH, _HEIGHT = 360, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 10, 58
+_WIDTH, _HEIGHT = 360, 226
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 26, 58
 _TICKS = 4
 _STRIP_HEIGHT = 34
 
@@ -61,6 +61,7 @@ def plot(drawn: Plot, title: str) -> str:
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text class="middle" x="{middle}" y="{_HEIGHT - _BOTTOM + 31}">{escape(drawn.x)}</text>')
+    parts.append(f'<text x="{_LEFT}" y="14">{escape(drawn.y)}</text>')
     for number, series in enumerate(drawn.series):
         parts.append(_draw(series, number, place))
     parts.append(_legend(drawn.series))

@@ -73,7 +73,7 @@ def to_html(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Red team: {name}</title><style>{_STYLE}</style></head><body>"
         f"<header class='card'><div class='head'><h1>Red team on the policy “{name}”</h1>"
-        f"{_badge(report.grade)}</div>{_summary(report)}{_promises(report)}</header>"
+        f"{_grade(report)}</div>{_summary(report)}{_promises(report)}</header>"
         f"<main class='grid'>{''.join(_attack(report, result) for result in report.results)}</main>"
         f"<footer class='muted'>{_footer(report)}</footer></body></html>\n"
     )
@@ -130,6 +130,12 @@ def _attack(report: Report, result: AttackResult) -> str:
         f"<p class='number'>{result.metric.value} {result.value:.3f} ({low:.3f} to {high:.3f}), "
         f"limit {result.limit:.3f}; <span class='muted'>{games}, scale {scale}</span></p>{note}{drawn}</article>"
     )
+
+
+def _grade(report: Report) -> str:
+    if report.grade is Verdict.RESISTS and not report.conclusive:
+        return "<span class='badge muted'>not conclusive</span>"
+    return _badge(report.grade)
 
 
 def _badge(verdict: Verdict) -> str:

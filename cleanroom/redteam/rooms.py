@@ -27,6 +27,7 @@ from policies.question import Question, question_from_dict
 
 Columns = Mapping[str, Sequence[str] | pl.Series]
 _TERM = timedelta(days=30)
+_OVERRIDE = "To be attacked in a throw-away room of invented people."
 
 
 @dataclass

@@ -11,7 +11,8 @@ from cleanroom.redteam.types import AttackResult, Metric, Verdict
 if TYPE_CHECKING:
     from cleanroom.redteam.lab import Lab
 
-SPELLINGS = 40
+SPELLINGS = 50
+_COPIES = 3
 _CRUMB = 20
 
 
@@ -24,17 +25,17 @@ class Averaging:
     plants: ClassVar[tuple[str, ...]] = ("stored_answers_renoised", "noise_off")
 
     def run(self, lab: "Lab") -> AttackResult:
-        """Try forty spellings in one round; if they bring nothing, spend every budget on dummies."""
+        """Try fifty spellings in one round; if they bring nothing, spend every budget on dummies."""
         found = play(self, lab, _spellings, only=[0])
         return found if found.verdict is Verdict.FALLS else play(self, lab, _dummies)
 
 
 def _spellings(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
     targets, shuffle = one_suspect(lab, number), lab.random("spellings").shuffle
-    with buyer(lab) as attacker:
+    with buyer(lab, copies=_COPIES) as attacker:
         base_id = attacker.upload(targets, pads=lab.cells.pads)
         readings = [attacker.ask(base_id, attacker.left_micro)[0]]
-        order = list(range(lab.cells.copies))
+        order = list(range(attacker.copies))
         for _ in range(SPELLINGS):
             shuffle(order)
             readings.append(attacker.ask_again(base_id, order))
@@ -43,7 +44,7 @@ def _spellings(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
 
 def _dummies(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
     targets, readings = one_suspect(lab, number), list[Reading]()
-    with buyer(lab) as attacker:
+    with buyer(lab, copies=_COPIES) as attacker:
         while _worth_asking(lab, attacker):
             # Every upload has a dummy id more than the last, every second question a dummy condition.
             base_id = attacker.upload(targets, pads=lab.cells.pads)

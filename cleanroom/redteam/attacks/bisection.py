@@ -16,6 +16,8 @@ _SET = 4
 _UPLOADS = ((0, 1, 2, 3), (0, 1), (0,), (2,))
 _READ_OFF = {0: (0, 0, 1, 0), 1: (0, 1, -1, 0), 2: (0, 0, 0, 1), 3: (1, -1, 0, -1)}
 
+_COPIES = 4
+
 
 class Bisection:
     """Sets of four suspects in every cell; one of each set, chosen by lot, is the target that counts."""
@@ -34,7 +36,7 @@ class Bisection:
 
 def _halve(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
     secrets, start = lab.cells.secrets, number % 2 * _SET
-    with buyer(lab) as attacker:
+    with buyer(lab, copies=_COPIES) as attacker:
         part = attacker.left_micro // len(_UPLOADS)
         counts = []
         for members in _UPLOADS:

@@ -13,6 +13,8 @@ from cleanroom.redteam.types import AttackResult, Metric, Verdict
 if TYPE_CHECKING:
     from cleanroom.redteam.lab import Lab
 
+_COPIES = 5
+
 
 class Padding:
     """Two edges: the minimum, in case the true count decides; and the noisy threshold, where flags tell most."""
@@ -40,7 +42,7 @@ def _at_the_threshold(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
 
 def _flags(lab: "Lab", number: int, *, pads: int | None) -> tuple[Bits, Bits, Values]:
     targets = one_suspect(lab, number)
-    with buyer(lab) as attacker:
+    with buyer(lab, copies=_COPIES) as attacker:
         known = max(0, attacker.threshold - 1) if pads is None else pads
         readings = attacker.spend(targets, pads=known)
     seen = np.sum([_likelihood(reading, known) for reading in readings], axis=0)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _SHARE_OF_GAMES = 2
 # The inverse variance of a bit that is 1 as often as 0.
 _PRIOR = 4.0
+# Of the many questions of least squares; the few of one cell each count every cell as often as can be.
+_COPIES = 3
 
 
 class Reconstruction:
@@ -66,7 +68,7 @@ def _least_squares(lab: "Lab") -> tuple[Bits, Values]:
     secrets, chance = lab.cells.secrets, np.random.default_rng(lab.random("sub-bases").getrandbits(64))
     picked = chance.random((PARTS, *secrets.shape)) < 0.5
     counts, weights = [], []
-    with buyer(lab) as attacker:
+    with buyer(lab, copies=_COPIES) as attacker:
         part = attacker.left_micro // PARTS
         for number, marked in enumerate(picked):
             lab.progress(Reconstruction.name, number / PARTS / 2)

@@ -12,6 +12,8 @@ from policies.rules import Rounding
 if TYPE_CHECKING:
     from cleanroom.redteam.lab import Lab
 
+_COPIES = 5
+
 
 class RoundingEdge:
     """Where a policy does not round, a rule that does is added: it must not make anything worse."""
@@ -39,7 +41,7 @@ def _edge(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
     # A count of `edge` rounds up, one person fewer rounds down; a whole step below what may be padded.
     edge = lab.cells.pads // grid * grid - grid + -(-grid // 2)
     targets = one_suspect(lab, number)
-    with buyer(lab, document=document) as attacker:
+    with buyer(lab, copies=_COPIES, document=document) as attacker:
         readings = attacker.spend(targets, pads=edge - 1)
     # Without the target the shown value lies below the step's middle as often as above it.
     seen = score(readings, edge - 1)
