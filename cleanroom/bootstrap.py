@@ -1,5 +1,6 @@
 """The composition root: from settings to a room, made once and opened as often as needed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cleanroom.analyses.public_sizes import PublicSizes
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.reading import sqlite_path
+from cleanroom.client.receipts import verify_receipt
 from cleanroom.clock import Clock, SystemClock
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
@@ -20,7 +22,9 @@ from cleanroom.db.base import Base
 from cleanroom.db.database import Database, open_engine
 from cleanroom.db.migrate import upgrade
 from cleanroom.errors import CleanroomError
+from cleanroom.grants.journal import Journal
 from cleanroom.grants.service import Grants
+from cleanroom.grants.types import Reconciled
 from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
@@ -114,6 +118,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     if database is not None and not database.exists():
         # SQLite gives its journals the mode of the database, and would make that readable to others.
         write_private(database, b"")
+    settings.head_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     room = _compose(settings, clock or SystemClock())
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
@@ -121,6 +126,9 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
             tx.audit(
                 "room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key}
             )
+    with room.db.reading() as tx:
+        # Nobody has used the room yet, so a crash after its first event must not make it look restored.
+        room.audit.adopt(tx)
     settings.verifier_key_path.write_text(room.audit.verifier_key + "\n", encoding="utf-8")
     write_private(marker, b"1\n")
     return room
@@ -128,6 +136,8 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
 
 def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     """Open a room, bring its database up to date and clean up after crashes.
+
+    A restored room opens too, but nothing is cleaned up: what an old database does not know would be taken for litter.
 
     Raises:
         RoomMissingError: there is no room in the home, or its keys are gone; never are new ones made instead.
@@ -144,14 +154,39 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
         room.grants.expire(tx)
-    room.ingestion.recover()
+        restored = room.grants.restored(tx) is not None
+    if not restored:
+        room.ingestion.recover()
     room.analyses.recover()
     return room
 
 
+def reconcile_room(room: Room, receipts: Iterable[bytes] = ()) -> Reconciled:
+    """Make a restored room usable: charge what it may have forgotten, then take its log for the newest.
+
+    Args:
+        room: open; a crash in between can be repeated.
+        receipts: files, of questions asked since the backup.
+
+    Raises:
+        ReceiptError: one is not this room's.
+    """
+    proven = [verify_receipt(receipt, verifier_key=room.audit.verifier_key) for receipt in receipts]
+    with room.db.transaction() as tx:
+        done = room.grants.reconcile(tx, proven)
+    with room.db.reading() as tx:
+        room.audit.adopt(tx)
+    return done
+
+
 def _compose(settings: Settings, clock: Clock) -> Room:
     keys = LocalKeyFile.open(settings.keys_dir / "keyring.json")
-    audit = AuditLog(origin=settings.origin, seed=_read_private(settings.keys_dir / "log.key"), clock=clock)
+    audit = AuditLog(
+        origin=settings.origin,
+        seed=_read_private(settings.keys_dir / "log.key"),
+        clock=clock,
+        head_file=settings.head_path,
+    )
     db = Database(open_engine(settings.database_url), audit)
     store = LocalDirectory(settings.objects_dir)
     leases = Leases(settings.home / "leases")
@@ -161,7 +196,14 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
     rules = Rules(clock)
     approvals = Approvals(clock)
-    grants = Grants(clock=clock, accounts=accounts, workspaces=workspaces, datasets=datasets)
+    grants = Grants(
+        clock=clock,
+        accounts=accounts,
+        workspaces=workspaces,
+        datasets=datasets,
+        log=audit,
+        journal=Journal(settings.allocations_path),
+    )
     receipts = Receipts(audit, settings.receipts_dir)
     matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
     gate = ReleaseService(grants)

@@ -10,7 +10,7 @@ from cleanroom.errors import CleanroomError
 
 # The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
 _ORIGIN = re.compile(r"^[^\s+]{1,255}$")
-_FIELDS = ("home", "database_url", "origin", "memory_bytes")
+_FIELDS = ("home", "database_url", "origin", "memory_bytes", "witness_dir")
 MIN_MEMORY_BYTES = 64 << 20
 
 
@@ -29,12 +29,25 @@ class Settings:
         database_url: SQLAlchemy's URL of the SQL store.
         origin: the room's name in signed checkpoints, such as `room.example.org/cleanroom`; fixed for good.
         memory_bytes: how much memory ingestion may use for rows in flight.
+        witness_dir: where the room remembers, outside its database, what it did last; `keys` in the home when not
+            given. Best on another disk, and never restored from a backup together with the database.
     """
 
     home: Path
     database_url: str
     origin: str
     memory_bytes: int
+    witness_dir: Path | None = None
+
+    @property
+    def head_path(self) -> Path:
+        """The newest signed head of the log."""
+        return (self.witness_dir or self.keys_dir) / "log.head"
+
+    @property
+    def allocations_path(self) -> Path:
+        """The list of all budget that was ever given out."""
+        return (self.witness_dir or self.keys_dir) / "allocations.jsonl"
 
     @property
     def keys_dir(self) -> Path:
@@ -88,6 +101,7 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         database_url=_database_url(values.get("database_url"), home=place),
         origin=_origin(values.get("origin", "room.local/cleanroom")),
         memory_bytes=_memory(values.get("memory_bytes", 1 << 30)),
+        witness_dir=_directory(values.get("witness_dir"), home=place),
     )
 
 
@@ -134,6 +148,17 @@ def _origin(value: object) -> str:
             remedy="Use a name such as room.example.org/cleanroom.",
         )
     return value
+
+
+def _directory(value: object, *, home: Path) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or "\0" in value:
+        raise SettingsError(
+            "CLEANROOM_WITNESS_DIR is not the path of a directory.",
+            remedy="Give it as text, relative to the home or absolute.",
+        )
+    return (home / value).resolve()
 
 
 def _memory(value: object) -> int:

@@ -39,3 +39,9 @@ def delta_left(*, left_pico: int, cost_pico: int) -> Reason:
     """Refuse a question about unknown keys that costs more delta than the grant has left."""
     message = f"The grant has {left_pico} pico-delta left; a question about unknown keys costs {cost_pico}."
     return Reason("delta_left", message, left_pico, cost_pico)
+
+
+def restored() -> Reason:
+    """Refuse because the room's database is a backup that was put back: what was spent since is not known."""
+    message = "The room was restored from a backup; it refuses until its operator has reconciled the budget."
+    return Reason("restored", message, "reconciled", "restored")

@@ -10,6 +10,7 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.audit.log import AuditLog
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Database, Transaction
+from cleanroom.grants.journal import Journal
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant, Reservation
 from cleanroom.schema.codec import schema_from_yaml
@@ -45,12 +46,18 @@ class GrantRoom:
     def __init__(self, engine: Engine, home: Path) -> None:
         home.mkdir(mode=0o700, exist_ok=True)
         self.clock = Hands()
-        self.db = Database(engine, AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=self.clock))
+        log = AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=self.clock)
+        self.db = Database(engine, log)
         self.accounts = Accounts(self.clock)
         workspaces = Workspaces(LocalKeyFile.create(home / "keyring.json"), self.clock)
         datasets = Datasets(workspaces=workspaces, store=LocalDirectory(home / "objects"), clock=self.clock)
         self.grants = Grants(
-            clock=self.clock, accounts=self.accounts, workspaces=workspaces, datasets=datasets
+            clock=self.clock,
+            accounts=self.accounts,
+            workspaces=workspaces,
+            datasets=datasets,
+            log=log,
+            journal=Journal(home / "allocations.jsonl"),
         )
         self.documents = [load_preset("standard", purposes=["advertising"])]
         with self.db.transaction() as tx:

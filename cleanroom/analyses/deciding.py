@@ -56,6 +56,10 @@ class Deciding:
             tx, agency_id=asker_id, advertiser_id=facts.grant.advertiser_id, at=facts.at
         ):
             return self.refusals.at_once(tx, facts, analysis_id, Refused((no_mandate(),)))
+        # Stored answers too: the database may have forgotten withdrawals that came after them.
+        stopped = self.grants.restored(tx)
+        if stopped is not None:
+            return self.refusals.at_once(tx, facts, analysis_id, Refused(stopped.reasons))
         documents = [facts.policy.document] if facts.policy else []
         # A stored answer costs nothing, so what is left of the grant must not stand in its way.
         permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
@@ -160,6 +164,7 @@ class Deciding:
             per_key=bool(layout.keys),
             dataset_side=permit.question.affinity,
             sums=permit.question.sums,
+            open_breakdown=permit.question.open_breakdown,
         )
         return Reserved(ticket, plan, layout, match, reservation)
 

@@ -88,7 +88,7 @@ class PublicSizes:
             # Nobody may be counted for it; a figure about nobody would use up the share all the same.
             return None
         policy = self.rules.current(tx, dataset_id)
-        if policy is None or self.rules.stopped(tx, dataset_id):
+        if policy is None or self.rules.stopped(tx, dataset_id) or self.grants.restored(tx) is not None:
             return None
         limits = public_limits([policy.document], purpose=purpose, at=self.clock.now())
         return limits if isinstance(limits, Limits) else None

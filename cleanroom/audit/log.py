@@ -2,19 +2,21 @@
 
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cleanroom.audit.head import HeadFile, Restored
 from cleanroom.audit.models import AuditCheckpoint, AuditEvent, AuditHead, AuditNode
-from cleanroom.audit.reader import AuditReader, log_size
+from cleanroom.audit.reader import AuditReader, log_size, node_source
 from cleanroom.audit.tree import Peaks, closed_by, peak_positions
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock, rfc3339
 from cleanroom.db.database import PendingEvent, Transaction
 from crypto import merkle
-from crypto.checkpoint import format_checkpoint, sign_note, verifier_key
+from crypto.checkpoint import Checkpoint, format_checkpoint, open_note, sign_note, verifier_key
 from crypto.keys import public_key
 
 RECORD_VERSION = 1
@@ -27,33 +29,42 @@ _HEAD_ID = 1
 class AuditLog(AuditReader):
     """The room's log; it implements `db.Appender`."""
 
-    def __init__(self, *, origin: str, seed: bytes, clock: Clock) -> None:
+    def __init__(self, *, origin: str, seed: bytes, clock: Clock, head_file: Path | None = None) -> None:
         """Take the log's identity.
 
         Args:
             origin: the room's name in checkpoints; no space, no plus sign.
             seed: 32 bytes, the Ed25519 key that signs checkpoints and nothing else.
             clock: tells when an event is recorded.
+            head_file: where the newest head is kept outside the database; without one, an old database that was
+                put back is not noticed.
         """
         self._origin = origin
         self._seed = seed
         self._clock = clock
+        self._outside = None if head_file is None else HeadFile(head_file, self.verifier_key)
 
     @property
     def verifier_key(self) -> str:
         """The public text with which anyone verifies the room's checkpoints."""
         return verifier_key(self._origin, public_key(self._seed))
 
-    def append(self, session: Session, events: Sequence[PendingEvent]) -> None:
+    def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
         """Number, hash, store and sign the events of a transaction; `Database` calls it last.
 
         The order of commits is the order of indices, without gaps: one writer at a time holds the log's lock
         from here to its commit (on SQLite it has held the database's since it began).
+
+        Returns:
+            The new head for `committed`; None when the database lacks what the room has signed before.
         """
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        # Read first: what it names was committed before, so a healthy database holds it by now.
+        known = self._outside.read() if self._outside else None
         size = log_size(session)
         peaks = Peaks(size, _peaks(session, size))
+        continued = size == 0 if known is None else _holds(session, known, size=size, root=peaks.root())
         now = self._clock.now()
         rows: list[dict[str, object]] = []
         nodes: list[dict[str, object]] = []
@@ -93,6 +104,33 @@ class AuditLog(AuditReader):
             session.execute(update(AuditHead).where(AuditHead.id == _HEAD_ID).values(head))
         else:
             session.execute(insert(AuditHead).values(id=_HEAD_ID, **head))
+        return str(head["note"]) if self._outside and continued else None
+
+    def committed(self, head: str) -> None:
+        """Keep the head of a committed transaction outside the database, before anything of it is handed out."""
+        if self._outside:
+            self._outside.advance(head)
+
+    def restored(self, tx: Transaction) -> Restored | None:
+        """Tell whether the database lacks something that the room has committed: then it is a restored backup.
+
+        Cheap enough for every question: a small file, and one row as long as nothing was committed meanwhile.
+        """
+        if self._outside is None:
+            return None
+        known = self._outside.read()
+        head = tx.session.execute(select(AuditHead.size, AuditHead.note)).one_or_none()
+        size = head.size if head else 0
+        if known is None:
+            return Restored(size, None) if size else None
+        if head and size == known.size and open_note(head.note, self.verifier_key).root == known.root:
+            return None
+        return None if _holds(tx.session, known, size=size) else Restored(size, known.size)
+
+    def adopt(self, tx: Transaction) -> None:
+        """Take the database as it is for the newest, whatever was known before: after it was reconciled."""
+        if self._outside:
+            self._outside.replace(self.head(tx))
 
     def checkpoint(self, tx: Transaction) -> str:
         """Return the signed head of the log and keep it for good, one per size.
@@ -114,6 +152,15 @@ class AuditLog(AuditReader):
 
     def _sign(self, size: int, root: bytes) -> str:
         return sign_note(format_checkpoint(self._origin, size, root), name=self._origin, seed=self._seed)
+
+
+def _holds(session: Session, known: Checkpoint, *, size: int, root: bytes | None = None) -> bool:
+    """Tell whether a log of `size` events, and of this root when it is known, continues a signed head."""
+    if known.size > size:
+        return False
+    if known.size == size and root is not None:
+        return known.root == root
+    return merkle.root_from(node_source(session), known.size) == known.root
 
 
 def _peaks(session: Session, size: int) -> list[bytes]:

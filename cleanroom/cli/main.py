@@ -17,6 +17,7 @@ EXIT_KNOWN_ERROR = 3
 _GROUPS = {
     "audit": "cleanroom.cli.audit",
     "demo": "cleanroom.cli.demo",
+    "ledger": "cleanroom.cli.ledger",
     "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
 }

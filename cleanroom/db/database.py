@@ -31,8 +31,16 @@ class PendingEvent:
 class Appender(Protocol):
     """Writes the events of a transaction as its last statements."""
 
-    def append(self, session: Session, events: Sequence[PendingEvent]) -> None:
-        """Number and store the events, in order, and set each one's index."""
+    def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
+        """Number and store the events, in order, and set each one's index.
+
+        Returns:
+            The head that `committed` is told of; None when there is nothing to tell.
+        """
+        ...
+
+    def committed(self, head: str) -> None:
+        """Take note that the transaction whose append returned this head has committed."""
         ...
 
 
@@ -74,13 +82,16 @@ class Database:
 
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a plain BEGIN loses concurrent writes.
         """
+        head = None
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             tx = Transaction(session)
             yield tx
             session.flush()
             # Last, because the log's lock orders all writers and must be held as briefly as possible.
             if tx.events:
-                self._appender.append(session, tx.events)
+                head = self._appender.append(session, tx.events)
+        if head is not None:
+            self._appender.committed(head)
 
     @contextmanager
     def rehearsing(self) -> Iterator[Transaction]:

@@ -49,14 +49,15 @@ def lock_accounts(
     return found
 
 
-def take(tx: Transaction, population_id: str, key: AccountKey, amount: Amount, *, cap: Amount) -> bool:
+def take(tx: Transaction, population_id: str, key: AccountKey, amount: Amount, *, cap: Amount | None) -> bool:
     """Add to what an account has allocated, unless that passes the cap; tells whether it was done.
 
-    Whoever takes no delta is not stopped by a cap of delta, which may have been lowered meanwhile.
+    Whoever takes no delta is not stopped by a cap of delta, which may have been lowered meanwhile. Without a cap it
+    is always done: what was spent was spent.
     """
     rho, delta = BudgetAccountRow.allocated_micro, BudgetAccountRow.allocated_delta_pico
-    fits = [rho + amount.rho_micro <= cap.rho_micro]
-    if amount.delta_pico:
+    fits = [] if cap is None else [rho + amount.rho_micro <= cap.rho_micro]
+    if cap is not None and amount.delta_pico:
         fits.append(delta + amount.delta_pico <= cap.delta_pico)
     taken = (
         update(BudgetAccountRow)

@@ -1,28 +1,41 @@
 """Giving grants, spending them, and taking back what they leave."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select, update
 
 from cleanroom.accounts.service import Accounts
-from cleanroom.accounts.types import OrganisationKind
-from cleanroom.clock import Clock, rfc3339
+from cleanroom.audit.log import AuditLog
+from cleanroom.client.receipts import VerifiedReceipt
+from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
-from cleanroom.grants.allocation import SIZES, allocate, enclosing
-from cleanroom.grants.errors import GrantFormError, ReservationError
+from cleanroom.grants.allocation import allocate, enclosing
+from cleanroom.grants.errors import ReservationError
+from cleanroom.grants.form import check_form, terms
+from cleanroom.grants.journal import Allocation, Journal, allocation_of
 from cleanroom.grants.models import GrantRow
-from cleanroom.grants.types import Account, AccountKind, Amount, Grant, GrantStatus, Reservation
+from cleanroom.grants.reconciling import reconcile, write_off
+from cleanroom.grants.spending import spend
+from cleanroom.grants.types import (
+    Account,
+    AccountKind,
+    Amount,
+    Grant,
+    GrantStatus,
+    Reconciled,
+    Reservation,
+)
 from cleanroom.grants.window import aged
 from cleanroom.ids import new_id
 from cleanroom.workspaces.service import Workspaces
 from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
 from policies.model import PolicyDocument
-from policies.reasons import budget_left, delta_left, grant_term, no_mandate
+from policies.reasons import no_mandate, restored
 
 _PUBLIC = (AccountKind.PUBLIC, "")
 
@@ -31,12 +44,21 @@ class Grants:
     """The service of the grants slice."""
 
     def __init__(
-        self, *, clock: Clock, accounts: Accounts, workspaces: Workspaces, datasets: Datasets
+        self,
+        *,
+        clock: Clock,
+        accounts: Accounts,
+        workspaces: Workspaces,
+        datasets: Datasets,
+        log: AuditLog,
+        journal: Journal,
     ) -> None:
         self._clock = clock
         self._accounts = accounts
         self._workspaces = workspaces
         self._datasets = datasets
+        self._log = log
+        self._journal = journal
 
     def issue_grant(
         self,
@@ -74,7 +96,17 @@ class Grants:
         """
         now = self._clock.now()
         start = valid_from or now
-        self._check_form(tx, advertiser_id, agency_id, size, start, expires_at)
+        check_form(
+            self._accounts,
+            tx,
+            parties=(advertiser_id, agency_id),
+            size=size,
+            term=(start, expires_at),
+            now=now,
+        )
+        stopped = self.restored(tx)
+        if stopped is not None:
+            return stopped
         limits = grant_limits(
             documents, purposes=purposes, advertiser_id=advertiser_id, agency_id=agency_id, at=now
         )
@@ -104,6 +136,7 @@ class Grants:
         refused = allocate(tx, grant, limits, now)
         if refused is not None:
             return refused
+        self._journal.add(allocation_of(grant, enclosing(grant)))
         tx.session.add(repository.row_of(grant))
         tx.session.flush()
         ledger.record(
@@ -115,7 +148,7 @@ class Grants:
             now=now,
             grant_id=grant.id,
         )
-        tx.audit("grants.grant_issued", subject_id=grant.id, organisation_id=advertiser_id, body=_body(grant))
+        tx.audit("grants.grant_issued", subject_id=grant.id, organisation_id=advertiser_id, body=terms(grant))
         return grant
 
     def population(self, tx: Transaction, dataset_id: str) -> str:
@@ -154,7 +187,8 @@ class Grants:
             delta_pico: what a question about unknown keys costs besides, in 10^-12.
 
         Returns:
-            The reservation; or a denial, when the grant is not active now or has less left.
+            The reservation; or a denial, when the grant is not active now or has less left, or the room was
+            restored and is not reconciled.
 
         Raises:
             UnknownGrantError: there is no such grant.
@@ -168,59 +202,10 @@ class Grants:
             raise ReservationError(
                 "This analysis has reserved its budget before.", remedy="Ask a new question."
             )
-        now = self._clock.now()
-        spent = tx.session.execute(
-            update(GrantRow)
-            .where(
-                GrantRow.id == grant_id,
-                GrantRow.status == GrantStatus.ACTIVE.value,
-                GrantRow.valid_from <= now,
-                GrantRow.expires_at > now,
-                GrantRow.spent_micro + rho_micro <= GrantRow.rho_micro,
-                GrantRow.spent_delta_pico + delta_pico <= GrantRow.delta_pico,
-            )
-            .values(
-                spent_micro=GrantRow.spent_micro + rho_micro,
-                spent_delta_pico=GrantRow.spent_delta_pico + delta_pico,
-            )
-            .returning(GrantRow.spent_micro, GrantRow.spent_delta_pico)
-        ).one_or_none()
-        if spent is None:
-            return _refusal(self.status(tx, grant_id), cost, now)
-        ledger.record(
-            tx,
-            "reserved",
-            population_id=grant.population_id,
-            subject_id=analysis_id,
-            amount=cost,
-            now=now,
-            grant_id=grant_id,
-            base_id=base_id,
-        )
-        left = grant.allocated - Amount(*spent)
-        before = left + cost
-        tx.audit(
-            "grants.budget_reserved",
-            subject_id=analysis_id,
-            organisation_id=grant.advertiser_id,
-            body={
-                "grant_id": grant_id,
-                "rho_micro": rho_micro,
-                "left_micro": left.rho_micro,
-                "delta_pico": delta_pico,
-                "left_delta_pico": left.delta_pico,
-            },
-        )
-        return Reservation(
-            analysis_id=analysis_id,
-            grant_id=grant_id,
-            rho_micro=rho_micro,
-            left_before_micro=before.rho_micro,
-            left_after_micro=left.rho_micro,
-            delta_pico=delta_pico,
-            left_before_delta_pico=before.delta_pico,
-            left_after_delta_pico=left.delta_pico,
-        )
+        stopped = self.restored(tx)
+        if stopped is not None:
+            return stopped
+        return spend(tx, grant, cost, analysis_id=analysis_id, base_id=base_id, now=self._clock.now())
 
     def settle(self, tx: Transaction, analysis_id: str) -> None:
         """Note that an analysis has released what its reservation paid for; a second time changes nothing.
@@ -256,7 +241,8 @@ class Grants:
             limits: of the policy in force.
 
         Returns:
-            Whether it may be released: False when the share is used up, and then nothing is charged.
+            Whether it may be released: False when the share is used up, or the room was restored and is not
+            reconciled; then nothing is charged.
         """
         now = self._clock.now()
         cost = Amount(rho_micro)
@@ -264,10 +250,15 @@ class Grants:
             raise ReservationError(
                 "This public release was charged before.", remedy="Show the stored figure."
             )
+        if self.restored(tx) is not None:
+            return False
         ledger.lock_accounts(tx, population_id, [_PUBLIC], now)
         cap = Amount(limits.public_rho_micro) + aged(tx, population_id, _PUBLIC, limits.window_days, now)
         if not ledger.take(tx, population_id, _PUBLIC, cost, cap=cap):
             return False
+        self._journal.add(
+            Allocation(release_id, population_id, ((AccountKind.PUBLIC.value, ""),), rho_micro, 0)
+        )
         ledger.record(tx, "public", population_id=population_id, subject_id=release_id, amount=cost, now=now)
         tx.audit(
             "grants.public_release_charged",
@@ -280,8 +271,11 @@ class Grants:
         """End every grant whose term is over and return its unspent budget to its accounts.
 
         Returns:
-            The grants that ended.
+            The grants that ended; none while a restored room waits to be reconciled, as what they have left is
+            not known.
         """
+        if self.restored(tx) is not None:
+            return ()
         now = self._clock.now()
         due = (
             select(GrantRow.id)
@@ -292,9 +286,51 @@ class Grants:
         return tuple(grant for grant in ended if grant is not None)
 
     def revoke(self, tx: Transaction, grant_id: str) -> Grant:
-        """End a grant now; a second time changes nothing. Raises UnknownGrantError."""
+        """End a grant now; a second time changes nothing. Raises UnknownGrantError.
+
+        In a restored room that is not reconciled nothing of it returns.
+        """
         grant = self.status(tx, grant_id)
+        if grant.status is GrantStatus.ACTIVE and self.restored(tx) is not None:
+            write_off(tx, grant_id, self._clock.now())
         return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
+
+    def restored(self, tx: Transaction) -> Deny | None:
+        """Return the refusal of everything that costs, while the database is a backup that was put back."""
+        return None if self._log.restored(tx) is None else Deny((restored(),))
+
+    def reconcile(self, tx: Transaction, receipts: Iterable[VerifiedReceipt] = ()) -> Reconciled:
+        """Charge everything that a restored database may have forgotten; the caller then adopts the log's head.
+
+        A second time charges nothing more.
+
+        Args:
+            tx: the caller's transaction.
+            receipts: of questions asked since the backup, verified with this room's key: they enter with their
+                own cost and instant; the rest of every active grant counts as spent.
+        """
+        found = self._log.restored(tx)
+        done = reconcile(
+            tx,
+            allocations=self._journal.read(),
+            receipts=receipts,
+            population_of=lambda dataset_id: self.population(tx, dataset_id),
+            now=self._clock.now(),
+        )
+        tx.audit(
+            "grants.reconciled",
+            subject_id=self._log.verifier_key.partition("+")[0][:100],
+            body={
+                "events_held": found.held if found else None,
+                "events_known": found.known if found else None,
+                "receipts_entered": done.receipts_entered,
+                "grants_written_off": done.grants_written_off,
+                "written_off_micro": done.written_off.rho_micro,
+                "written_off_delta_pico": done.written_off.delta_pico,
+                "allocations_lost": done.allocations_lost,
+            },
+        )
+        return done
 
     def _end(self, tx: Transaction, grant_id: str, status: GrantStatus, now: datetime) -> Grant | None:
         # Accounts are locked before the grant, in the order in which grants are given: no deadlock, and a
@@ -334,52 +370,3 @@ class Grants:
             },
         )
         return replace(grant, status=status, spent_micro=spent.rho_micro, spent_delta_pico=spent.delta_pico)
-
-    def _check_form(
-        self,
-        tx: Transaction,
-        advertiser_id: str,
-        agency_id: str | None,
-        size: str,
-        start: datetime,
-        end: datetime,
-    ) -> None:
-        if size not in SIZES:
-            raise GrantFormError("Unknown size of a grant.", remedy=f"Use one of: {', '.join(SIZES)}.")
-        if end <= start or end <= self._clock.now():
-            raise GrantFormError(
-                "A grant ends after it starts, and in the future.", remedy="Choose a later end."
-            )
-        parties = [(advertiser_id, OrganisationKind.ADVERTISER)]
-        if agency_id is not None:
-            parties.append((agency_id, OrganisationKind.AGENCY))
-        for party, kind in parties:
-            if self._accounts.organisation(tx, party).kind is not kind:
-                raise GrantFormError(
-                    f"The organisation is not of the kind {kind}.", remedy="Name the right party."
-                )
-
-
-def _refusal(grant: Grant, cost: Amount, now: datetime) -> Deny:
-    if grant.status is not GrantStatus.ACTIVE or not grant.valid_from <= now < grant.expires_at:
-        active = grant.status is GrantStatus.ACTIVE
-        term = grant_term(active=active, valid_from=grant.valid_from, expires_at=grant.expires_at, at=now)
-        return Deny((term,))
-    if cost.rho_micro > grant.left_micro:
-        return Deny((budget_left(left_micro=grant.left_micro, cost_micro=cost.rho_micro),))
-    return Deny((delta_left(left_pico=grant.left_delta_pico, cost_pico=cost.delta_pico),))
-
-
-def _body(grant: Grant) -> dict[str, object]:
-    return {
-        "dataset_id": grant.dataset_id,
-        "population_id": grant.population_id,
-        "agency_id": grant.agency_id,
-        "affiliate_group": grant.affiliate_group,
-        "purposes": list(grant.purposes),
-        "size": grant.size,
-        "rho_micro": grant.rho_micro,
-        "delta_pico": grant.delta_pico,
-        "valid_from": rfc3339(grant.valid_from),
-        "expires_at": rfc3339(grant.expires_at),
-    }

@@ -136,6 +136,23 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Reconciled:
+    """What reconciling a restored room has charged.
+
+    Attributes:
+        receipts_entered: questions entered again from their receipts.
+        grants_written_off: active grants whose rest counts as spent.
+        written_off: these rests together.
+        allocations_lost: grants and public releases that the database does not know, charged as a whole.
+    """
+
+    receipts_entered: int
+    grants_written_off: int
+    written_off: Amount
+    allocations_lost: int
+
+
+@dataclass(frozen=True)
 class Reservation:
     """Budget taken out of a grant for one analysis; it stays spent whatever becomes of the analysis.
 

@@ -1,0 +1,69 @@
+"""The newest signed head of the log, kept outside the database: a restored backup lacks what it names.
+
+The file is written after each commit and before anything of it is handed out. So a crash between the two leaves it
+behind the database, which is healthy, and never before it; and whatever has left the room is covered by it.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.checkpoint import Checkpoint, CheckpointError, open_note
+from crypto.durable import write_private
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The database is not the one that the room wrote last.
+
+    Attributes:
+        held: events in the log that the database holds.
+        known: events in the newest log that the room signed; None when its head is lost or unreadable.
+    """
+
+    held: int
+    known: int | None
+
+
+class HeadFile:
+    """A small file beside the keys, shared by all processes of a room."""
+
+    def __init__(self, path: Path, verifier_key: str) -> None:
+        self._path = path
+        self._verifier_key = verifier_key
+
+    def read(self) -> Checkpoint | None:
+        """Return the newest head that the room signed; None when the file is missing or damaged."""
+        try:
+            return open_note(self._path.read_text(encoding="utf-8"), self._verifier_key)
+        except (FileNotFoundError, UnicodeDecodeError, CheckpointError):
+            return None
+
+    def advance(self, note: str) -> None:
+        """Keep a head that continues the one that is kept, unless another process was faster."""
+        new = open_note(note, self._verifier_key)
+        with self._locked():
+            kept = self.read()
+            if kept is None or kept.size < new.size:
+                self._write(note)
+
+    def replace(self, note: str) -> None:
+        """Keep a head whatever was kept before."""
+        with self._locked():
+            self._write(note)
+
+    def _write(self, note: str) -> None:
+        write_private(self._path, note.encode("utf-8"), replace=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = self._path.with_name(self._path.name + ".lock")
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,102 @@
+"""`cleanroom ledger`: what the operator does with the room's budget after a backup was put back."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cleanroom.bootstrap import open_room, reconcile_room
+from cleanroom.cli.keys import UnreadableFileError
+from cleanroom.cli.main import EXIT_PROBLEM_FOUND
+from cleanroom.client.receipts import MAX_RECEIPT_BYTES
+from cleanroom.errors import CleanroomError
+from cleanroom.settings import Settings, load_settings
+from crypto.durable import sync_directory
+
+app = typer.Typer(no_args_is_help=True, help="Settle the privacy budget after a backup was put back.")
+
+Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]
+
+
+class NotRestoredError(CleanroomError):
+    """A room is to be reconciled that has nothing to reconcile."""
+
+    code = "cli.not_restored"
+
+
+@app.command()
+def status(home: Home = None) -> None:
+    """Tell whether the room's database is the one that it wrote last; exit code 1 when it is not."""
+    room = open_room(load_settings(os.environ, home=home))
+    try:
+        with room.db.reading() as tx:
+            restored = room.audit.restored(tx)
+    finally:
+        room.close()
+    if restored is None:
+        typer.echo("CURRENT the database holds everything that the room has signed")
+        return
+    known = "unknown" if restored.known is None else str(restored.known)
+    typer.echo(f"RESTORED the log holds {restored.held} events, the newest signed head counts {known}")
+    raise typer.Exit(EXIT_PROBLEM_FOUND)
+
+
+@app.command()
+def mark_restored(home: Home = None) -> None:
+    """Declare that keys and database were put back together, which the room cannot notice by itself."""
+    settings = load_settings(os.environ, home=home)
+    _room_exists(settings)
+    settings.head_path.unlink(missing_ok=True)
+    sync_directory(settings.head_path.parent)
+    typer.echo("MARKED the room answers and sells nothing until it is reconciled")
+
+
+@app.command()
+def reconcile(
+    home: Home = None,
+    receipts: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Receipts of questions asked since the backup; all that are left.",
+        ),
+    ] = None,
+) -> None:
+    """Charge all budget that may have been spent since the backup, and let the room work again."""
+    room = open_room(load_settings(os.environ, home=home))
+    try:
+        with room.db.reading() as tx:
+            if room.audit.restored(tx) is None:
+                raise NotRestoredError(
+                    "The room's database holds everything that it has signed: there is nothing to reconcile.",
+                    remedy="If keys and database were put back together, first run: cleanroom ledger mark-restored",
+                )
+        done = reconcile_room(room, _files(receipts) if receipts else ())
+    finally:
+        room.close()
+    typer.echo(f"RECONCILED {done.receipts_entered} questions entered from receipts")
+    typer.echo(
+        f"{done.grants_written_off} grants count as spent, {done.written_off.rho_micro} micro-rho of them unproven; "
+        f"{done.allocations_lost} grants and public releases that the backup does not know are charged"
+    )
+
+
+def _files(directory: Path) -> list[bytes]:
+    found = []
+    for path in sorted(directory.glob("*.json")):
+        if path.stat().st_size > MAX_RECEIPT_BYTES:
+            raise UnreadableFileError(
+                f"The file {path.name} is no receipt.", remedy="Take it out of the folder."
+            )
+        found.append(path.read_bytes())
+    return found
+
+
+def _room_exists(settings: Settings) -> None:
+    # Opening the room would clean up after crashes, and that must not happen before it is reconciled.
+    if not (settings.keys_dir / "room").exists():
+        raise UnreadableFileError(
+            "This home has no room: keys/room is missing.", remedy="Name the home of a room."
+        )

@@ -1,0 +1,61 @@
+"""What a grant must look like before it is given, and what the log says of it."""
+
+from datetime import datetime
+
+from cleanroom.accounts.service import Accounts
+from cleanroom.accounts.types import OrganisationKind
+from cleanroom.clock import rfc3339
+from cleanroom.db.database import Transaction
+from cleanroom.grants.allocation import SIZES
+from cleanroom.grants.errors import GrantFormError
+from cleanroom.grants.types import Grant
+
+
+def check_form(
+    accounts: Accounts,
+    tx: Transaction,
+    *,
+    parties: tuple[str, str | None],
+    size: str,
+    term: tuple[datetime, datetime],
+    now: datetime,
+) -> None:
+    """Refuse an unknown size, a term that is none, and an advertiser or agency that is none.
+
+    Args:
+        accounts: knows the parties.
+        tx: any transaction.
+        parties: the advertiser, and the agency if there is one.
+        size: S, M or L.
+        term: the first instant, and the one after the last.
+        now: the instant of granting.
+
+    Raises:
+        GrantFormError: one of these is wrong.
+    """
+    start, end = term
+    if size not in SIZES:
+        raise GrantFormError("Unknown size of a grant.", remedy=f"Use one of: {', '.join(SIZES)}.")
+    if end <= start or end <= now:
+        raise GrantFormError("A grant ends after it starts, and in the future.", remedy="Choose a later end.")
+    for party, kind in zip(parties, (OrganisationKind.ADVERTISER, OrganisationKind.AGENCY), strict=True):
+        if party is not None and accounts.organisation(tx, party).kind is not kind:
+            raise GrantFormError(
+                f"The organisation is not of the kind {kind}.", remedy="Name the right party."
+            )
+
+
+def terms(grant: Grant) -> dict[str, object]:
+    """Lay a grant out for the log."""
+    return {
+        "dataset_id": grant.dataset_id,
+        "population_id": grant.population_id,
+        "agency_id": grant.agency_id,
+        "affiliate_group": grant.affiliate_group,
+        "purposes": list(grant.purposes),
+        "size": grant.size,
+        "rho_micro": grant.rho_micro,
+        "delta_pico": grant.delta_pico,
+        "valid_from": rfc3339(grant.valid_from),
+        "expires_at": rfc3339(grant.expires_at),
+    }
