@@ -20,6 +20,7 @@ import opendp.prelude as dp
 from benchmarks.match import processor, timed
 from cleanroom.release import gate
 from cleanroom.release.gate import plan_mechanism, release_cells
+from cleanroom.release.mechanism import add_noise
 from cleanroom.release.types import Cell, Mechanism
 from policies.attributes import AttributeInfo
 
@@ -105,9 +106,8 @@ def vectors(job: Job) -> list[int]:
 
     def counted(exact: Sequence[int], *, sigma: float) -> list[int]:
         sizes.append(len(exact))
-        return draw(exact, sigma=sigma)
+        return add_noise(exact, sigma=sigma)
 
-    draw = gate.add_noise
     with patch.object(gate, "add_noise", counted):
         release_cells(job.cells, job.mechanism)
     return sizes
