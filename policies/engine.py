@@ -12,7 +12,7 @@ from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
 from policies.model import PolicyDocument
 from policies.question import question_to_dict
 from policies.request import Check, Request
-from policies.rules import Buyers, Purposes, Rule, Validity
+from policies.rules import Buyers, Purposes, Rule, Sectors, Validity
 from policies.unknown_keys import UnknownKeys
 
 _ROUNDS = 8
@@ -63,6 +63,7 @@ def grant_limits(
     advertiser_id: str,
     agency_id: str | None,
     at: datetime,
+    sector: str | None = None,
 ) -> Limits | Deny | Gap:
     """Tell whether a grant may be given to these parties for these purposes, and within which limits.
 
@@ -72,6 +73,7 @@ def grant_limits(
         advertiser_id: who gets the grant.
         agency_id: through whom, if anyone.
         at: the instant of granting.
+        sector: the advertiser's; None when it has not declared one.
     """
     missing = _missing(documents)
     if missing or not purposes:
@@ -81,6 +83,9 @@ def grant_limits(
     buyers = rules.get(Buyers)
     if isinstance(buyers, Buyers):
         reasons.extend(filter(None, [buyers.refuse(advertiser_id, agency_id)]))
+    sectors = rules.get(Sectors)
+    if isinstance(sectors, Sectors):
+        reasons.extend(filter(None, [sectors.refuse(sector)]))
     reasons.extend(_date_reasons(rules, at))
     return Deny(tuple(reasons)) if reasons else limits_of(rules)
 

@@ -108,7 +108,12 @@ class Grants:
         if stopped is not None:
             return stopped
         limits = grant_limits(
-            documents, purposes=purposes, advertiser_id=advertiser_id, agency_id=agency_id, at=now
+            documents,
+            purposes=purposes,
+            advertiser_id=advertiser_id,
+            agency_id=agency_id,
+            at=now,
+            sector=self._accounts.organisation(tx, advertiser_id).sector,
         )
         if not isinstance(limits, Limits):
             return limits
