@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.analyses.types import Outcome
 from cleanroom.release.types import Mechanism
 from policies.decision import Reason
@@ -63,6 +64,7 @@ class Estimate:
             refused.
         questions_left: how many fresh questions of this price the grant pays for, this one included when it is one;
             None when refused.
+        suggestions: bands to merge, at the sizes that the asker expects.
     """
 
     outcome: Outcome
@@ -78,3 +80,4 @@ class Estimate:
     delta: float
     advantage: float | None
     questions_left: int | None
+    suggestions: tuple[Suggestion, ...] = ()

@@ -7,10 +7,12 @@ from functools import cache
 from cleanroom.analyses.errors import NamedSizeError
 from cleanroom.analyses.estimate_types import Chance, Estimate, FigureEstimate
 from cleanroom.analyses.steps import Answered, Refused, Reserved
+from cleanroom.analyses.suggesting import suggestions_at
 from cleanroom.analyses.types import Outcome
 from cleanroom.grants.types import Amount, Grant
 from cleanroom.release.types import Mechanism, SumNoise
 from policies.accounting import DELTA, MICRO, advantage, questions_left, rho_to_epsilon
+from policies.attributes import AttributeInfo
 from policies.mechanisms import chance_suppressed
 
 MAX_SIZE = 1_000_000_000
@@ -28,6 +30,7 @@ def charged_by(begun: Refused | Answered | Reserved) -> Amount:
 def estimate_of(
     begun: Refused | Answered | Reserved,
     grant: Grant,
+    attributes: Mapping[str, AttributeInfo],
     *,
     sizes: Sequence[int],
     expected: Mapping[str, int],
@@ -37,6 +40,7 @@ def estimate_of(
     Args:
         begun: how the first half ended.
         grant: as it stood at its end.
+        attributes: the dataset's, by name.
         sizes: true counts, in people, to give the chance of suppression at.
         expected: by a figure's name, how many people the asker expects in it.
 
@@ -74,6 +78,7 @@ def estimate_of(
         epsilon=rho_to_epsilon(rho),
         advantage=advantage(rho),
         questions_left=_questions_left(Amount(grant.left_micro, grant.left_delta_pico) + charged, price),
+        suggestions=suggestions_at(expected, mechanism, begun.layout, attributes) if expected else (),
     )
 
 

@@ -13,6 +13,7 @@ from cleanroom.analyses.estimating import charged_by, estimate_of
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Answered, Refused, Reserved
+from cleanroom.analyses.suggesting import suggestions_from
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
@@ -102,7 +103,8 @@ class Analyses:
             grant_id: which grant would pay.
             asker_id: the advertiser, or the agency that acts for it.
             sizes: true counts, in people, to give each figure's chance of suppression at; at most 100.
-            expected: by a figure's name, how many people the asker expects in it.
+            expected: by a figure's name, how many people the asker expects in it; with the cells of a breakdown, bands
+                to merge are suggested.
 
         Raises:
             QuestionError, NotYourGrantError, NotYourBaseError: as for asking.
@@ -110,9 +112,9 @@ class Analyses:
         """
         analysis_id = new_id("an", self._clock.now())
         with self._db.rehearsing() as tx:
-            _, begun = self._begin(tx, question, analysis_id, grant_id, asker_id)
+            facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id)
             grant = self._grants.status(tx, grant_id)
-        return estimate_of(begun, grant, sizes=sizes, expected=expected or {})
+        return estimate_of(begun, grant, facts.attributes, sizes=sizes, expected=expected or {})
 
     def _begin(
         self,
@@ -191,6 +193,7 @@ class Analyses:
             charged_delta_pico=charged.delta_pico,
             left_delta_pico=grant.left_delta_pico,
             receipt=receipt,
+            suggestions=suggestions_from(found.figures, found.mechanism, answered.layout, facts.attributes),
         )
 
     def _receipt(self, facts: Facts, analysis_id: str) -> tuple[Path, Grant]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.release.types import Mechanism, ReleasedFigure, ReleasedRatio
 from policies.decision import Reason
 
@@ -38,6 +39,7 @@ class Answer:
         charged_delta_pico: what it cost of delta besides, in 10^-12; only unknown keys cost any.
         left_delta_pico: what the grant has left of that.
         receipt: the signed proof, a file.
+        suggestions: bands to merge, so that fewer cells are withheld; made of the figures, at no budget.
     """
 
     analysis_id: str
@@ -54,3 +56,4 @@ class Answer:
     charged_delta_pico: int
     left_delta_pico: int
     receipt: Path
+    suggestions: tuple[Suggestion, ...] = ()

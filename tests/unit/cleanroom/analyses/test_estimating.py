@@ -50,7 +50,10 @@ GRANT = Grant(
 
 def reserved(*, delta_pico: int = 0) -> Reserved:
     """A question that has taken its price out of the grant."""
-    layout = SimpleNamespace(asked_names=lambda: {name: (name,) for name in NAMES})
+    layout = SimpleNamespace(
+        asked_names=lambda: {name: (name,) for name in NAMES},
+        question=SimpleNamespace(asked_breakdowns=()),
+    )
     paid = Reservation("an_1", "gr_1", 150, 1_650, 1_500, delta_pico, 1_000, 1_000 - delta_pico)
     return Reserved(
         ticket=cast(Any, SimpleNamespace(mechanism=MECHANISM)),
@@ -62,7 +65,7 @@ def reserved(*, delta_pico: int = 0) -> Reserved:
 
 
 def test_a_sum_is_told_in_its_own_unit_and_shown_with_the_count_of_its_people():
-    told = estimate_of(reserved(), GRANT, sizes=(333,), expected={"sum:spend": 333})
+    told = estimate_of(reserved(), GRANT, {}, sizes=(333,), expected={"sum:spend": 333})
 
     count, _, total, part = told.figures
     assert (count.sigma, count.half_width, count.scale) == (100.0, 196, None)
@@ -74,7 +77,7 @@ def test_a_sum_is_told_in_its_own_unit_and_shown_with_the_count_of_its_people():
 
 
 def test_the_question_itself_is_among_those_that_are_left():
-    told = estimate_of(reserved(), GRANT, sizes=(), expected={})
+    told = estimate_of(reserved(), GRANT, {}, sizes=(), expected={})
 
     assert (told.outcome, told.charged_micro, told.left_micro) == (Outcome.RELEASED, 150, 1_500)
     # Of 1,650.
@@ -83,7 +86,9 @@ def test_the_question_itself_is_among_those_that_are_left():
 
 
 def test_delta_bounds_the_number_of_questions_left_where_it_is_scarcer_than_rho():
-    told = estimate_of(reserved(delta_pico=300), replace(GRANT, spent_delta_pico=300), sizes=(), expected={})
+    told = estimate_of(
+        reserved(delta_pico=300), replace(GRANT, spent_delta_pico=300), {}, sizes=(), expected={}
+    )
 
     # Of 1,000 before.
     assert told.questions_left == 3
@@ -94,7 +99,7 @@ def test_delta_bounds_the_number_of_questions_left_where_it_is_scarcer_than_rho(
 def test_a_refusal_is_told_with_its_reasons_and_without_any_figure():
     refused = Refused((Reason("purposes", "No.", (), "resale"),), ("policy",))
 
-    told = estimate_of(refused, GRANT, sizes=(100,), expected={"overlap": 5})
+    told = estimate_of(refused, GRANT, {}, sizes=(100,), expected={"overlap": 5})
 
     assert (told.outcome, told.reasons, told.missing) == (Outcome.REFUSED, refused.reasons, ("policy",))
     assert (told.figures, told.mechanism, told.questions_left) == ((), None, None)
@@ -103,5 +108,5 @@ def test_a_refusal_is_told_with_its_reasons_and_without_any_figure():
 
 def test_a_figure_that_the_question_does_not_have_is_named_with_examples():
     with pytest.raises(NamedSizeError, match="'segment:old'") as caught:
-        estimate_of(reserved(), GRANT, sizes=(), expected={"segment:old": 5})
+        estimate_of(reserved(), GRANT, {}, sizes=(), expected={"segment:old": 5})
     assert "segment:NAME" in (caught.value.remedy or "")
