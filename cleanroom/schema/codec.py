@@ -31,6 +31,7 @@ from cleanroom.schema.reading import Section, as_text, named, stored_day, stored
 from cleanroom.schema.yaml_text import load_yaml
 from crypto.hash_profiles import HASH_PROFILES
 from crypto.normalise import IDENTIFIERS, Identifier
+from policies.attributes import MAX_CLAMP
 
 __all__ = ["schema_from_dict", "schema_from_yaml", "schema_to_dict"]
 
@@ -269,6 +270,11 @@ def _check_fit(attribute: Attribute, section: Section, clamp: tuple[int, ...]) -
     if clamp and (len(clamp) != 2 or clamp[0] >= clamp[1]):
         raise SchemaError(
             f"{section.at('clamp')} is not a lower and a higher bound.", remedy="Write [low, high]."
+        )
+    if max(map(abs, clamp), default=0) > MAX_CLAMP:
+        raise SchemaError(
+            f"{section.at('clamp')} passes {MAX_CLAMP} stored units from zero, where sums could overflow.",
+            remedy="Narrow it, or lower `scale:`.",
         )
 
 

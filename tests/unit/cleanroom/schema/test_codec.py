@@ -175,6 +175,11 @@ ATTRIBUTE = KEY + "attributes: {a: {%s}}"
         (ATTRIBUTE % "type: date, bands: [18]", "not a date"),
         (ATTRIBUTE % "type: integer, clamp: [5]", "lower and a higher"),
         (ATTRIBUTE % "type: integer, clamp: [5, 1]", "lower and a higher"),
+        (
+            ATTRIBUTE % "type: integer, clamp: [-1000000001, 1]",
+            "passes 1000000000 stored units.*lower `scale:`",
+        ),
+        (ATTRIBUTE % "type: decimal, clamp: [0, 10000000.01]", "passes 1000000000 stored units"),
         (ATTRIBUTE % "type: integer, values: [a]", "does not apply to the type integer"),
         (ATTRIBUTE % "type: boolean, bands: [1]", "does not apply to the type boolean|not a number"),
         (ATTRIBUTE % "type: decimal, scale: 12", "whole number from 0 to 9"),
