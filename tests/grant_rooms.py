@@ -1,5 +1,6 @@
 """The grants slice over real tables: two populations, three advertisers (two of them affiliates), an agency."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from crypto.keys import LocalKeyFile
 from policies.codec import load_preset
 from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
+from policies.rules import Budget
 
 _SCHEMA = "match_keys: {email: {column: email}}\nlawful_basis: consent\n"
 
@@ -78,6 +80,12 @@ class GrantRoom:
                 ).id
                 for at in (0, 0, 1)
             ]
+
+    def budget(self, **changed: Any) -> None:
+        """Put another budget rule in force."""
+        (document,) = self.documents
+        rules = (replace(rule, **changed) if isinstance(rule, Budget) else rule for rule in document.rules)
+        self.documents = [replace(document, rules=tuple(rules))]
 
     def party(self, tx: Transaction, kind: str, group: str | None = None) -> str:
         return self.accounts.create_organisation(tx, name=kind, kind=kind, affiliate_group=group).id
