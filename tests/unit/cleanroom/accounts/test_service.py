@@ -12,6 +12,7 @@ from cleanroom.accounts.errors import (
     OrganisationKindError,
     OrganisationNameError,
     UnknownOrganisationError,
+    UnknownSectorError,
 )
 from cleanroom.accounts.service import Accounts
 from cleanroom.audit.log import AuditLog
@@ -163,3 +164,20 @@ def test_a_key_has_32_bytes(accounts: Accounts, tx: Transaction, parties: tuple[
         accounts.enrol_key(tx, parties[0], bytes(31))
     with pytest.raises(EnrolmentError, match="no enrolled key"):
         accounts.revoke_key(tx, "ek_none")
+
+
+def test_a_sector_is_declared_from_a_list_and_logged_when_it_changes(
+    accounts: Accounts, tx: Transaction
+) -> None:
+    made = accounts.create_organisation(tx, name="Shop", kind="advertiser", sector="retail")
+    assert accounts.organisation(tx, made.id).sector == "retail"
+    assert accounts.create_organisation(tx, name="Other", kind="advertiser").sector is None
+    before = len(tx.events)
+
+    assert accounts.set_sector(tx, made.id, "retail") == made
+    assert accounts.set_sector(tx, made.id, None).sector is None
+    assert [event.body for event in tx.events[before:]] == [{"before": "retail", "sector": None}]
+    with pytest.raises(UnknownSectorError, match=r"not known\. Use one of: agriculture"):
+        accounts.set_sector(tx, made.id, "bets")
+    with pytest.raises(UnknownSectorError):
+        accounts.create_organisation(tx, name="Shop", kind="advertiser", sector="Retail")

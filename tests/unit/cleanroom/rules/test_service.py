@@ -1,53 +1,32 @@
 import unicodedata
-from datetime import UTC, datetime
 
 import pytest
 
-from cleanroom.audit.log import AuditLog
 from cleanroom.datasets.errors import DatasetNotFoundError
-from cleanroom.datasets.models import DatasetRow
-from cleanroom.db.database import Database
-from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError
+from cleanroom.rules.errors import (
+    NotYourDatasetError,
+    UndeclaredAttributeError,
+    UnknownPolicyError,
+    UntestedPolicyError,
+)
 from cleanroom.rules.service import Rules
-from cleanroom.schema.codec import schema_from_yaml
-from cleanroom.schema.model import schema_to_dict
+from cleanroom.rules.types import RedTeamVerdict, policy_sha256
 from policies.codec import load_preset
+from policies.diff import with_unsafe_override
+from policies.model import PolicyDocument
+from policies.rules import BaseFloor, Cuts, Literals
 
 STANDARD = load_preset("standard", purposes=["advertising"])
 STRICT = load_preset("strict", purposes=["advertising"])
-
-
-class Noon:
-    def now(self):
-        return datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def db(sqlite_engine):
-    made = Database(sqlite_engine, AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=Noon()))
-    schema = schema_from_yaml(
-        "match_keys: {email: {column: e}}\nattributes: {age: {type: integer}, край: {type: date}}\n"
-    )
-    with made.transaction() as tx:
-        for dataset_id in ("ds_1", "ds_2"):
-            tx.session.add(
-                DatasetRow(
-                    id=dataset_id,
-                    workspace_id="ws_1",
-                    kind="dataset",
-                    name=dataset_id,
-                    schema=schema_to_dict(schema),
-                    schema_sha256=schema.sha256(),
-                    current_version_id=None,
-                    created_at=Noon().now(),
-                )
-            )
-    return made
+# A floor below that of every preset.
+OPEN = PolicyDocument(
+    "open", (*(rule for rule in STANDARD.rules if not isinstance(rule, BaseFloor)), BaseFloor(1))
+)
 
 
 @pytest.fixture
-def rules():
-    return Rules(Noon())
+def rules(noon):
+    return Rules(noon)
 
 
 def test_a_dataset_without_a_policy_has_none(db, rules):
@@ -126,3 +105,72 @@ def test_names_are_compared_in_one_unicode_form(db, rules):
 def test_there_is_no_policy_without_a_dataset(db, rules):
     with db.transaction() as tx, pytest.raises(DatasetNotFoundError):
         rules.set_policy(tx, "ds_none", STANDARD, organisation_id="org_1")
+
+
+def test_a_misspelt_attribute_of_any_rule_is_refused(db, rules):
+    document = PolicyDocument("x", (*STANDARD.rules, Literals({"Age": Cuts(None, 5)})))
+
+    with db.transaction() as tx, pytest.raises(UndeclaredAttributeError, match="does not declare: Age"):
+        rules.set_policy(tx, "ds_1", document, organisation_id="org_1")
+
+
+def test_only_the_owner_sets_a_rule_or_stops_a_dataset(db, rules):
+    with db.transaction() as tx:
+        for act in (
+            lambda: rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_2"),
+            lambda: rules.stop(tx, "ds_1", organisation_id="org_2"),
+            lambda: rules.resume(tx, "ds_1", organisation_id="org_2"),
+        ):
+            with pytest.raises(NotYourDatasetError, match="Only the dataset's owner"):
+                act()
+        assert rules.current(tx, "ds_1") is None
+        assert not rules.stopped(tx, "ds_1")
+        assert tx.events == []
+
+
+def verdict(document, *, resists=True):
+    return RedTeamVerdict(resists, "A" if resists else "F", policy_sha256(document), "ab" * 32)
+
+
+def test_a_version_shows_the_preset_it_tightens(db, rules):
+    with db.transaction() as tx:
+        version = rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
+
+    assert (version.preset, version.report_sha256, version.unsafe) == ("standard", None, None)
+
+
+@pytest.mark.parametrize("found", [None, verdict(OPEN, resists=False)])
+def test_a_policy_looser_than_the_presets_needs_a_verdict_that_it_resists(db, rules, found):
+    with (
+        db.transaction() as tx,
+        pytest.raises(UntestedPolicyError, match="more than every preset") as refused,
+    ):
+        rules.set_policy(tx, "ds_1", OPEN, organisation_id="org_1", verdict=found)
+    assert "redteam" in refused.value.remedy
+    with db.transaction() as tx:
+        version = rules.set_policy(tx, "ds_1", OPEN, organisation_id="org_1", verdict=verdict(OPEN))
+        (event,) = tx.events
+
+    assert (version.preset, version.report_sha256, version.unsafe) == (None, "ab" * 32, None)
+    assert event.body["redteam"]["grade"] == "A"
+
+
+def test_a_verdict_on_another_document_counts_for_nothing(db, rules):
+    with db.transaction() as tx, pytest.raises(UntestedPolicyError, match="on another document"):
+        rules.set_policy(tx, "ds_1", OPEN, organisation_id="org_1", verdict=verdict(STANDARD))
+
+
+def test_an_override_is_logged_and_shown_on_its_version_for_good(db, rules):
+    override = with_unsafe_override(OPEN, "pilot of three days")
+    failed = verdict(override, resists=False)
+
+    with db.transaction() as tx:
+        version = rules.set_policy(tx, "ds_1", override, organisation_id="org_1", verdict=failed)
+        (event,) = tx.events
+        rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
+
+    assert (version.preset, version.unsafe) == (None, "pilot of three days")
+    assert event.body["unsafe"] == "pilot of three days"
+    assert event.body["redteam"]["resists"] is False
+    with db.reading() as tx:
+        assert [item.unsafe for item in rules.history(tx, "ds_1")] == ["pilot of three days", None]
