@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.demo.play import Played
 from cleanroom.demo.results import Asked, Loaded
 from cleanroom.release.types import ReleasedFigure
@@ -66,7 +67,17 @@ def _analysis(asked: Asked) -> dict[str, Any]:
         "rho_micro": rho_micro,
         "epsilon": rho_to_epsilon(rho_micro / MICRO, DELTA),
         "delta": DELTA,
+        "estimate": _estimate(asked.estimate),
         "figures": [_figure(figure) for figure in asked.answer.figures],
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "rho_micro": estimate.charged_micro,
+        "left_micro": estimate.left_micro,
+        "half_width": None if estimate.mechanism is None else estimate.mechanism.half_width,
+        "questions_left": estimate.questions_left,
     }
 
 

@@ -175,7 +175,8 @@ def play(room: Room, report: Report, inputs: Inputs, *, preset: str, work_dir: P
     report.step(
         4,
         "Set the rule, give a grant, ask",
-        "The provider decides what may be asked; the advertiser gets a budget, and figures with their error.",
+        "The provider decides what may be asked; the advertiser gets a budget, and figures with their error. What a "
+        "question will cost and how exact it will be is told before, for nothing.",
     )
     deal, terms = scenario.agree(
         room,

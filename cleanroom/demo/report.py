@@ -20,6 +20,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from cleanroom.analyses.estimate_types import Estimate
+from cleanroom.analyses.types import Outcome
 from cleanroom.demo.population import Files
 from cleanroom.demo.results import Asked, Loaded, Prepared, Proven, Respelled, Terms, Withdrawn
 from cleanroom.demo.tables import cells_table, figures_table
@@ -175,6 +177,8 @@ class Report:
         answer = asked.answer
         price = f"   {answer.charged_micro:,} micro-rho, {answer.left_micro:,} left   {asked.seconds:.2f} s"
         self._console.print(Text.assemble((asked.title, "bold"), (price, "dim")))
+        for line in _estimated(asked.estimate):
+            self._console.print(Text(line, style="dim"))
         self._console.print(figures_table(asked, wide=self._console.width >= 110))
         for table in cells_table(asked):
             self._console.print()
@@ -276,6 +280,20 @@ def _plain_table(*columns: str, right: Sequence[int] = ()) -> Table:
     return table
 
 
+def _estimated(estimate: Estimate) -> Iterator[str]:
+    """Say what was known before the question was asked."""
+    mechanism = estimate.mechanism
+    if mechanism is None or estimate.outcome is not Outcome.RELEASED:
+        return
+    left = estimate.questions_left or 0
+    yield (
+        f"estimate  {estimate.charged_micro:,} micro-rho, figures ± {mechanism.half_width:,}; "
+        f"the grant pays for {left:,} such {'question' if left == 1 else 'questions'}"
+    )
+    times = (f"of {chance.size:,} {100 * chance.suppressed:.0f}%" for chance in estimate.figures[0].chances)
+    yield f"          chance that a group is withheld: {', '.join(times)}"
+
+
 def _notes(asked: Asked) -> Iterator[str]:
     mechanism = asked.answer.mechanism
     if mechanism is not None:
@@ -292,6 +310,9 @@ def _notes(asked: Asked) -> Iterator[str]:
     ]
     if inside:
         yield f"{sum(inside)} of {len(inside)} true counts inside"
+    for merge in asked.answer.suggestions[:1]:
+        bands = " and ".join(f"{run[0]} to {run[-1]}" for run in merge.bands)
+        yield f"wider bands would show more: {merge.attribute} {bands}"
 
 
 def _number(value: int | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.types import Answer
 from cleanroom.datasets.types import OwnerFigure
 from cleanroom.release.types import ReleasedFigure
@@ -102,6 +103,7 @@ class Asked:
     Attributes:
         title: what was asked, in words.
         question: as asked.
+        estimate: what was said before it was asked, for nothing.
         answer: figures or a refusal.
         seconds: how long it took.
         truth: exact counts by name, where the demo made the data.
@@ -110,6 +112,7 @@ class Asked:
 
     title: str
     question: Question
+    estimate: Estimate
     answer: Answer
     seconds: float
     truth: Mapping[str, int]

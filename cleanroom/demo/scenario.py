@@ -20,6 +20,7 @@ from policies.engine import grant_limits
 from policies.mechanisms import narrowest_half_width
 from policies.model import PolicyDocument
 from policies.question import Precision, Question, question_from_dict, question_to_dict
+from policies.rules import MinimumAudience
 
 _TERM = timedelta(days=30)
 OTHER_PURPOSE = "credit_scoring"
@@ -130,7 +131,7 @@ def ask(
     truth: Mapping[str, int],
     grant_id: str | None = None,
 ) -> Asked:
-    """Ask one question and keep what came of it.
+    """Ask one question, after an estimate of it, and keep what came of both.
 
     Args:
         room: that answers.
@@ -140,18 +141,27 @@ def ask(
         truth: exact counts by name, as far as they are known.
         grant_id: another grant than the deal's main one.
     """
-    started = time.perf_counter()
-    answer = room.analyses.ask(
-        question, grant_id=grant_id or deal.grant.id, asker_id=deal.advertiser.organisation_id
+    paying, asker_id = grant_id or deal.grant.id, deal.advertiser.organisation_id
+    estimate = room.analyses.estimate(
+        question, grant_id=paying, asker_id=asker_id, sizes=estimated_sizes(deal.document)
     )
+    started = time.perf_counter()
+    answer = room.analyses.ask(question, grant_id=paying, asker_id=asker_id)
     return Asked(
         title=title,
         question=question,
+        estimate=estimate,
         answer=answer,
         seconds=time.perf_counter() - started,
         truth=truth,
         refusals=refusals_of(title, question, answer),
     )
+
+
+def estimated_sizes(document: PolicyDocument) -> tuple[int, ...]:
+    """Return the sizes at which the demo asks for the chance of suppression: the rule's minimum, and three times it."""
+    minimum = next((rule.min for rule in document.rules if isinstance(rule, MinimumAudience)), 0)
+    return (minimum, 3 * minimum)
 
 
 def refusals_of(attempt: str, question: Question, answer: Answer) -> tuple[Refused, ...]:

@@ -71,6 +71,20 @@ def test_the_first_overlap_lists_everything_that_was_asked(outcome: Any) -> None
     assert sum(name.startswith("segment:") for name in names) == 12
 
 
+def test_the_estimate_was_the_bill(outcome: Any) -> None:
+    for asked in (outcome["analysis"], outcome["profile"]):
+        assert asked["estimate"]["rho_micro"] == asked["rho_micro"]
+    # Of the 20,000 of a medium grant the match test took 200; then one question of 5,000 after the other.
+    told = [outcome[name]["estimate"] for name in ("analysis", "profile")]
+    assert [(one["left_micro"], one["questions_left"]) for one in told] == [(14_800, 3), (9_800, 2)]
+    width = {
+        figure["interval95"][1] - figure["value"]
+        for figure in outcome["profile"]["figures"]
+        if figure["value"]
+    }
+    assert told[1]["half_width"] in width
+
+
 def test_both_sides_say_what_they_left_out(outcome: Any) -> None:
     base, dataset = outcome["base"], outcome["dataset"]
     assert base["rows"] == BASE
@@ -124,6 +138,8 @@ def test_the_story_fits_eighty_columns(tmp_path: Path, monkeypatch: pytest.Monke
         "fresh answer",
         "intact",
         "was changed",
+        "the grant pays for 3 such questions",
+        "chance that a group is withheld: of 100 99%",
     ):
         assert words in told
 
