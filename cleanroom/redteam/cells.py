@@ -106,7 +106,9 @@ class Cells:
         return 1 if self.by_label else len(self.attributes)
 
     def asked(self, number: int, copies: int) -> tuple[str, ...]:
-        """Return the attributes that the question of a number breaks down by."""
+        """Return the attributes that the question of a number breaks down by; none where labels make the cells."""
+        if self.by_label:
+            return ()
         return tuple(self.attributes[(number + at) % len(self.attributes)] for at in range(copies))
 
     def names(self, number: int, copies: int) -> list[str]:

@@ -5,7 +5,9 @@ Its measure is the advantage: true minus false positive rate, 0 for a coin and 1
 
 from collections.abc import Callable, Sequence
 from math import log, sqrt
+from statistics import NormalDist
 
+from cleanroom.redteam.types import AttackResult
 from cleanroom.release import gate
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
 
@@ -36,3 +38,9 @@ def advantage_of(
         for exact in (without + 1, without)
     ]
     return rates[0] - rates[1]
+
+
+def certainly_above(found: AttackResult) -> bool:
+    """Tell whether a value lies above its limit by more than chance brings about once in a million runs."""
+    reach = (found.value - found.interval95[0]) * NormalDist().inv_cdf(1 - 1e-6) / NormalDist().inv_cdf(0.975)
+    return found.value - reach > found.limit
