@@ -30,7 +30,14 @@ def policy() -> None:
 
 @app.command()
 def redteam(
-    policy: Annotated[str, typer.Argument(help=f"A policy's YAML file, or a preset: {', '.join(PRESETS)}.")],
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY",
+            help=f"A policy's YAML file, or a preset: {', '.join(PRESETS)}.",
+            show_default=False,
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report, nothing else.")] = False,
     plant: Annotated[
         str | None, typer.Option(help="Plant a fault, to see the attacks that it helps succeed.")
