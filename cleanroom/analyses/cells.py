@@ -88,6 +88,10 @@ def exact_cells(layout: Layout, counts: ExactCounts) -> list[Cell]:
     if counts.dataset is not None:
         cells.append(Cell(DATASET, counts.dataset.persons, None))
         cells += _parts(counts.dataset, f"{DATASET}:", DATASET)
+    cells += [
+        Cell(f"breakdown:{layout.question.open_breakdown}={value}", count, OVERLAP, open=True)
+        for value, count in counts.open_breakdown.items()
+    ]
     for sums in counts.sums:
         name, attribute = f"{SUM}:{sums.attribute}", sums.attribute
         cells.append(Cell(name, sums.overlap, OVERLAP, attribute))

@@ -46,7 +46,18 @@ class LocalEngine:
             breakdowns=side.breakdowns,
             dataset=_count_side(view, view.consented, plan) if plan.dataset_side else None,
             sums=side.sums,
+            open_breakdown=_count_open(view, counted, plan.open_breakdown) if plan.open_breakdown else {},
         )
+
+
+def _count_open(view: DatasetView, counted: Bools, name: str) -> dict[str, int]:
+    """Count persons by the values of an open category; values that none of them has are left out."""
+    names, codes = view.dictionary(name), view.column(name).values
+    counts = np.zeros(len(names), np.int64)
+    for start in range(0, view.persons, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        counts += np.bincount(codes[block][counted[block]], minlength=counts.size)
+    return {names[code]: int(counts[code]) for code in np.flatnonzero(counts).tolist()}
 
 
 def _count_side(view: DatasetView, counted: Bools, plan: Plan, *, sums: tuple[str, ...] = ()) -> SideCounts:

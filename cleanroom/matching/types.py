@@ -1,7 +1,7 @@
 """What an engine counts, on what, and what comes out."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -43,6 +43,10 @@ class KeyIndex:
     person: U32
 
 
+def _no_dictionary(name: str) -> Sequence[str]:
+    raise KeyError(name)
+
+
 @dataclass(frozen=True)
 class DatasetView:
     """A version of a dataset as one question sees it.
@@ -52,12 +56,14 @@ class DatasetView:
         keys: an index for each key of the room, such as `email/room`.
         consented: (persons,) who may be counted for the question's purpose, now.
         column: gives an attribute's column; called for the attributes of the question only.
+        dictionary: gives what the codes of an open category stand for, "no value" first.
     """
 
     persons: int
     keys: Mapping[str, KeyIndex]
     consented: Bools
     column: Callable[[str], Column]
+    dictionary: Callable[[str], Sequence[str]] = _no_dictionary
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Plan:
         per_key: count persons by the key of their first hit.
         dataset_side: also count segments and breakdowns over everyone consented, for an affinity index.
         sums: attributes whose clamped totals are added up over the overlap, its segments and its breakdowns.
+        open_breakdown: an open category by which the overlap is counted.
     """
 
     purpose: str
@@ -109,6 +116,7 @@ class Plan:
     per_key: bool = False
     dataset_side: bool = False
     sums: tuple[str, ...] = ()
+    open_breakdown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,7 @@ class ExactCounts:
         breakdowns: in the plan's order, each flattened row-major over the attributes' cells.
         dataset: the same over everyone consented, when asked for.
         sums: in the plan's order.
+        open_breakdown: by the values that occur, those without one under `unknown`; a person has one.
     """
 
     overlap: int
@@ -168,6 +177,7 @@ class ExactCounts:
     breakdowns: tuple[I64, ...]
     dataset: SideCounts | None
     sums: tuple[ExactSums, ...] = ()
+    open_breakdown: Mapping[str, int] = field(default_factory=dict)
 
 
 class MatchEngine(Protocol):

@@ -4,13 +4,14 @@ from functools import cache
 
 import numpy as np
 
+from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import halves_of, starts_of, token_key, tokens_of
 from cleanroom.datasets.types import Role
 from cleanroom.matching.types import BaseKey, BaseView, Bools, Column, DatasetView, KeyIndex
 from cleanroom.schema.layout import stored_column
-from cleanroom.schema.model import Attribute, Schema
+from cleanroom.schema.model import UNKNOWN, Attribute, Schema
 from crypto.tokens import retokenise
 from policies.attributes import AttributeInfo
 
@@ -72,6 +73,10 @@ def dataset_view(
         values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
         return Column(info_of(attribute), values.reshape(spec.shape(persons)))
 
+    @cache
+    def dictionary(name: str) -> list[str]:
+        return [UNKNOWN, *(value.decode() for value in read_dictionary(reader, positions[name]))]
+
     indexes = {
         name: KeyIndex(
             hi=reader.read(Role.KEY_HI, names.index(name), "<u8"),
@@ -79,7 +84,7 @@ def dataset_view(
         )
         for name in keys
     }
-    return DatasetView(persons, indexes, consented, column)
+    return DatasetView(persons, indexes, consented, column, dictionary)
 
 
 def base_view(

@@ -6,7 +6,7 @@ A sum, which can pass the 53 bits of canonical JSON, and the ends of its interva
 from dataclasses import asdict
 from typing import Any
 
-from cleanroom.release.types import Mechanism, ReleasedFigure, SumNoise
+from cleanroom.release.types import Mechanism, OpenKeys, ReleasedFigure, SumNoise
 
 
 def figure_to_dict(figure: ReleasedFigure) -> dict[str, Any]:
@@ -54,4 +54,6 @@ def mechanism_from_dict(value: dict[str, Any]) -> Mechanism:
         SumNoise(**{**each, "sigma": float(each["sigma"]), "half_width": int(each["half_width"])})
         for each in value["sums"]
     )
-    return Mechanism(**{**value, "sigma": float(value["sigma"]), "sums": sums})
+    keys = value.get("open_keys")
+    open_keys = None if keys is None else OpenKeys(**keys)
+    return Mechanism(**{**value, "sigma": float(value["sigma"]), "sums": sums, "open_keys": open_keys})

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from cleanroom.release.errors import CalibrationError
 from cleanroom.release.mechanism import FAMILY, add_noise, calibrate
+from cleanroom.release.open_keys import draw, plan_open_keys
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure, SumNoise
 from policies.attributes import AttributeInfo
 from policies.decision import Permit
@@ -26,6 +28,8 @@ def mechanism_of(permit: Permit, attributes: Mapping[str, AttributeInfo]) -> Mec
         round_to=permit.limits.round_to,
         sums=sums,
         sum_l0=side_l0(permit.question, attributes) if sums else 0,
+        open_breakdown=permit.question.open_breakdown,
+        delta_pico=permit.delta_pico,
     )
 
 
@@ -37,6 +41,8 @@ def plan_mechanism(
     round_to: int,
     sums: Mapping[str, AttributeInfo] | None = None,
     sum_l0: int = 0,
+    open_breakdown: str | None = None,
+    delta_pico: int = 0,
 ) -> Mechanism:
     """Say, from public parameters only, how figures will be made.
 
@@ -47,19 +53,26 @@ def plan_mechanism(
         round_to: grid of the shown counts, in people; 1 keeps every value.
         sums: the attributes added up, by name, each with its declared clamp.
         sum_l0: how many sums of one attribute one person can change.
+        open_breakdown: an open category to break the overlap down by; it is one of the l0 cells.
+        delta_pico: what that costs besides, in 10^-12.
     """
     summed = sums or {}
-    sigma = calibrate(l0, rho_micro, tuple((info.largest, sum_l0) for info in summed.values()))
+    bounds = tuple((info.largest, sum_l0) for info in summed.values())
+    sigma = calibrate(l0, rho_micro, bounds, open_keys=open_breakdown is not None)
+    threshold = math.ceil(suppression_threshold(minimum_audience, sigma))
     return Mechanism(
         family=FAMILY,
         l0=l0,
         rho_micro=rho_micro,
         sigma=sigma,
         minimum_audience=minimum_audience,
-        threshold=math.ceil(suppression_threshold(minimum_audience, sigma)),
+        threshold=threshold,
         half_width=half_width(sigma, round_to),
         round_to=round_to,
         sums=tuple(_sum_noise(name, info, sum_l0, sigma) for name, info in summed.items()),
+        open_keys=None
+        if open_breakdown is None
+        else plan_open_keys(open_breakdown, sigma=sigma, delta_pico=delta_pico, shown_from=threshold),
     )
 
 
@@ -81,8 +94,9 @@ def release_cells(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[Released
         mechanism: from `plan_mechanism`; its l0 must bound what one person can change in these cells.
 
     Returns:
-        One figure per cell, in order.
+        One figure per cell, in order; then one for each key shown of a breakdown over unknown keys, sorted by name.
     """
+    unknown, cells = [cell for cell in cells if cell.open], [cell for cell in cells if not cell.open]
     noisy = _noisy(cells, mechanism)
     sums = {noise.attribute: noise for noise in mechanism.sums}
     shown: dict[str, int] = {}
@@ -96,7 +110,19 @@ def release_cells(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[Released
         if figure.value is not None:
             shown[cell.name] = figure.value
         figures.append(figure)
-    return tuple(figures)
+    return (*figures, *_over_unknown_keys(unknown, shown, mechanism))
+
+
+def _over_unknown_keys(
+    cells: Sequence[Cell], shown: Mapping[str, int], mechanism: Mechanism
+) -> list[ReleasedFigure]:
+    if mechanism.open_keys is None:
+        if cells:
+            raise CalibrationError("Cells over unknown keys need a mechanism that was planned for them.")
+        return []
+    within = {cell.name: cell.within or "" for cell in cells}
+    drawn = draw({cell.name: cell.exact for cell in cells}, mechanism.open_keys, sigma=mechanism.sigma)
+    return [_count(name, noisy, shown.get(within[name]), mechanism) for name, noisy in drawn.items()]
 
 
 def _noisy(cells: Sequence[Cell], mechanism: Mechanism) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import opendp.prelude as dp
 
 from cleanroom.release.errors import CalibrationError
+from cleanroom.release.open_keys import certified_rho
 from policies.accounting import MICRO
 from policies.mechanisms import sigma_for
 
@@ -23,7 +24,7 @@ dp.enable_features("contrib")
 
 
 @cache
-def calibrate(l0: int, rho_micro: int, sums: Summed = ()) -> float:
+def calibrate(l0: int, rho_micro: int, sums: Summed = (), *, open_keys: bool = False) -> float:
     """Find the smallest noise whose cost, as OpenDP itself certifies it, fits the budget.
 
     Args:
@@ -31,6 +32,7 @@ def calibrate(l0: int, rho_micro: int, sums: Summed = ()) -> float:
         rho_micro: the budget of the whole question, in millionths of rho.
         sums: for each attribute added up, how far one person can move a sum, in stored units, and how many of the l0
             cells are its sums. Their noise is that many times sigma.
+        open_keys: whether one of the l0 cells is of a breakdown over unknown keys.
 
     Returns:
         sigma, in people, of every count.
@@ -41,12 +43,14 @@ def calibrate(l0: int, rho_micro: int, sums: Summed = ()) -> float:
     Source: Bun, Steinke 2016 (rho = l0 / (2 sigma^2), and rhos add up); OpenDP's maps round up, so sigma is nudged up
     until the ceiling of their exact sum, in micro-rho, fits.
     """
-    counts = l0 - sum(cells for _, cells in sums)
+    counts = l0 - sum(cells for _, cells in sums) - open_keys
     if counts < 1 or rho_micro < 1:
         raise CalibrationError("A question needs at least one cell and one micro-rho.")
     sigma = sigma_for(l0, rho_micro)
     for step in range(_STEPS):
         certified = sum(_certified(sigma, unit, cells) for unit, cells in ((1, counts), *sums))
+        if open_keys:
+            certified += certified_rho(sigma)
         if math.ceil(certified * MICRO) <= rho_micro:
             return sigma
         sigma *= 1 + 2.0 ** (step - 52)

@@ -108,8 +108,12 @@ class ReleaseService:
 def named(
     figures: Sequence[ReleasedFigure], names: Mapping[str, tuple[str, ...]]
 ) -> tuple[ReleasedFigure, ...]:
-    """Give released figures the names that their asker uses; a condition asked twice under two names appears twice."""
+    """Give released figures the names that their asker uses; a condition asked twice under two names appears twice.
+
+    Keys that nobody knew beforehand are nobody's to name: they come last, as they are.
+    """
     by_name = {figure.name: figure for figure in figures}
-    return tuple(
+    asked_for = tuple(
         replace(by_name[canonical], name=asked) for canonical, all_ in names.items() for asked in all_
     )
+    return (*asked_for, *(figure for figure in figures if figure.name not in names))

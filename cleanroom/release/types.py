@@ -16,12 +16,15 @@ class Cell:
         within: of a count, the name of the cell that contains this one, for consistency, or None at the top; of a sum,
             the name of the count of the same people, on which it depends whether the sum is shown.
         attribute: what is added up; None for a count.
+        open: whether its key is known from the data alone, such as `breakdown:town=Омск` of an open category; then
+            that there is such a cell is itself told with a threshold only.
     """
 
     name: str
     exact: int
     within: str | None
     attribute: str | None = None
+    open: bool = False
 
     @property
     def output(self) -> str:
@@ -96,6 +99,21 @@ class SumNoise:
 
 
 @dataclass(frozen=True)
+class OpenKeys:
+    """How counts over unknown keys were made; public. Their noise is that of every count.
+
+    Attributes:
+        attribute: the open category that the overlap is broken down by.
+        delta_pico: the chance, in 10^-12, with which the key of a single person may appear.
+        threshold: the noisy value at which a key is shown, in people.
+    """
+
+    attribute: str
+    delta_pico: int
+    threshold: int
+
+
+@dataclass(frozen=True)
 class Mechanism:
     """How the figures of one question were made; public.
 
@@ -109,6 +127,7 @@ class Mechanism:
         half_width: of a 95% interval, in people, rounding included.
         round_to: the grid of the shown counts; sums are not rounded.
         sums: noise of the sums, one entry for each attribute.
+        open_keys: of the breakdown over unknown keys; None without one. It is one of the l0 cells.
     """
 
     family: str
@@ -120,6 +139,7 @@ class Mechanism:
     half_width: int
     round_to: int
     sums: tuple[SumNoise, ...] = ()
+    open_keys: OpenKeys | None = None
 
     def noise_of(self, figure: str) -> "SumNoise | Mechanism":
         """Return what tells sigma and half-width of a figure, given by its name."""
