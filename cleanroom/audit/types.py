@@ -9,8 +9,9 @@ class Problem:
     """One thing that is damaged.
 
     Attributes:
-        what: `event`, `node`, `head`, `checkpoint`, `against`, `database`, `file`, `files` or `dataset`.
-        place: which one: an index, a range of indices, a size, an object key, or the id of a version or dataset.
+        what: `event`, `node`, `head`, `checkpoint`, `against`, `database`, `file`, `files`, `dataset`, `grant`,
+            `account` or `ledger`.
+        place: which one: an index, a range of indices, a size, an object key, or an id.
         reason: what is wrong with it.
     """
 

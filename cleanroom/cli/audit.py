@@ -23,6 +23,7 @@ from cleanroom.cli.main import EXIT_PROBLEM_FOUND
 from cleanroom.consent.published import published_epochs
 from cleanroom.datasets.published import published_versions, replayed_versions
 from cleanroom.db.database import Transaction
+from cleanroom.grants.verifying import ledger_problems
 from cleanroom.settings import Settings, load_settings
 from cleanroom.storage import LocalDirectory
 from crypto.checkpoint import open_note
@@ -45,7 +46,7 @@ def verify(
     ] = None,
     key: Key = None,
 ) -> None:
-    """Recompute the whole log and check every sealed file; exit code 1 names what is damaged."""
+    """Recompute the whole log, check every sealed file and all budgets; exit code 1 names what is damaged."""
     settings = load_settings(os.environ, home=home)
     note = read_text(against) if against is not None else None
     report = verify_log(settings.database_url, verifier_key=_verifier_key(settings, key), against=note)
@@ -122,7 +123,7 @@ def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[
     with _reading(settings) as tx:
         published = chain(published_versions(tx), published_epochs(tx))
         problems = list(verify_files(published, path_of=counted, stated_roots=stated_roots))
-        return [*problems, *replayed_versions(tx)], count
+        return [*problems, *replayed_versions(tx), *ledger_problems(tx)], count
 
 
 @contextmanager

@@ -14,7 +14,7 @@ def load(tx: Transaction, grant_id: str) -> Grant:
     row = tx.session.scalar(found)
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
-    return _grant(row)
+    return grant_of(row)
 
 
 def row_of(grant: Grant) -> GrantRow:
@@ -38,7 +38,8 @@ def row_of(grant: Grant) -> GrantRow:
     )
 
 
-def _grant(row: GrantRow) -> Grant:
+def grant_of(row: GrantRow) -> Grant:
+    """Return a row as a value."""
     return Grant(
         id=row.id,
         population_id=row.population_id,
