@@ -1,7 +1,7 @@
 """How often one buyer may ask. Friction, and no guarantee: the budget is what bounds the learning."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -54,8 +54,9 @@ class Rate(Rule):
         return Reason(self.tag, f"The owner answers {limit} questions per {span}.", limit, asked + 1)
 
     def repair(self, request: Request) -> Request | None:
-        """Wait until the questions that fill the windows have left them."""
-        frees = [free for limit, name in self._limits() if (free := self._free_at(request, limit, name))]
+        """Wait until the windows are free again; the refusal of this very request counts in them too."""
+        counted = replace(request, recent=(request.at, *request.recent))
+        frees = [free for limit, name in self._limits() if (free := self._free_at(counted, limit, name))]
         return wait_until(request, max([request.at, *frees]))
 
     def meet(self, other: Self) -> Self:

@@ -189,20 +189,23 @@ def test_a_question_too_many_waits_until_its_window_is_free(standard, request_of
     reason = refused(document, request_of(recent=tuple(asked[:2])), "rate")
     assert (reason.limit, reason.asked) == (2, 3)
     assert reason.message == "The owner answers 2 questions per minute."
-    # The second youngest leaves its minute ten seconds from now, told in whole seconds.
-    assert reason.nearest["not_before"] == "2026-11-22T12:00:10Z"
+    # The refusal itself is the second in its minute until the youngest has left it.
+    assert reason.nearest["not_before"] == "2026-11-22T12:00:50Z"
     assert permitted(document, request_of(recent=tuple(asked[1:3])))
     day = refused(document, request_of(recent=tuple(asked)), "rate")
-    assert (day.limit, day.nearest["not_before"]) == (4, "2026-11-23T10:58:20Z")
+    assert (day.limit, day.nearest["not_before"]) == (4, "2026-11-23T11:58:50Z")
 
 
 def test_the_instant_told_is_never_too_early(standard, request_of):
     document = with_rules(standard, Rate(per_minute=1))
-    request = request_of(recent=(request_of().at - timedelta(seconds=9, microseconds=500_000),))
+    now = request_of().at
+    refused_at = now + timedelta(seconds=9, microseconds=500_000)
+    request = request_of(at=refused_at, recent=(now,))
 
-    assert refused(document, request, "rate").nearest["not_before"] == "2026-11-22T12:00:51Z"
-    assert not permitted(document, replace(request, at=request.at + timedelta(seconds=50)))
-    assert permitted(document, replace(request, at=request.at + timedelta(seconds=51)))
+    assert refused(document, request, "rate").nearest["not_before"] == "2026-11-22T12:01:10Z"
+    counted = replace(request, recent=(refused_at, now))
+    assert not permitted(document, replace(counted, at=now + timedelta(seconds=69)))
+    assert permitted(document, replace(counted, at=now + timedelta(seconds=70)))
 
 
 def test_rates_meet_in_the_smaller_numbers():
