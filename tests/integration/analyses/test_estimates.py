@@ -13,6 +13,8 @@ from cleanroom.analyses.types import Outcome
 from cleanroom.grants.models import LedgerRow
 from policies.codec import load_preset
 from policies.errors import QuestionError
+from policies.model import PolicyDocument
+from policies.rules import Approval, Rate
 from tests.integration.analyses.questions import RICH, YOUNG
 from tests.rooms import PURPOSE, Party, Stage, clients, people, person
 
@@ -118,6 +120,30 @@ def test_a_gap_a_stop_and_a_lost_mandate_refuse_estimates_too(stage):
     assert estimate(stage, unmapped, purpose="resale", precision="rough").missing == ("consent",)
     stage.stop()
     assert [reason.rule for reason in estimate(stage, grant).reasons] == ["kill_switch"]
+
+
+def test_an_estimate_bothers_no_owner_and_is_no_question_for_the_rate(stage):
+    preset = load_preset("standard", purposes=[PURPOSE])
+    stage.rule(
+        PolicyDocument(
+            "slow", (*preset.rules, Rate(per_day=2), Approval("question", frozenset({"match_test"})))
+        )
+    )
+    grant = stage.grant()
+
+    waiting = estimate(stage, grant)
+    free = [estimate(stage, grant, kind="match_test").outcome for _ in range(5)]
+
+    assert [reason.rule for reason in waiting.reasons] == ["approval"]
+    assert free == [Outcome.RELEASED] * 5
+    with stage.room.db.reading() as tx:
+        owner = stage.provider.organisation_id
+        assert stage.room.approvals.queue(tx, stage.dataset_id, organisation_id=owner) == ()
+    # Asking counts, and the estimate knows.
+    for _ in range(2):
+        stage.ask(grant, kind="match_test")
+    told, refused = (do(stage, grant, kind="match_test") for do in (estimate, Stage.ask))
+    assert [reason.rule for reason in told.reasons] == [reason.rule for reason in refused.reasons] == ["rate"]
 
 
 def test_what_was_answered_before_under_this_grant_is_said_to_cost_nothing(stage):

@@ -9,7 +9,7 @@ from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.types import Outcome
 from policies.codec import load_preset
 from tests.integration.analyses.questions import receipt_of
-from tests.rooms import PURPOSE, Stage
+from tests.rooms import DATASET_SCHEMA, PURPOSE, Stage, people
 
 QUESTIONS = 300
 PRICES: tuple[dict[str, Any], ...] = (
@@ -42,25 +42,32 @@ def condition(rng: random.Random, depth: int = 2) -> dict[str, Any]:
 
 
 def random_question(rng: random.Random) -> dict[str, Any]:
-    kind = rng.choice(("match_test", "overlap", "overlap", "profile", "profile"))
+    kind = rng.choice(("match_test", "overlap", "overlap", "profile", "profile", "statistics"))
     # A tenth is refused: by its purpose, or by what one question may cost.
     asked: dict[str, Any] = {"kind": kind, "purpose": rng.choices((PURPOSE, "research"), (95, 5))[0]}
     asked |= rng.choices((*PRICES, {"half_width": 1}), (60, 5, 15, 15, 15, 5))[0]
     asked |= {"labels": rng.random() < 0.5, "per_key": rng.random() < 0.5}
     if kind != "match_test":
         asked["segments"] = {f"s{number}": condition(rng) for number in range(rng.randint(0, 5))}
-    if kind == "profile":
+    if kind in ("profile", "statistics"):
         asked["breakdowns"] = rng.sample([["sex"], ["age"], ["sex", "age"], ["likes"]], rng.randint(1, 3))
+    if kind == "profile":
         asked["affinity"] = rng.random() < 0.3
+    if kind == "statistics":
+        asked["sums"] = ["age"]
     return asked
 
 
 def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
     stage = make_room()
+    bands = "bands: [18, 30, 45]"
+    stage.dataset_id = stage.dataset(
+        people(), schema=DATASET_SCHEMA.replace(bands, f"{bands}, clamp: [0, 60]")
+    )
     stage.rule(load_preset("relaxed", purposes=[PURPOSE, "research"]))
     grant = stage.grant("L")
     rng = random.Random(11)
-    seen = dict.fromkeys(Outcome, 0)
+    seen, summed = dict.fromkeys(Outcome, 0), 0
     while seen[Outcome.RELEASED] < QUESTIONS:
         asked = random_question(rng)
         before = stage.left(grant)
@@ -85,12 +92,17 @@ def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
             continue
         proven = body["mechanism"]
         assert proven["rho_micro"] == quote.mechanism.rho_micro
-        assert {proven["half_width"]} == {item.half_width for item in quote.figures}
+        widths = {item["attribute"]: int(item["half_width"]) for item in proven["sums"]}
+        for item in quote.figures:
+            width = widths["age"] if item.name.startswith("sum:age") else proven["half_width"]
+            assert item.half_width == width
+        summed += bool(widths)
         if quote.outcome is Outcome.RELEASED:
             assert body["budget"]["left_after_micro"] == quote.left_micro
             assert quote.questions_left == before // quote.charged_micro
     assert seen[Outcome.STORED] > 5
     assert seen[Outcome.REFUSED] > 10
+    assert summed > 20
 
 
 @pytest.mark.parametrize(
