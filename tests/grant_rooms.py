@@ -51,6 +51,7 @@ class GrantRoom:
         log = AuditLog(origin="room.test/cleanroom", seed=bytes(32), clock=self.clock)
         self.db = Database(engine, log)
         self.accounts = Accounts(self.clock)
+        self.journal = Journal(home / "allocations.jsonl")
         workspaces = Workspaces(LocalKeyFile.create(home / "keyring.json"), self.clock)
         datasets = Datasets(workspaces=workspaces, store=LocalDirectory(home / "objects"), clock=self.clock)
         self.grants = Grants(
@@ -59,7 +60,7 @@ class GrantRoom:
             workspaces=workspaces,
             datasets=datasets,
             log=log,
-            journal=Journal(home / "allocations.jsonl"),
+            journal=self.journal,
         )
         self.documents = [load_preset("standard", purposes=["advertising"])]
         with self.db.transaction() as tx:

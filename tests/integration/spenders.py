@@ -21,6 +21,9 @@ from cleanroom.ids import new_id
 from cleanroom.settings import Settings
 from policies.question import question_from_dict
 
+# A grant of the preset `standard` has ten pico-delta for every micro-rho.
+DELTA_PER_RHO = 9
+
 _REPOSITORY = Path(__file__).parents[2]
 
 
@@ -152,7 +155,12 @@ def _spend(room: Room, order: Order, amounts: list[int], start: threading.Barrie
         with room.db.transaction() as tx:
             analysis_id = new_id("an", room.clock.now())
             outcome = room.grants.reserve(
-                tx, order.grant_id, rho_micro=amount, analysis_id=analysis_id, base_id=order.base_id
+                tx,
+                order.grant_id,
+                rho_micro=amount,
+                delta_pico=amount * DELTA_PER_RHO,
+                analysis_id=analysis_id,
+                base_id=order.base_id,
             )
         paid = isinstance(outcome, Reservation)
         left = outcome.left_after_micro if isinstance(outcome, Reservation) else None

@@ -20,8 +20,9 @@ from cleanroom.audit.models import AuditEvent
 from cleanroom.audit.verify import verify_log
 from cleanroom.bootstrap import Room, init_room, open_room
 from cleanroom.grants.models import LedgerRow
+from cleanroom.grants.verifying import ledger_problems
 from cleanroom.settings import load_settings
-from tests.integration.spenders import Children, Order
+from tests.integration.spenders import DELTA_PER_RHO, Children, Order
 
 PROCESSES, THREADS = 5, 10
 SPENDERS = PROCESSES * THREADS
@@ -81,6 +82,11 @@ def spend_while_matching(
     big_micro = _reserved(room, big=True)
     spent = _spent(room, deal)
     assert spent == big_micro + sum(entry["charged"] for entry in entries) == _reserved(room, big=False)
+    reserving = sum(entry["charged"] for entry in entries if entry["left"] is not None)
+    with room.db.reading() as tx:
+        grant = room.grants.status(tx, deal.grant.id)
+        moved = tx.session.scalar(select(func.sum(LedgerRow.delta_pico)).where(LedgerRow.kind == "reserved"))
+    assert grant.spent_delta_pico == moved == reserving * DELTA_PER_RHO
     # The attempts together ask for more than there is; those refused would not have fitted.
     assert sum(entry["asked"] for entry in entries) + big_micro > deal.grant.rho_micro
     left = deal.grant.rho_micro - spent
@@ -96,6 +102,9 @@ def spend_while_matching(
     with again.db.reading() as tx:
         lost = select(func.count()).where(AuditEvent.kind == "analyses.lost")
         assert tx.session.scalar(lost) == 1
+    with again.db.reading() as tx:
+        assert list(ledger_problems(tx)) == []
+        assert again.audit.restored(tx) is None
     again.close()
     report = verify_log(database_url, verifier_key=settings.verifier_key_path.read_text("utf-8").strip())
     assert report.ok, report.problems

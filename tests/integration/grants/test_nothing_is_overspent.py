@@ -86,3 +86,54 @@ def test_a_grant_that_ends_while_it_is_spent_returns_exactly_the_rest(room):
     allocated = room.allocated()
     assert allocated["advertiser", room.buyers[0]] == allocated["affiliates", "holding"] == spent
     assert allocated["total", ""] == allocated["agency", room.agency] == spent + 5 * 2_000
+
+
+def test_fifty_spenders_take_a_grants_delta_to_its_last_unit(room):
+    grant = room.granted(2, "S")
+
+    def spend(number):
+        return [room.reserve(grant, 1, f"an_{number}_{turn}", delta_pico=499) for turn in range(2)]
+
+    outcomes = [outcome for pair in together(spend) for outcome in pair]
+
+    paid = [outcome for outcome in outcomes if isinstance(outcome, Reservation)]
+    # 40 of these fit into 20,000, and rho would pay for all hundred.
+    assert len(paid) == 20_000 // 499
+    status = room.status(grant)
+    assert (status.spent_micro, status.spent_delta_pico) == (len(paid), 499 * len(paid))
+    assert sorted(outcome.left_after_delta_pico for outcome in paid) == sorted(
+        {outcome.left_after_delta_pico for outcome in paid}
+    )
+
+
+def test_concurrent_grants_never_pass_a_cap_of_delta_that_is_tighter_than_that_of_rho(room):
+    # Rho has room for three more grants; delta, of which more was given out before its cap was halved, for two.
+    room.granted(2, "M")
+    room.budget(cap_delta_pico=500_000, small_percent=20, medium_percent=40)
+
+    def ask(number):
+        return room.issue(2, "S")
+
+    granted = [outcome for outcome in together(ask, 20) if isinstance(outcome, Grant)]
+
+    assert {grant.delta_pico for grant in granted} == {100_000}
+    assert len(granted) == 2
+    assert room.allocated(delta=True)["advertiser", room.buyers[2]] == 200_000 + 2 * 100_000
+
+
+def test_concurrent_grants_get_what_the_window_frees_once(room):
+    room.budget(window_days=30)
+    for _ in range(4):
+        grant = room.granted(0, "M", agency_id=room.agency)
+        room.reserve(grant, 20_000, f"an_{grant.id}", delta_pico=200_000)
+        room.settle(f"an_{grant.id}")
+    room.clock.move(days=30)
+    room.expire()
+
+    def ask(number):
+        return room.issue(number % 2, "M", agency_id=room.agency)
+
+    granted = [outcome for outcome in together(ask, 20) if isinstance(outcome, Grant)]
+
+    assert len(granted) == 4
+    assert room.allocated()["affiliates", "holding"] == 2 * 80_000
