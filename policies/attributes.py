@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 NUMERIC_TYPES = ("integer", "decimal", "date")
@@ -10,9 +11,13 @@ SUMMED_TYPES = ("integer", "decimal")
 MAX_CLAMP = 1_000_000_000
 """The furthest bound of a total, in stored units: 2**32 people of it stay below half of a signed 64-bit integer."""
 
-# The lowest value of each width stands for "null" in the stored columns, so the values begin one above it.
+# The lowest value of the width stands for "null" in the stored columns, so the values begin one above it.
 _INT64 = (-(2**63) + 1, 2**63 - 1)
-_INT32 = (-(2**31) + 1, 2**31 - 1)
+# From 0001-01-01 to 9999-12-31, the dates that can be written, in days since 1970-01-01.
+_DAYS = (
+    date.min.toordinal() - date(1970, 1, 1).toordinal(),
+    date.max.toordinal() - date(1970, 1, 1).toordinal(),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class AttributeInfo:
     def domain(self) -> tuple[int, int]:
         """The lowest and the highest stored value or code, "null" apart."""
         if self.type == "date":
-            return _INT32
+            return _DAYS
         if self.type in NUMERIC_TYPES:
             return _INT64
         return (1, 2) if self.type == "boolean" else (1, len(self.values) + 1)

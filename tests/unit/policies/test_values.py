@@ -52,12 +52,15 @@ def test_decimals_are_compared_exactly_in_stored_units():
     assert values(">", 5e-324, spend).ranges == ((1, HIGH),)
 
 
-def test_dates_are_days_and_stay_in_their_width():
+def test_dates_are_days_and_end_where_dates_can_be_written():
     since = AttributeInfo("date")
 
     assert values("==", "1970-01-02", since).ranges == ((1, 1),)
     assert values("<", "2026-02-01", since) == values("<=", "2026-01-31", since)
-    assert values(">=", "2026-01-01", since).ranges[0][1] == 2**31 - 1
+    assert values(">=", "2026-01-01", since) == values("between", ["2026-01-01", "9999-12-31"], since)
+    assert values("<", "2026-01-01", since) == values("between", ["0001-01-01", "2025-12-31"], since)
+    assert since.domain[0] > -(2**31)
+    assert since.domain[1] < 2**31
 
 
 def test_an_undeclared_literal_matches_nobody_and_other_names_the_rest():
