@@ -11,7 +11,6 @@ from policies.codec import load_preset
 from tests.integration.analyses.questions import receipt_of
 from tests.rooms import DATASET_SCHEMA, PURPOSE, Stage, people
 
-QUESTIONS = 300
 PRICES: tuple[dict[str, Any], ...] = (
     {"precision": "rough"},
     {"precision": "normal"},
@@ -58,7 +57,8 @@ def random_question(rng: random.Random) -> dict[str, Any]:
     return asked
 
 
-def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
+@pytest.mark.parametrize("questions", [40, pytest.param(300, marks=pytest.mark.slow)])
+def test_questions_cost_and_are_as_exact_as_they_were_estimated(make_room, questions):
     stage = make_room()
     bands = "bands: [18, 30, 45]"
     stage.dataset_id = stage.dataset(
@@ -68,7 +68,7 @@ def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
     grant = stage.grant("L")
     rng = random.Random(11)
     seen, summed = dict.fromkeys(Outcome, 0), 0
-    while seen[Outcome.RELEASED] < QUESTIONS:
+    while seen[Outcome.RELEASED] < questions:
         asked = random_question(rng)
         before = stage.left(grant)
         quote = estimate(stage, grant, **asked)
@@ -100,9 +100,9 @@ def test_300_questions_cost_and_are_as_exact_as_they_were_estimated(make_room):
         if quote.outcome is Outcome.RELEASED:
             assert body["budget"]["left_after_micro"] == quote.left_micro
             assert quote.questions_left == before // quote.charged_micro
-    assert seen[Outcome.STORED] > 5
-    assert seen[Outcome.REFUSED] > 10
-    assert summed > 20
+    assert seen[Outcome.STORED] >= questions // 40
+    assert seen[Outcome.REFUSED] >= questions // 40
+    assert summed >= questions // 20
 
 
 @pytest.mark.parametrize(
