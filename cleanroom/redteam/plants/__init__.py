@@ -12,7 +12,7 @@ from cleanroom.redteam.errors import UnknownPlantError
 from cleanroom.redteam.plants.registry import PLANTS, Plant
 
 # Each registers its faults when it is imported.
-for _name in ("noise",):
+for _name in ("noise", "accounts", "people", "oracles"):
     import_module(f"{__name__}.{_name}")
 
 
