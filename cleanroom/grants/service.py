@@ -14,6 +14,7 @@ from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
 from cleanroom.grants.allocation import allocate, enclosing
+from cleanroom.grants.budget_view import BudgetView, budget_view
 from cleanroom.grants.errors import ReservationError
 from cleanroom.grants.form import check_form, terms
 from cleanroom.grants.journal import Allocation, Journal, allocation_of
@@ -164,6 +165,17 @@ class Grants:
     def status(self, tx: Transaction, grant_id: str) -> Grant:
         """Return a grant as it stands now; raises UnknownGrantError."""
         return repository.load(tx, grant_id)
+
+    def budget(self, tx: Transaction, grant_id: str, *, limits: Limits, l0: int = 1) -> BudgetView:
+        """Show a grant's budget as people, as questions left and as what an attacker could gain.
+
+        Args:
+            tx: any transaction.
+            grant_id: whose; raises UnknownGrantError.
+            limits: of the policy in force for its dataset.
+            l0: cells of the wider question to price.
+        """
+        return budget_view(self.status(tx, grant_id), limits, l0=l0)
 
     def accounts(self, tx: Transaction, population_id: str) -> tuple[Account, ...]:
         """Return every account of a population."""
