@@ -102,13 +102,13 @@ def _figures(
     begun: Answered | Reserved, mechanism: Mechanism, sizes: Sequence[int], expected: Mapping[str, int]
 ) -> tuple[FigureEstimate, ...]:
     @cache
-    def chance(size: int) -> Chance:
-        suppressed = chance_suppressed(
-            size, minimum_audience=mechanism.minimum_audience, sigma=mechanism.sigma
-        )
-        return Chance(size, suppressed)
+    def chance(size: int, minimum: int) -> Chance:
+        return Chance(size, chance_suppressed(size, minimum_audience=minimum, sigma=mechanism.sigma))
 
-    chances = tuple(chance(size) for size in sizes)
+    @cache
+    def chances(minimum: int) -> tuple[Chance, ...]:
+        return tuple(chance(size, minimum) for size in sizes)
+
     names = [name for asked in begun.layout.asked_names().values() for name in asked]
     unknown = expected.keys() - set(names)
     if unknown:
@@ -117,7 +117,12 @@ def _figures(
             remedy="Name a figure as the answer does, such as `overlap` or `segment:NAME`.",
         )
     return tuple(
-        _figure(name, mechanism, chances, chance(expected[name]) if name in expected else None)
+        _figure(
+            name,
+            mechanism,
+            chances(mechanism.minimum_of(name)),
+            chance(expected[name], mechanism.minimum_of(name)) if name in expected else None,
+        )
         for name in names
     )
 
@@ -130,7 +135,7 @@ def _figure(
         name=name,
         sigma=noise.sigma,
         half_width=noise.half_width,
-        threshold=mechanism.threshold,
+        threshold=mechanism.threshold_of(name),
         chances=chances,
         expected=expected,
         scale=noise.scale if isinstance(noise, SumNoise) else None,

@@ -50,7 +50,7 @@ def suggestions_from(
     found: list[Suggestion] = []
     for asked, cells in _breakdowns(layout, attributes):
         values = [shown[cell] for cell in cells]
-        sizes = expected_sizes(values, whole=shown[OVERLAP], threshold=mechanism.threshold)
+        sizes = expected_sizes(values, whole=shown[OVERLAP], threshold=mechanism.threshold_of("breakdown"))
         found += _suggested(asked, sizes, mechanism, layout, attributes)
     return tuple(found)
 
@@ -97,7 +97,7 @@ def _suggested(
     attributes: Mapping[str, AttributeInfo],
 ) -> Iterator[Suggestion]:
     axes = axes_of(layout.question.breakdowns[asked.index], attributes)
-    for merge in merges(axes, sizes, needed=mechanism.threshold):
+    for merge in merges(axes, sizes, needed=mechanism.threshold_of("breakdown")):
         if not merge.runs:
             # The last digits of a guess are no gain.
             continue

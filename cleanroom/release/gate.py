@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cleanroom.release.errors import CalibrationError
 from cleanroom.release.mechanism import FAMILY, add_noise, calibrate
@@ -25,6 +26,7 @@ def mechanism_of(permit: Permit, attributes: Mapping[str, AttributeInfo]) -> Mec
         l0=permit.l0,
         rho_micro=permit.rho_micro,
         minimum_audience=permit.limits.minimum_audience,
+        minimums=permit.limits.output_minimums,
         round_to=permit.limits.round_to,
         sums=sums,
         sum_l0=side_l0(permit.question, attributes) if sums else 0,
@@ -39,6 +41,7 @@ def plan_mechanism(
     rho_micro: int,
     minimum_audience: int,
     round_to: int,
+    minimums: Mapping[str, int] | None = None,
     sums: Mapping[str, AttributeInfo] | None = None,
     sum_l0: int = 0,
     open_breakdown: str | None = None,
@@ -51,6 +54,7 @@ def plan_mechanism(
         rho_micro: the budget of the question.
         minimum_audience: smallest audience the rule lets out, in people.
         round_to: grid of the shown counts, in people; 1 keeps every value.
+        minimums: of the outputs that need more people, by output; smaller ones have no effect.
         sums: the attributes added up, by name, each with its declared clamp.
         sum_l0: how many sums of one attribute one person can change.
         open_breakdown: an open category to break the overlap down by; it is one of the l0 cells.
@@ -60,7 +64,8 @@ def plan_mechanism(
     bounds = tuple((info.largest, sum_l0) for info in summed.values())
     sigma = calibrate(l0, rho_micro, bounds, open_keys=open_breakdown is not None)
     threshold = math.ceil(suppression_threshold(minimum_audience, sigma))
-    return Mechanism(
+    larger = {output: least for output, least in (minimums or {}).items() if least > minimum_audience}
+    plain = Mechanism(
         family=FAMILY,
         l0=l0,
         rho_micro=rho_micro,
@@ -70,10 +75,13 @@ def plan_mechanism(
         half_width=half_width(sigma, round_to),
         round_to=round_to,
         sums=tuple(_sum_noise(name, info, sum_l0, sigma) for name, info in summed.items()),
-        open_keys=None
-        if open_breakdown is None
-        else plan_open_keys(open_breakdown, sigma=sigma, delta_pico=delta_pico, shown_from=threshold),
+        minimums=larger,
     )
+    if open_breakdown is None:
+        return plain
+    shown_from = plain.threshold_of("breakdown")
+    keys = plan_open_keys(open_breakdown, sigma=sigma, delta_pico=delta_pico, shown_from=shown_from)
+    return replace(plain, open_keys=keys)
 
 
 def _sum_noise(name: str, info: AttributeInfo, l0: int, sigma: float) -> SumNoise:
@@ -104,6 +112,8 @@ def release_cells(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[Released
     for cell in cells:
         within = shown.get(cell.within) if cell.within is not None else None
         if cell.attribute is not None:
+            if cell.within is not None and noisy[cell.within] < mechanism.threshold_of(cell.name):
+                within = None
             figures.append(_sum(cell.name, noisy[cell.name], within, sums[cell.attribute]))
             continue
         figure = _count(cell.name, noisy[cell.name], within, mechanism)
@@ -137,7 +147,7 @@ def _noisy(cells: Sequence[Cell], mechanism: Mechanism) -> dict[str, int]:
 
 
 def _count(name: str, noisy: int, ceiling: int | None, mechanism: Mechanism) -> ReleasedFigure:
-    if noisy < mechanism.threshold:
+    if noisy < mechanism.threshold_of(name):
         return ReleasedFigure(name, None, True, mechanism.sigma, None)
     consistent = noisy if ceiling is None else min(noisy, ceiling)
     value = round_half_up(consistent, mechanism.round_to)

@@ -1,6 +1,10 @@
 """What leaves the gate."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+from policies.mechanisms import suppression_threshold
 
 Interval = tuple[int, int]
 
@@ -128,6 +132,8 @@ class Mechanism:
         round_to: the grid of the shown counts; sums are not rounded.
         sums: noise of the sums, one entry for each attribute.
         open_keys: of the breakdown over unknown keys; None without one. It is one of the l0 cells.
+        minimums: of the outputs that need more people than `minimum_audience`: overlap, key, label, segment, breakdown,
+            sum.
     """
 
     family: str
@@ -140,6 +146,21 @@ class Mechanism:
     round_to: int
     sums: tuple[SumNoise, ...] = ()
     open_keys: OpenKeys | None = None
+    minimums: Mapping[str, int] = field(default_factory=dict)
+
+    def minimum_of(self, figure: str) -> int:
+        """Return the smallest audience that is let out under a figure's name, canonical or as asked."""
+        if not self.minimums:
+            return self.minimum_audience
+        output = figure.removeprefix("dataset:").partition(":")[0]
+        return self.minimums.get("overlap" if output == "dataset" else output, self.minimum_audience)
+
+    def threshold_of(self, figure: str) -> int:
+        """Return the noisy count of people at which a figure is shown; a sum by the count of its people."""
+        minimum = self.minimum_of(figure)
+        if minimum == self.minimum_audience:
+            return self.threshold
+        return ceil(suppression_threshold(minimum, self.sigma))
 
     def noise_of(self, figure: str) -> "SumNoise | Mechanism":
         """Return what tells sigma and half-width of a figure, given by its name."""
