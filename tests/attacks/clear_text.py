@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from small_room import RARE_CITY, RARE_SPEND, Person
+from small_room import RARE_CITY, RARE_SPEND, RARE_TOWN, Person
 
 from crypto.hash_profiles import digest, hash_profile
 
@@ -102,6 +102,7 @@ def patterns_of(people: Iterable[Person]) -> dict[bytes, str]:
             patterns |= {spelled: f"{form} digest of {kind}" for spelled, form in digests_of(value)}
     for text in (RARE_CITY, RARE_SPEND):
         patterns |= dict.fromkeys(texts_of(text), "rare value")
+    patterns |= dict.fromkeys(texts_of(RARE_TOWN), "rare value of an open category")
     # Stored units, as an unencrypted column would hold them.
     stored = int(RARE_SPEND.replace(".", ""))
     patterns |= {struct.pack(order, stored): "rare value in stored units" for order in ("<q", ">q")}

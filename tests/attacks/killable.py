@@ -167,8 +167,8 @@ def _jobs() -> dict[str, Callable[..., None]]:
     def load(room: Any, _stage: Any, tick: Any, *, manifest: str, payload: str) -> None:
         small_room.hand_in(room, Path(manifest), Path(payload), progress=tick)
 
-    def ask(room: Any, stage: Any, _tick: Any, *, number: int) -> None:
-        small_room.ask(room, stage, number)
+    def ask(room: Any, stage: Any, _tick: Any, *, number: int, **changed: Any) -> None:
+        small_room.ask(room, stage, number, **changed)
 
     def withdraw(room: Any, stage: Any, _tick: Any, *, digests: str) -> None:
         room.consents.withdraw(stage.provider_dataset, [Withdrawal("email/room", bytes.fromhex(digests))])

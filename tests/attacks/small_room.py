@@ -29,6 +29,7 @@ attributes:
   age: {type: integer, kind: descriptive, bands: [18, 25, 35, 45, 60]}
   city: {type: category, kind: descriptive, values: [Москва, Казань]}
   spend: {type: decimal, kind: behavioural, clamp: [0, 20000]}
+  town: {type: category, kind: descriptive, open: true}
 lawful_basis: consent
 consent:
   advertising: {column: ads, granted: ["yes"], withdrawn: [stop]}
@@ -42,8 +43,9 @@ lawful_basis: consent
 """
 RARE_CITY = "Верхоянск"
 RARE_SPEND = "73162849051.37"
+RARE_TOWN = "Оймякон-на-Индигирке"
 SHARED_PHONE = "+79161230000"
-_HEADER = "id,full_name,email,phone,phone2,age,city,spend,ads"
+_HEADER = "id,full_name,email,phone,phone2,age,city,spend,ads,town"
 _BASE_HEADER = "email,phone,status"
 # Little enough that even a small load spills sealed runs to disk.
 _MEMORY_BYTES = 1 << 18
@@ -62,6 +64,7 @@ class Person:
     city: str
     spend: str
     ads: str
+    town: str
 
     @property
     def line(self) -> str:
@@ -98,7 +101,7 @@ class Stage:
 
 
 def people(count: int, *, seed: int = 7) -> tuple[Person, ...]:
-    """Invent people; the third has a city and a spend that nobody else has, every 90th shares a phone."""
+    """Invent people; the third has a city, a town and a spend that nobody else has, every 90th shares a phone."""
     rng = random.Random(seed)
     made = []
     for number in range(count):
@@ -115,6 +118,7 @@ def people(count: int, *, seed: int = 7) -> tuple[Person, ...]:
                 city=RARE_CITY if rare else rng.choice(["Москва", "Казань", "Омск"]),
                 spend=RARE_SPEND if rare else f"{rng.randrange(9_000)}.{rng.randrange(100):02d}",
                 ads="stop" if number % 10 == 0 else "yes",
+                town=RARE_TOWN if rare else ("Нижний Новгород", "Екатеринбург", "")[number % 3],
             )
         )
     return tuple(made)

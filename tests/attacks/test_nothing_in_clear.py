@@ -15,6 +15,7 @@ from small_room import (
     PROVIDER_SCHEMA,
     RARE_CITY,
     RARE_SPEND,
+    RARE_TOWN,
     Party,
     Person,
     Stage,
@@ -37,6 +38,7 @@ from cleanroom.datasets.types import DatasetKind, Role
 from crypto.hash_profiles import digest, hash_profile
 
 PEOPLE, BASE, WATCHED = 1_200, 400, 200
+BY_TOWN = {"breakdowns": [["age"], ["town"]], "precision": "fine"}
 
 
 @dataclass
@@ -95,10 +97,12 @@ def played(tmp_path_factory: pytest.TempPathFactory, killable: Killable) -> Iter
         asked.append(ask(room, stage, 30))
         room.rotation.rotate_token_key(provider.workspace_id)
         search = Search(search.patterns | _tokens(room, version_id))
-        asked.append(ask(room, stage, 31))
-        wanted = [Outcome.RELEASED, Outcome.STORED, Outcome.REFUSED, Outcome.RELEASED, Outcome.RELEASED]
+        asked += [ask(room, stage, 31), ask(room, stage, 31, **BY_TOWN)]
+        wanted = [Outcome.RELEASED, Outcome.STORED, Outcome.REFUSED, *[Outcome.RELEASED] * 3]
         assert [answer.outcome for answer in asked] == wanted
         assert all(answer.receipt.exists() for answer in asked)
+        # The common values are released and so stand in receipts; the rare one is in a sealed file alone.
+        assert "breakdown:town=Екатеринбург" in {figure.name for figure in asked[-1].figures}
         assert (place / "home" / "room.sqlite3-wal").stat().st_size > 0
         leaks = search.in_tree(place / "home", uploads, killable.tmp_dir)
         yield Played(room, stage, provider, advertiser, known, source, uploads, version_id, search, leaks)
@@ -165,7 +169,7 @@ def _options(played: Played, job: str, *, number: int) -> dict[str, object]:
         )
         return {"manifest": str(package.manifest_path), "payload": str(package.package_path)}
     if job == "ask":
-        return {"number": number}
+        return {"number": number, **BY_TOWN}
     if job == "withdraw":
         return {"digests": _emails(played.known[number : number + 3]).hex()}
     return {"workspace_id": played.provider.workspace_id}
@@ -189,6 +193,8 @@ def _utf8(text: str) -> bytes:
         ("rare value", lambda *_: RARE_CITY.encode("cp1251")),
         ("rare value", lambda *_: RARE_CITY.encode("utf-16-le")),
         ("rare value", lambda *_: _utf8(RARE_SPEND)),
+        ("rare value of an open category", lambda *_: _utf8(RARE_TOWN)),
+        ("rare value of an open category", lambda *_: RARE_TOWN.encode("cp1251")),
         ("rare value in stored units", lambda *_: int(RARE_SPEND.replace(".", "")).to_bytes(8, "little")),
         ("raw digest of email", lambda _, hashed: hashed),
         ("raw digest of email", lambda _, hashed: hashed[:16]),
