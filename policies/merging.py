@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import fsum, prod
 
 from policies.attributes import NUMERIC_TYPES, AttributeInfo
 
@@ -77,9 +77,10 @@ def merges(axes: Sequence[Axis], sizes: Sequence[float], *, needed: float) -> tu
             )
             for column in slices
         ]
-        if sum(merged) < before:
-            longer = tuple((first, last) for first, last in runs if last > first)
-            found.append(Merge(axis.attribute, longer, before, sum(merged)))
+        longer = tuple((first, last) for first, last in runs if last > first)
+        # Guesses are no whole numbers, so adding the same ones in another order can look like a gain.
+        if longer and fsum(merged) < before:
+            found.append(Merge(axis.attribute, longer, before, fsum(merged)))
     return tuple(sorted(found, key=lambda merge: merge.withheld_after))
 
 
@@ -101,7 +102,7 @@ def expected_sizes(shown: Sequence[int | None], *, whole: int | None, threshold:
 
 
 def _withheld(sizes: Sequence[float], needed: float) -> float:
-    return sum(size for size in sizes if size < needed)
+    return fsum(size for size in sizes if size < needed)
 
 
 def _slices(axes: Sequence[Axis], sizes: Sequence[float], position: int) -> list[list[float]]:

@@ -30,11 +30,6 @@ class Cell:
     attribute: str | None = None
     open: bool = False
 
-    @property
-    def output(self) -> str:
-        """What kind of figure it makes: overlap, key, label, segment, breakdown, dataset or sum."""
-        return self.name.split(":", 1)[0]
-
 
 @dataclass(frozen=True)
 class ReleasedFigure:

@@ -33,6 +33,12 @@ def test_nothing_is_proposed_where_nothing_helps(sizes):
     assert one(sizes) == ()
 
 
+def test_adding_guesses_in_another_order_is_no_gain():
+    axes = [Axis("sex", 0, 2), Axis("age", 2, 2)]
+
+    assert merges(axes, [0.1, 0.3, 0.2, 0.7], needed=100) == ()
+
+
 def test_a_merge_along_one_attribute_serves_every_slice_that_can_be_served():
     axes = [Axis("sex", 0, 3), Axis("age", 3, 4)]
     women, men, unknown = [90, 90, 90, 0], [200, 40, 60, 0], [5, 5, 5, 5]
