@@ -83,7 +83,12 @@ def suppression_threshold(minimum_audience: int, sigma: float) -> float:
     return minimum_audience + SUPPRESSION_SIGMAS * sigma if minimum_audience else 0.0
 
 
-def chance_suppressed(size: int, *, minimum_audience: int, sigma: float) -> float:
-    """Return the probability that a cell of a true size is withheld; for sizes that the asker names."""
-    shown_from = ceil(suppression_threshold(minimum_audience, sigma))
+def chance_suppressed(size: int, *, shown_from: int, sigma: float) -> float:
+    """Return the probability that a cell of a true size is withheld; for sizes that the asker names.
+
+    Args:
+        size: in people.
+        shown_from: the noisy count at which the cell is shown.
+        sigma: of its noise, in people.
+    """
     return NormalDist(size, sigma).cdf(shown_from - 0.5)

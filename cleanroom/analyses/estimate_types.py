@@ -26,7 +26,7 @@ class FigureEstimate:
     """What is known about a figure before it is made.
 
     Attributes:
-        name: as in the answer.
+        name: as in the answer; `breakdown:ATTRIBUTE=*` stands for every key of a breakdown over unknown keys.
         sigma: the standard deviation of its noise, in people; of a sum, in stored units.
         half_width: of its 95% interval, in the same unit, rounding included.
         threshold: the noisy count of people at which it is shown; a sum is shown with the count of its people.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+from cleanroom.analyses.cells import OVERLAP
 from cleanroom.analyses.errors import NamedSizeError
 from cleanroom.analyses.estimate_types import Chance, Estimate, FigureEstimate
 from cleanroom.analyses.steps import Answered, Refused, Reserved
@@ -14,10 +15,10 @@ from cleanroom.release.types import Mechanism, SumNoise
 from policies.accounting import DELTA, MICRO, advantage, questions_left, rho_to_epsilon
 from policies.attributes import AttributeInfo
 from policies.mechanisms import chance_suppressed
+from policies.unknown_keys import PICO
 
 MAX_SIZE = 1_000_000_000
 MAX_SIZES = 100
-PICO = 10**12
 
 
 def charged_by(begun: Refused | Answered | Reserved) -> Amount:
@@ -60,7 +61,7 @@ def estimate_of(
         charged_delta_pico=charged.delta_pico,
         left_delta_pico=grant.left_delta_pico,
         epsilon=None,
-        delta=DELTA + charged.delta_pico / PICO,
+        delta=DELTA,
         advantage=None,
         questions_left=None,
     )
@@ -68,7 +69,7 @@ def estimate_of(
         return replace(told, reasons=begun.reasons, missing=begun.missing)
     fresh = isinstance(begun, Reserved)
     mechanism = begun.ticket.mechanism if isinstance(begun, Reserved) else begun.found.mechanism
-    price = charged if fresh else Amount(mechanism.rho_micro)
+    price = Amount(mechanism.rho_micro, mechanism.open_keys.delta_pico if mechanism.open_keys else 0)
     rho = mechanism.rho_micro / MICRO
     return replace(
         told,
@@ -76,6 +77,7 @@ def estimate_of(
         figures=_figures(begun, mechanism, sizes, expected),
         mechanism=mechanism,
         epsilon=rho_to_epsilon(rho),
+        delta=DELTA + price.delta_pico / PICO,
         advantage=advantage(rho),
         questions_left=_questions_left(Amount(grant.left_micro, grant.left_delta_pico) + charged, price),
         suggestions=suggestions_at(expected, mechanism, begun.layout, attributes) if expected else (),
@@ -101,14 +103,6 @@ def _check(sizes: Sequence[int], expected: Mapping[str, int]) -> None:
 def _figures(
     begun: Answered | Reserved, mechanism: Mechanism, sizes: Sequence[int], expected: Mapping[str, int]
 ) -> tuple[FigureEstimate, ...]:
-    @cache
-    def chance(size: int, minimum: int) -> Chance:
-        return Chance(size, chance_suppressed(size, minimum_audience=minimum, sigma=mechanism.sigma))
-
-    @cache
-    def chances(minimum: int) -> tuple[Chance, ...]:
-        return tuple(chance(size, minimum) for size in sizes)
-
     names = [name for asked in begun.layout.asked_names().values() for name in asked]
     unknown = expected.keys() - set(names)
     if unknown:
@@ -116,27 +110,36 @@ def _figures(
             f"The question has no figure {min(unknown)[:80]!r} to expect a size of.",
             remedy="Name a figure as the answer does, such as `overlap` or `segment:NAME`.",
         )
-    return tuple(
-        _figure(
-            name,
-            mechanism,
-            chances(mechanism.minimum_of(name)),
-            chance(expected[name], mechanism.minimum_of(name)) if name in expected else None,
+
+    @cache
+    def chance(size: int, shown_from: int) -> Chance:
+        return Chance(size, chance_suppressed(size, shown_from=shown_from, sigma=mechanism.sigma))
+
+    @cache
+    def chances(shown_from: int) -> tuple[Chance, ...]:
+        return tuple(chance(size, shown_from) for size in sizes)
+
+    def figure(name: str, threshold: int) -> FigureEstimate:
+        noise = mechanism.noise_of(name)
+        return FigureEstimate(
+            name=name,
+            sigma=noise.sigma,
+            half_width=noise.half_width,
+            threshold=threshold,
+            chances=chances(threshold),
+            expected=chance(expected[name], threshold) if name in expected else None,
+            scale=noise.scale if isinstance(noise, SumNoise) else None,
         )
-        for name in names
-    )
+
+    figures = tuple(figure(name, _threshold(mechanism, name)) for name in names)
+    keys = mechanism.open_keys
+    return figures if keys is None else (*figures, figure(f"breakdown:{keys.attribute}=*", keys.threshold))
 
 
-def _figure(
-    name: str, mechanism: Mechanism, chances: tuple[Chance, ...], expected: Chance | None
-) -> FigureEstimate:
+def _threshold(mechanism: Mechanism, name: str) -> int:
+    """Return the noisy count of people at which a figure is shown; for a sum, their own count must be shown as well."""
     noise = mechanism.noise_of(name)
-    return FigureEstimate(
-        name=name,
-        sigma=noise.sigma,
-        half_width=noise.half_width,
-        threshold=mechanism.threshold_of(name),
-        chances=chances,
-        expected=expected,
-        scale=noise.scale if isinstance(noise, SumNoise) else None,
-    )
+    if not isinstance(noise, SumNoise):
+        return mechanism.threshold_of(name)
+    people = name.removeprefix(f"sum:{noise.attribute}").removeprefix(":") or OVERLAP
+    return max(mechanism.threshold_of(name), mechanism.threshold_of(people))

@@ -108,7 +108,8 @@ def test_questions_cost_and_are_as_exact_as_they_were_estimated(make_room, quest
 @pytest.mark.parametrize(
     ("price", "count"), [({"precision": "rough"}, 19), ({"half_width": 120, "labels": True}, 4)]
 )
-def test_as_many_such_questions_are_left_as_was_said(stage, price, count):
+def test_as_many_such_questions_are_left_as_was_said(make_room, price, count):
+    stage = make_room()
     grant = stage.grant("S")
     # One micro-rho was spent before.
     stage.ask(grant, half_width=1_500)

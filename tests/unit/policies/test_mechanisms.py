@@ -82,7 +82,7 @@ def test_small_cells_are_withheld_on_the_noisy_value():
 
 def test_the_chance_of_suppression_follows_the_size():
     def chance(size):
-        return chance_suppressed(size, minimum_audience=100, sigma=30.0)
+        return chance_suppressed(size, shown_from=ceil(suppression_threshold(100, 30.0)), sigma=30.0)
 
     assert chance(99) >= 0.99
     assert chance(170) == pytest.approx(0.5, abs=0.02)

@@ -12,7 +12,7 @@ from cleanroom.analyses.estimating import estimate_of
 from cleanroom.analyses.steps import Refused, Reserved
 from cleanroom.analyses.types import Outcome
 from cleanroom.grants.types import Grant, GrantStatus, Reservation
-from cleanroom.release.types import Mechanism, SumNoise
+from cleanroom.release.types import Mechanism, OpenKeys, SumNoise
 from policies.decision import Reason
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -48,15 +48,17 @@ GRANT = Grant(
 )
 
 
-def reserved(*, delta_pico: int = 0) -> Reserved:
+def reserved(*, delta_pico: int = 0, **changed: Any) -> Reserved:
     """A question that has taken its price out of the grant."""
+    keys = OpenKeys("town", delta_pico, 700) if delta_pico else None
+    mechanism = replace(MECHANISM, open_keys=keys, **changed)
     layout = SimpleNamespace(
         asked_names=lambda: {name: (name,) for name in NAMES},
         question=SimpleNamespace(asked_breakdowns=()),
     )
     paid = Reservation("an_1", "gr_1", 150, 1_650, 1_500, delta_pico, 1_000, 1_000 - delta_pico)
     return Reserved(
-        ticket=cast(Any, SimpleNamespace(mechanism=MECHANISM)),
+        ticket=cast(Any, SimpleNamespace(mechanism=mechanism)),
         plan=cast(Any, None),
         layout=cast(Any, layout),
         match=cast(Any, None),
@@ -94,6 +96,28 @@ def test_delta_bounds_the_number_of_questions_left_where_it_is_scarcer_than_rho(
     assert told.questions_left == 3
     assert (told.charged_delta_pico, told.left_delta_pico) == (300, 700)
     assert told.delta == pytest.approx(1e-6 + 3e-10, rel=1e-12)
+
+
+def test_every_unknown_key_is_told_by_one_figure_with_the_threshold_of_its_delta():
+    told = estimate_of(reserved(delta_pico=300), GRANT, {}, sizes=(700,), expected={})
+
+    *others, keys = told.figures
+    assert (keys.name, keys.threshold, keys.sigma, keys.half_width) == ("breakdown:town=*", 700, 100.0, 196)
+    assert keys.chances[0].suppressed == pytest.approx(0.5, abs=0.01)
+    assert others[0].chances[0].suppressed < 0.001
+
+
+def test_outputs_with_a_minimum_of_their_own_are_shown_from_another_threshold():
+    begun = reserved(minimums={"segment": 500, "sum": 200})
+
+    told = estimate_of(begun, GRANT, {}, sizes=(333,), expected={"segment:young": 733})
+
+    overlap, part, total, part_total = told.figures
+    assert (overlap.threshold, part.threshold, total.threshold) == (333, 733, 433)
+    # It takes the count of its people as well.
+    assert part_total.threshold == 733
+    assert part.chances[0].suppressed > overlap.chances[0].suppressed
+    assert part.expected.suppressed == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_refusal_is_told_with_its_reasons_and_without_any_figure():
