@@ -128,3 +128,35 @@ def test_as_many_such_questions_are_left_as_was_said(make_room, price, count):
     assert estimate(stage, grant, **one_more).questions_left is None
     refused = stage.ask(grant, **one_more)
     assert [reason.rule for reason in refused.reasons] == ["budget_left"]
+
+
+def test_where_delta_is_scarcer_it_says_how_many_questions_about_unknown_keys_are_left(make_room):
+    stage = make_room()
+    open_category = "likes: {type: category, open: true, max_bytes: 16}"
+    declared = next(line for line in DATASET_SCHEMA.splitlines() if "likes:" in line).strip()
+    stage.dataset_id = stage.dataset(people(), schema=DATASET_SCHEMA.replace(declared, open_category))
+    stage.rule()
+    grant = stage.grant("S")
+
+    def another(number: int) -> dict[str, Any]:
+        segments = {"s": {"attribute": "age", "op": "<", "value": number}}
+        return {"kind": "profile", "breakdowns": [["likes"]], "precision": "rough", "segments": segments}
+
+    # A two-hundredth of a cap of 10^-6 each, out of two per cent of it; the rho alone would pay for 20.
+    for left in (4, 3, 2, 1):
+        quote = estimate(stage, grant, **another(left))
+        assert (quote.questions_left, quote.charged_delta_pico, quote.delta) == (left, 5_000, 1.005e-6)
+        answer = stage.ask(grant, **another(left))
+        assert answer.outcome is Outcome.RELEASED
+        assert (answer.charged_delta_pico, answer.left_delta_pico) == (5_000, quote.left_delta_pico)
+        assert (answer.mechanism, answer.charged_micro) == (quote.mechanism, quote.charged_micro)
+        assert quote.figures[-1].name == "breakdown:likes=*"
+        assert quote.figures[-1].threshold == answer.mechanism.open_keys.threshold
+    assert estimate(stage, grant, **another(4)).outcome is Outcome.STORED
+    assert estimate(stage, grant, **another(4)).questions_left == 0
+    told, refused = estimate(stage, grant, **another(5)), stage.ask(grant, **another(5))
+    assert (
+        [reason.rule for reason in told.reasons]
+        == [reason.rule for reason in refused.reasons]
+        == ["delta_left"]
+    )
