@@ -1,5 +1,6 @@
 """`cleanroom policy`: what an owner does with a policy before it is published."""
 
+import os
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Test a policy before it is publish
 
 OUT_DIR = Path("redteam-out")
 _PRESET_PURPOSE = "advertising"
+_JOBS = min(4, os.cpu_count() or 1)
 
 
 @app.callback()
@@ -49,12 +51,14 @@ def redteam(
     games: Annotated[
         int, typer.Option(min=40, help="Games per attack; fewer than usual give no verdict.")
     ] = GAMES,
+    jobs: Annotated[int, typer.Option(min=1, help="Attacks at the same time.")] = _JOBS,
 ) -> None:
     """Run every attack against a policy, in throw-away rooms; exit code 1 when one succeeds."""
     document = _document(policy)
     if plant is not None and plant not in plant_names():
         raise typer.BadParameter(f"--plant is one of {', '.join(plant_names())}")
-    report = _run(document, plant=plant, seed=secrets.randbelow(2**32) if seed is None else seed, games=games)
+    chosen = secrets.randbelow(2**32) if seed is None else seed
+    report = _run(document, plant=plant, seed=chosen, games=games, jobs=jobs)
     written = write_report(report, out)
     if as_json:
         typer.echo(report.to_json(), nl=False)
@@ -74,19 +78,20 @@ def _document(policy: str) -> PolicyDocument:
     return policy_from_yaml(path.read_text(encoding="utf-8"))
 
 
-def _run(document: PolicyDocument, *, plant: str | None, seed: int, games: int) -> Report:
+def _run(document: PolicyDocument, *, plant: str | None, seed: int, games: int, jobs: int) -> Report:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     attacks = attacks_for(plant)
     # Standard output is for the report.
     console = Console(stderr=True)
     with lab_home() as home, Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("red team", total=len(attacks))
-        done = [attack.name for attack in attacks]
+        shares = dict[str, float]()
 
         def show(name: str, share: float) -> None:
-            bar.update(task, description=name, completed=done.index(name) + share)
+            shares[name] = share
+            bar.update(task, description=name, completed=sum(shares.values()))
 
-        return run(document, home=home, seed=seed, games=games, plant=plant, progress=show)
+        return run(document, home=home, seed=seed, games=games, plant=plant, jobs=jobs, progress=show)
 
 
 def _print(report: Report) -> None:

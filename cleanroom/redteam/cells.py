@@ -273,24 +273,37 @@ class Buyer:
             name = self.cells.attributes[0]
             tests = [{"attribute": name, "op": op} for op in ("is_null", "not_null")]
             segments = {"anybody": {"any": tests}}
-        return self._ask(grant, base_id, self.cells.asked(self._asked[base_id] - 1, self.copies), segments)
+        return self._ask(
+            grant, base_id, self.cells.asked(self._asked[base_id] - 1, self.copies), segments, self._width
+        )
 
-    def ask_again(self, base_id: str, order: Sequence[int]) -> Reading:
-        """Ask the last question about a base in other words: its parts in another order."""
+    def ask_again(self, base_id: str, *, turned: int, coarser: int) -> Reading:
+        """Ask the last question about a base again, in other words.
+
+        Args:
+            base_id: whose cells.
+            turned: by how many places the order of its parts is turned.
+            coarser: by how many people its half-width is larger; a finer answer that is stored serves that too.
+        """
         asked = self.cells.asked(self._asked[base_id] - 1, self.copies)
-        shuffled = [asked[place % len(asked)] for place in order if place < len(asked)]
+        at = turned % max(1, len(asked))
         grant = max(self.grants, key=self.room.left)
-        return self._ask(grant, base_id, tuple(shuffled), {})[0]
+        return self._ask(grant, base_id, asked[at:] + asked[:at], {}, self._width + coarser)[0]
 
     def _ask(
-        self, grant: Grant, base_id: str, breakdowns: Sequence[str], segments: dict[str, Any]
+        self,
+        grant: Grant,
+        base_id: str,
+        breakdowns: Sequence[str],
+        segments: dict[str, Any],
+        half_width: int,
     ) -> tuple[Reading, int]:
         kind: dict[str, Any] = (
             {"kind": "overlap", "labels": True}
             if self.cells.by_label
             else {"kind": "profile", "breakdowns": [[name] for name in breakdowns], "segments": segments}
         )
-        question = self.room.question(self.cells.dataset_id, base_id, half_width=self._width, **kind)
+        question = self.room.question(self.cells.dataset_id, base_id, half_width=half_width, **kind)
         answer = self.room.ask(grant, self.party, question)
         if answer.outcome is Outcome.REFUSED:
             raise AttackRefusedError(", ".join(sorted({reason.rule for reason in answer.reasons})))

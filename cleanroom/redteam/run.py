@@ -2,20 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from contextlib import ExitStack
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing import get_context
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from cleanroom.clock import Clock, SystemClock, rfc3339
+from cleanroom.redteam.attacks.account_doubling import AccountDoubling
 from cleanroom.redteam.attacks.averaging import Averaging
 from cleanroom.redteam.attacks.bisection import Bisection
+from cleanroom.redteam.attacks.collusion import Collusion
+from cleanroom.redteam.attacks.crash_query import CrashQuery
 from cleanroom.redteam.attacks.differencing import Differencing
+from cleanroom.redteam.attacks.key_fanout import KeyFanout
+from cleanroom.redteam.attacks.optout_oracle import OptoutOracle
 from cleanroom.redteam.attacks.padding import Padding
+from cleanroom.redteam.attacks.provider_flood import ProviderFlood
 from cleanroom.redteam.attacks.reconstruction import Reconstruction
+from cleanroom.redteam.attacks.refusal_oracle import RefusalOracle
 from cleanroom.redteam.attacks.rounding_edge import RoundingEdge
+from cleanroom.redteam.attacks.snapshots import Snapshots
 from cleanroom.redteam.errors import UnknownPlantError
 from cleanroom.redteam.lab import GAMES, Lab, Progress
 from cleanroom.redteam.plants import plant_names, planted
@@ -32,7 +42,15 @@ ATTACKS: tuple[Attack, ...] = (
     RoundingEdge(),
     Bisection(),
     Reconstruction(),
+    Snapshots(),
     Averaging(),
+    AccountDoubling(),
+    Collusion(),
+    KeyFanout(),
+    OptoutOracle(),
+    RefusalOracle(),
+    ProviderFlood(),
+    CrashQuery(),
 )
 """Every attack of the threat model, in its order."""
 WIDEST = 0.06
@@ -138,7 +156,7 @@ def run(
     seed: int,
     games: int = GAMES,
     plant: str | None = None,
-    attacks: Sequence[Attack] | None = None,
+    jobs: int = 1,
     progress: Progress | None = None,
     clock: Clock | None = None,
 ) -> Report:
@@ -150,7 +168,7 @@ def run(
         seed: of the invented people and their secrets.
         games: independent games per attack; fewer make a report that is not conclusive.
         plant: a fault of `cleanroom.redteam.plants`; only the attacks that it helps are run.
-        attacks: only these; all when not given.
+        jobs: processes that attack at the same time; with one, it is this process.
         progress: called with an attack's name and the share of it that is done.
         clock: tells when the report was finished.
 
@@ -158,26 +176,51 @@ def run(
         UnknownPlantError: there is no such fault.
         UnusablePolicyError: nothing can be asked under the policy.
     """
-    chosen = attacks_for(plant) if attacks is None else tuple(attacks)
-    lab = Lab(policy, seed, home, progress or _silent, games)
-    results = []
-    with ExitStack() as stack:
-        if plant is not None:
-            stack.enter_context(planted(plant))
-        for attack in chosen:
-            lab.progress(attack.name, 0.0)
-            results.append(attack.run(lab))
-            lab.progress(attack.name, 1.0)
+    chosen, show = attacks_for(plant), progress or _silent
+    limits = Lab(policy, seed, home).limits
+    tasks = [_Task(policy, home / attack.name, seed, games, plant, attack) for attack in chosen]
+    results: dict[str, AttackResult] = {}
+    if jobs == 1:
+        for task in tasks:
+            show(task.attack.name, 0.0)
+            results[task.attack.name] = task.run(show)
+            show(task.attack.name, 1.0)
+    else:
+        # A fresh interpreter each: a fault that is planted in one must not be found in another.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for done in as_completed([pool.submit(task.run) for task in tasks]):
+                result = done.result()
+                results[result.name] = result
+                show(result.name, 1.0)
     return Report(
         policy=policy,
-        limits=lab.limits,
-        results=tuple(results),
+        limits=limits,
+        results=tuple(results[attack.name] for attack in chosen),
         titles={attack.name: attack.title for attack in chosen},
         seed=seed,
         games=games,
         plant=plant,
         at=(clock or SystemClock()).now(),
     )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One attack, in a laboratory of its own."""
+
+    policy: PolicyDocument
+    home: Path
+    seed: int
+    games: int
+    plant: str | None
+    attack: Attack
+
+    def run(self, progress: Progress | None = None) -> AttackResult:
+        lab = Lab(self.policy, self.seed, self.home, progress or _silent, self.games)
+        with planted(self.plant) if self.plant is not None else nullcontext():
+            result = self.attack.run(lab)
+        rmtree(self.home, ignore_errors=True)
+        return result
 
 
 def _silent(_attack: str, _share: float) -> None:

@@ -16,7 +16,7 @@ from policies.model import PolicyDocument
 from tests.attacks.games import certainly_above
 
 ATTACKS = (Differencing(), Padding(), RoundingEdge(), Bisection(), Reconstruction(), Averaging())
-FEW, FEWER = 120, 40
+FEW, FEWER = 160, 40
 
 
 def standard(**replaced: dict) -> PolicyDocument:
@@ -47,12 +47,13 @@ def test_no_attack_goes_further_than_the_standard_preset_promises(labs, attack):
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_every_planted_fault_lets_the_attack_succeed(labs, attack, plant):
+    # Spellings alone tell less than the other faults, which tell nearly everything, so they need more games.
+    slight = plant == "stored_answers_renoised"
     with planted(plant):
-        found = attack.run(labs[FEWER])
+        found = attack.run(labs[FEW if slight else FEWER])
 
     assert found.verdict is Verdict.FALLS
-    # Clearly, and in every run: fifty spellings do not tell everything, the other faults nearly do.
-    assert found.value > (0.4 if plant == "stored_answers_renoised" else 0.95)
+    assert found.value > (0.35 if slight else 0.95)
 
 
 LABELS_ONLY = {"attributes": {"breakdown": []}}

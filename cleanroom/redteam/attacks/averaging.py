@@ -11,8 +11,9 @@ from cleanroom.redteam.types import AttackResult, Metric, Verdict
 if TYPE_CHECKING:
     from cleanroom.redteam.lab import Lab
 
-SPELLINGS = 50
-_COPIES = 3
+SPELLINGS, _ENOUGH = 120, 20
+# Of the many questions; orders of the parts are a spelling, so there are two parts at least.
+_FEW_COPIES, _COPIES = 2, 3
 _CRUMB = 20
 
 
@@ -25,20 +26,21 @@ class Averaging:
     plants: ClassVar[tuple[str, ...]] = ("stored_answers_renoised", "noise_off")
 
     def run(self, lab: "Lab") -> AttackResult:
-        """Try fifty spellings in one round; if they bring nothing, spend every budget on dummies."""
+        """Try a hundred and twenty spellings in one round; if they bring nothing, spend every budget on dummies."""
         found = play(self, lab, _spellings, only=[0])
         return found if found.verdict is Verdict.FALLS else play(self, lab, _dummies)
 
 
 def _spellings(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
-    targets, shuffle = one_suspect(lab, number), lab.random("spellings").shuffle
-    with buyer(lab, copies=_COPIES) as attacker:
+    targets = one_suspect(lab, number)
+    with buyer(lab, copies=_FEW_COPIES) as attacker:
         base_id = attacker.upload(targets, pads=lab.cells.pads)
         readings = [attacker.ask(base_id, attacker.left_micro)[0]]
-        order = list(range(attacker.copies))
-        for _ in range(SPELLINGS):
-            shuffle(order)
-            readings.append(attacker.ask_again(base_id, order))
+        for spelling in range(SPELLINGS):
+            if spelling == _ENOUGH and all(_same(readings[0], reading) for reading in readings):
+                # The store holds: what follows would be the same again.
+                break
+            readings.append(attacker.ask_again(base_id, turned=spelling, coarser=spelling // 2))
     return _guess(lab, targets, readings)
 
 
@@ -61,7 +63,11 @@ def _guess(lab: "Lab", targets: Bits, readings: list[Reading]) -> tuple[Bits, Bi
     # The order of a spelling is undone by name, so a stored answer is the same array and counts once.
     distinct: list[Reading] = []
     for reading in readings:
-        if not any(np.array_equal(reading.values, known.values, equal_nan=True) for known in distinct):
+        if not any(_same(reading, known) for known in distinct):
             distinct.append(reading)
     seen = score(distinct, lab.cells.pads)
     return lab.cells.secrets[targets], seen > 0, seen
+
+
+def _same(one: Reading, other: Reading) -> bool:
+    return np.array_equal(one.values, other.values, equal_nan=True)

@@ -10,7 +10,8 @@ from cleanroom.redteam import run as redteam_run
 from cleanroom.redteam.attacks.rounding_edge import RoundingEdge
 from policies.codec import load_preset, policy_to_yaml
 
-GAMES = "40"
+# In this process, where the one attack is known.
+FEW = ("--games", "40", "--jobs", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_a_policy_that_resists_ends_with_0_and_two_reports(tmp_path: Path, capsy
     path = tmp_path / "policy.yaml"
     path.write_text(policy_to_yaml(load_preset("relaxed", purposes=["research"])), encoding="utf-8")
 
-    code, out, _ = run(capsys, path, "--games", GAMES, "--seed", 4, "--out", tmp_path / "out")
+    code, out, _ = run(capsys, path, *FEW, "--seed", 4, "--out", tmp_path / "out")
 
     assert code == 0
     assert out.splitlines()[0].startswith("RESISTS  rounding_edge")
@@ -44,9 +45,7 @@ def test_a_policy_that_resists_ends_with_0_and_two_reports(tmp_path: Path, capsy
 
 
 def test_a_planted_fault_ends_with_1_and_json_stands_alone(tmp_path: Path, capsys) -> None:
-    code, out, _ = run(
-        capsys, "standard", "--json", "--plant", "round_before_noise", "--games", GAMES, "--out", tmp_path
-    )
+    code, out, _ = run(capsys, "standard", "--json", "--plant", "round_before_noise", *FEW, "--out", tmp_path)
 
     assert code == 1
     printed = json.loads(out)
