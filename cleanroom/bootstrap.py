@@ -127,8 +127,9 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
                 "room.created", subject_id=settings.origin, body={"verifier_key": room.audit.verifier_key}
             )
     with room.db.reading() as tx:
-        # Nobody has used the room yet, so a crash after its first event must not make it look restored.
-        room.audit.adopt(tx)
+        # A crash just after its first event must not make it look restored; but one that was used is not healed here.
+        if room.audit.size(tx) == 1:
+            room.audit.adopt(tx)
     settings.verifier_key_path.write_text(room.audit.verifier_key + "\n", encoding="utf-8")
     write_private(marker, b"1\n")
     return room

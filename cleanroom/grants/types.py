@@ -172,6 +172,6 @@ class Reservation:
     rho_micro: int
     left_before_micro: int
     left_after_micro: int
-    delta_pico: int
-    left_before_delta_pico: int
-    left_after_delta_pico: int
+    delta_pico: int = 0
+    left_before_delta_pico: int = 0
+    left_after_delta_pico: int = 0

@@ -73,6 +73,48 @@ def test_making_a_room_again_after_a_crash_keeps_its_keys(settings: Settings) ->
     assert (settings.keys_dir / "log.key").read_bytes() == seed
 
 
+def test_a_room_whose_making_crashed_before_its_head_was_kept_does_not_look_restored(
+    settings: Settings,
+) -> None:
+    (settings.keys_dir / "room").unlink()
+    settings.head_path.unlink()
+
+    room = init_room(settings)
+
+    with room.db.transaction() as tx:
+        assert room.audit.restored(tx) is None
+    room.close()
+
+
+def test_making_a_room_again_does_not_heal_one_that_was_used_and_restored(settings: Settings) -> None:
+    room = open_room(settings)
+    with room.db.transaction() as tx:
+        room.accounts.create_organisation(tx, name="Shop", kind="advertiser")
+    room.close()
+    (settings.keys_dir / "room").unlink()
+    settings.head_path.unlink()
+
+    room = init_room(settings)
+
+    with room.db.transaction() as tx:
+        assert room.audit.restored(tx) is not None
+    room.close()
+
+
+def test_the_witness_can_lie_outside_the_home(tmp_path: Path) -> None:
+    environ = {"CLEANROOM_WITNESS_DIR": str(tmp_path / "other")}
+    settings = load_settings(environ, home=tmp_path / "home")
+    room = init_room(settings)
+    room.close()
+    assert settings.head_path.parent == tmp_path / "other"
+    assert settings.head_path.exists()
+    assert not (settings.keys_dir / "log.head").exists()
+    room = open_room(settings)
+    with room.db.transaction() as tx:
+        assert room.audit.restored(tx) is None
+    room.close()
+
+
 @pytest.mark.parametrize("name", ["room", "keyring.json", "log.key"])
 def test_a_room_without_its_keys_is_not_opened_with_new_ones(settings: Settings, name: str) -> None:
     (settings.keys_dir / name).unlink()

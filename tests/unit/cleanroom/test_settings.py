@@ -15,6 +15,16 @@ def test_a_home_alone_is_enough(tmp_path: Path) -> None:
     assert settings.verifier_key_path == tmp_path / "keys" / "verifier.key"
     assert settings.objects_dir == tmp_path / "objects"
     assert settings.receipts_dir == tmp_path / "receipts"
+    assert settings.head_path == tmp_path / "keys" / "log.head"
+    assert settings.allocations_path == tmp_path / "keys" / "allocations.jsonl"
+
+
+@pytest.mark.parametrize(("given", "place"), [("/other/disk", "/other/disk"), ("near", "{home}/near")])
+def test_the_witness_may_lie_on_another_disk(tmp_path: Path, given: str, place: str) -> None:
+    settings = load_settings({"CLEANROOM_WITNESS_DIR": given}, home=tmp_path)
+    expected = Path(place.format(home=tmp_path))
+    assert settings.head_path == expected / "log.head"
+    assert settings.allocations_path == expected / "allocations.jsonl"
 
 
 def test_nothing_is_created_by_reading(tmp_path: Path) -> None:
@@ -55,6 +65,7 @@ def test_a_missing_home_names_the_variable() -> None:
         ("CLEANROOM_ORIGIN", "x" * 256),
         ("CLEANROOM_MEMORY_BYTES", "much"),
         ("CLEANROOM_MEMORY_BYTES", "1024"),
+        ("CLEANROOM_WITNESS_DIR", "a\0b"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path: Path, variable: str, value: str) -> None:
