@@ -18,6 +18,7 @@ def outline(question: CanonicalQuestion) -> tuple[str, ...]:
     """
     parts = [part for segment in question.segments for part in ("segment", *_parts(segment))]
     parts += [f"breakdown:{name}" for group in question.breakdowns for name in group]
+    parts += [f"breakdown:{question.open_breakdown}"] if question.open_breakdown else []
     parts += [f"sum:{name}" for name in question.sums]
     parts += ["affinity"] if question.affinity else []
     return tuple(sorted(parts)[:MOST_PARTS])

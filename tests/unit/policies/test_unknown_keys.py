@@ -11,6 +11,7 @@ from policies.decision import Deny, Permit
 from policies.engine import decide
 from policies.errors import QuestionError
 from policies.l0 import l0
+from policies.outline import hardly_differ, outline
 from policies.question import question_from_dict
 from policies.unknown_keys import delta_pico_for, key_threshold
 
@@ -41,6 +42,15 @@ def test_a_breakdown_over_unknown_keys_is_apart_from_the_others_and_one_more_cel
     # Neither the dataset's side nor a sum has such cells.
     for plain in ({"kind": "statistics", "sums": ["spend"]}, {"kind": "profile", "affinity": True}):
         assert cells(attributes, breakdowns=[["town"]], **plain) == cells(attributes, **plain) + 1
+
+
+def test_the_difference_alarm_sees_it_come_and_go(attributes):
+    without, within = (
+        outline(canonical_question(question(breakdowns=[["age"], *more]), attributes))
+        for more in ([], [["town"]])
+    )
+    assert set(within) - set(without) == {"breakdown:town"}
+    assert hardly_differ(without, within)
 
 
 def test_questions_without_one_keep_the_tree_they_had(attributes):
