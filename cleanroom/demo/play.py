@@ -128,7 +128,7 @@ def take_given(
         question["purpose"] = described.consents[0].purpose if described.consents else "advertising"
     if "breakdowns" not in question and groupable:
         question["breakdowns"] = [groupable[:1]]
-    used = str([question.get("segments"), question.get("breakdowns")])
+    used = str([question.get(key) for key in ("segments", "breakdowns", "sums")])
     unused = [name for name in groupable if f"'{name}'" not in used]
     return Inputs(
         provider=provider,
@@ -283,19 +283,27 @@ def _load(
 def _ask(stage: _Stage, deal: scenario.Deal) -> tuple[Asked, Asked, Asked]:
     plain, counts = stage.inputs.question, stage.inputs.counts
     test = {"kind": "match_test", "purpose": plain["purpose"]}
-    # The table is asked for in a question of its own, with the dataset's own mix beside it for affinity indices; a
-    # half-width is meant for the overlap.
-    level = {"precision": plain.get("precision", "normal"), "half_width": None}
-    questions = (
+    # The table is asked for in a question of its own, with the dataset's own mix beside it for affinity indices, and
+    # so are sums; a half-width is meant for the overlap.
+    level = {
+        "precision": plain.get("precision", "normal"),
+        "half_width": None,
+        "percent": None,
+        "expected": None,
+    }
+    questions = [
         ("match test: is it worth it?", scenario.question_of(deal, test)),
-        ("overlap", scenario.question_of(deal, plain, kind="overlap", breakdowns=None)),
+        ("overlap", scenario.question_of(deal, plain, kind="overlap", breakdowns=None, sums=None)),
         (
             "profile against the provider's own mix",
             scenario.question_of(
-                deal, plain, kind="profile", affinity=True, labels=False, per_key=False, **level
+                deal, plain, kind="profile", affinity=True, labels=False, per_key=False, sums=None, **level
             ),
         ),
-    )
+    ]
+    if plain.get("sums"):
+        sums = scenario.question_of(deal, plain, kind="statistics", labels=False, per_key=False, **level)
+        questions.append(("sums and means", sums))
     answers = []
     for title, question in questions:
         with stage.report.working("counting"):

@@ -24,7 +24,7 @@ from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.types import Outcome
 from cleanroom.demo.population import Files
 from cleanroom.demo.results import Asked, Loaded, Prepared, Proven, Respelled, Terms, Withdrawn
-from cleanroom.demo.tables import cells_table, figures_table
+from cleanroom.demo.tables import cells_table, figures_table, sums_table
 
 _SHOWN_REJECTS = 3
 _STEPS = 8
@@ -180,7 +180,8 @@ class Report:
         for line in _estimated(asked.estimate):
             self._console.print(Text(line, style="dim"))
         self._console.print(figures_table(asked, wide=self._console.width >= 110))
-        for table in cells_table(asked):
+        sums = sums_table(asked)
+        for table in (*cells_table(asked), *([sums] if sums else [])):
             self._console.print()
             self._console.print(table)
         self._console.print(Padding(Text("; ".join(_notes(asked)), style="dim"), (0, 0, 1, 0)))

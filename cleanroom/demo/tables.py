@@ -15,14 +15,16 @@ _DATASET = "dataset"
 
 
 def figures_table(asked: Asked, *, wide: bool) -> Table:
-    """List the figures of an answer but the cells of its tables.
+    """List the figures of an answer but the cells of its tables and its sums.
 
     Args:
         asked: a question with its answer.
         wide: whether there is room for bars.
     """
     figures = [
-        figure for figure in asked.answer.figures if not figure.name.startswith(("breakdown:", "dataset:"))
+        figure
+        for figure in asked.answer.figures
+        if not figure.name.startswith(("breakdown:", "dataset:", "sum:"))
     ]
     affinity = {
         ratio.name.removeprefix("affinity:"): ratio.value
@@ -68,6 +70,37 @@ def figures_table(asked: Asked, *, wide: bool) -> Table:
             row.append(Text("█" * length, style="blue"))
         table.add_row(*row)
     return table
+
+
+def sums_table(asked: Asked) -> Table | None:
+    """List the sums of an answer with their means, in the attributes' own units; None when it has none."""
+    means = {ratio.name.removeprefix("mean:"): ratio for ratio in asked.answer.ratios}
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    table.add_column("sum", max_width=30, overflow="fold")
+    for column in ("total", "95% interval", "mean", "95% interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for figure in asked.answer.figures:
+        if figure.scale is None:
+            continue
+        name = figure.name.removeprefix("sum:")
+        mean = means[name]
+        table.add_row(
+            name.replace(":segment:", " ").replace(":breakdown:", " "),
+            *_scaled(figure.value, figure.interval95, figure.scale),
+            *_scaled(mean.value, mean.interval95, figure.scale),
+        )
+    return table if table.row_count else None
+
+
+def _scaled(
+    value: float | None, interval: tuple[float, float | None] | None, scale: int
+) -> tuple[Text, Text]:
+    if value is None or interval is None:
+        return Text(_SUPPRESSED, style="dim italic"), Text("")
+    shown, *ends = ("" if each is None else f"{each / 10**scale:,.{scale}f}" for each in (value, *interval))
+    return Text(shown), Text(" – ".join(ends), style="dim")
 
 
 def cells_table(asked: Asked) -> Iterator[Table]:
