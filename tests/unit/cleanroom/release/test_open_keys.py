@@ -145,3 +145,16 @@ def test_a_key_of_one_person_appears_no_oftener_than_delta_allows():
     careless = replace(keys, threshold=keys.threshold - 1)
     assert _measurement(sigma, careless.threshold).map((1, 1, 1))[1] < delta_pico / PICO
     assert appearances(careless, sigma=sigma, rounds=rounds, each=each) > allowed
+
+
+def test_the_noise_of_shown_keys_is_that_of_every_count():
+    sigma, each = 25.0, 6_000
+    keys = plan_open_keys("town", sigma=sigma, delta_pico=5_000, shown_from=0)
+    noise = [
+        value - 5_000 for value in draw({f"t{n}": 5_000 for n in range(each)}, keys, sigma=sigma).values()
+    ]
+    assert len(noise) == each
+    # Mean and variance of a discrete Gaussian of this scale are 0 and sigma squared; false alarm rate 1e-6 each.
+    assert abs(sum(noise) / each) < stats.norm.isf(ALARM / 2) * sigma / math.sqrt(each)
+    low, high = stats.chi2.ppf([ALARM / 2, 1 - ALARM / 2], each)
+    assert low < sum(value * value for value in noise) / sigma**2 < high
