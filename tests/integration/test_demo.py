@@ -199,7 +199,7 @@ def test_sums_are_told_with_their_means_in_units_of_their_own(
     assert 0 <= total <= most
     assert 0 <= least <= mean <= greatest <= 20_000
     assert {"spend women", "spend sex=F", "spend sex=M"} <= set(lines)
-    assert not any(line.startswith("sum:") for line in told.splitlines())
+    assert not any(line.startswith("sum spend") for line in told.splitlines())
 
 
 def test_what_is_left_of_a_grant_still_buys_a_fresh_overlap(own: dict[str, Path], tmp_path: Path) -> None:
