@@ -8,7 +8,7 @@ from math import log, sqrt
 from statistics import NormalDist
 
 from cleanroom.redteam.types import AttackResult
-from cleanroom.release import gate
+from cleanroom.release import service
 from cleanroom.release.types import Cell, Mechanism, ReleasedFigure
 
 GAMES = 20_000
@@ -25,7 +25,7 @@ def answers(
     """Ask the same number of people in many independent rooms, `each` times in every room."""
     cells = [Cell(f"{at}", exact, None) for at in range(games * each)]
     # Through the module, so that a planted fault takes effect.
-    figures = gate.release_cells(cells, mechanism)
+    figures = service.release_cells(cells, mechanism)
     return [figures[at : at + each] for at in range(0, games * each, each)]
 
 

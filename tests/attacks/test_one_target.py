@@ -1,8 +1,6 @@
-"""Attacks on one person by what is shown: differences, padding to the minimum, padding to the edge of rounding."""
+"""Attacks on one person alone, at L0 = 1, played at the gate: differences, padding to the minimum and to an edge."""
 
-import pytest
-
-from cleanroom.release import gate
+from cleanroom.redteam.plants import planted
 from cleanroom.release.gate import plan_mechanism
 from cleanroom.release.types import ReleasedFigure
 from policies.accounting import MICRO, advantage
@@ -12,10 +10,6 @@ CAP_MICRO = 100_000
 QUESTION_MICRO = CAP_MICRO // 4
 # One total at the highest price of one question: sigma 4.47.
 SHARP = {"l0": 1, "rho_micro": QUESTION_MICRO}
-
-
-def noise_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "add_noise", lambda counts, sigma: list(counts))
 
 
 def difference(figures: tuple[ReleasedFigure, ...]) -> bool:
@@ -34,31 +28,15 @@ def test_differencing_with_the_whole_cap_spent_stays_below_the_presets_column():
     assert found > 0.17 - MARGIN
 
 
-def test_differencing_without_noise_is_certain(monkeypatch):
-    noise_off(monkeypatch)
+def test_differencing_without_noise_is_certain():
     mechanism = plan_mechanism(**SHARP, minimum_audience=100, round_to=1)
 
-    assert advantage_of(difference, without=5_000, mechanism=mechanism, games=100) == 1.0
+    with planted("noise_off"):
+        assert advantage_of(difference, without=5_000, mechanism=mechanism, games=100) == 1.0
 
 
 def shown(figures: tuple[ReleasedFigure, ...]) -> bool:
     return not figures[0].suppressed
-
-
-def threshold_on_the_exact_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Suppress what is below the minimum, as most clean rooms do: the noise does not help then."""
-    release = gate.release_cells
-
-    def planted(cells, mechanism):
-        figures = release(cells, mechanism)
-        return tuple(
-            ReleasedFigure(figure.name, None, True, figure.sigma, None)
-            if cell.exact < mechanism.minimum_audience
-            else ReleasedFigure(figure.name, cell.exact, False, figure.sigma, (0, 0))
-            for cell, figure in zip(cells, figures, strict=True)
-        )
-
-    monkeypatch.setattr(gate, "release_cells", planted)
 
 
 def test_padding_to_the_minimum_and_watching_suppression_gains_no_more_than_one_answer_may_tell():
@@ -69,11 +47,11 @@ def test_padding_to_the_minimum_and_watching_suppression_gains_no_more_than_one_
         assert found <= advantage(QUESTION_MICRO / MICRO) + MARGIN
 
 
-def test_padding_to_the_minimum_is_certain_when_the_exact_count_is_suppressed(monkeypatch):
+def test_padding_to_the_minimum_is_certain_when_the_exact_count_is_suppressed():
     mechanism = plan_mechanism(**SHARP, minimum_audience=100, round_to=1)
-    threshold_on_the_exact_count(monkeypatch)
 
-    assert advantage_of(shown, without=99, mechanism=mechanism, games=100) == 1.0
+    with planted("threshold_on_true"):
+        assert advantage_of(shown, without=99, mechanism=mechanism, games=100) == 1.0
 
 
 def rounded_up(figures: tuple[ReleasedFigure, ...]) -> bool:
@@ -88,16 +66,11 @@ def test_padding_to_the_edge_of_rounding_gains_no_more_than_one_answer_may_tell(
     assert found <= advantage(QUESTION_MICRO / MICRO) + MARGIN
 
 
-def test_padding_to_the_edge_is_certain_when_counts_are_rounded_before_the_noise(monkeypatch):
+def test_padding_to_the_edge_is_certain_when_counts_are_rounded_before_the_noise():
     mechanism = plan_mechanism(**SHARP, minimum_audience=100, round_to=50)
-    noise = gate.add_noise
-    monkeypatch.setattr(
-        gate,
-        "add_noise",
-        lambda counts, sigma: noise([gate.round_half_up(count, 50) for count in counts], sigma=sigma),
-    )
 
-    assert advantage_of(rounded_up, without=1_024, mechanism=mechanism) > 0.99
+    with planted("round_before_noise"):
+        assert advantage_of(rounded_up, without=1_024, mechanism=mechanism) > 0.99
 
 
 def test_a_question_costs_a_quarter_of_the_cap_at_most(make_room):

@@ -1,4 +1,4 @@
-"""The attacks on one moment with all their games against every preset: none goes further than promised, and the attacks have teeth."""
+"""The attacks on one moment with all their games against every preset: none goes further than promised, or is tame."""
 
 import pytest
 
