@@ -21,7 +21,7 @@ from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.grants.types import Grant
 from cleanroom.redteam.lab import Lab
 from cleanroom.redteam.rooms import Columns, LabRoom, Party, base_schema
-from cleanroom.redteam.spending import CRUMB, Purchase, plan_purchases
+from cleanroom.redteam.spending import CRUMB, SPELLINGS, Purchase, plan_purchases
 from cleanroom.release.types import ReleasedFigure
 from policies.combine import combine
 from policies.decision import Limits
@@ -37,7 +37,7 @@ HOLDERS = 5
 """So many known people share an e-mail: as many as may, so that a base has few rows."""
 _CLEAR_SIGMAS = 4.0
 _BANDS = 250
-_ROOM = 2_000
+_ROOM = 5_000
 _BUYERS, _GAMES_A_BUYER = 10, 500
 
 
@@ -57,6 +57,7 @@ class Crowd:
     groups: tuple[tuple[str, ...], ...]
     padding: int
     keys: ClassVar[tuple[str, ...]] = ("email",)
+    spellings: ClassVar[int] = SPELLINGS
 
     @classmethod
     def for_buyers(cls, lab: Lab, *, copies: int, seed: str, spare: float = 1.0) -> Self:
@@ -207,7 +208,7 @@ class Scene:
 
     def plan(self, budget_micro: int) -> tuple[Purchase, ...]:
         """Plan how to spend a budget."""
-        return plan_purchases(self.crowd.l0, budget_micro, self.lab.limits)
+        return plan_purchases(self.crowd.l0, budget_micro, self.lab.limits, spellings=self.crowd.spellings)
 
     def ask(
         self, grant: Grant, buyer: Party, purchase: Purchase, *, asker: Party | None = None, purpose: str = ""
@@ -278,7 +279,8 @@ def can_ask(lab: Lab) -> bool:
 
 def buyers_for(lab: Lab) -> int:
     """Return among how many buyers the games are shared: each has a cap of its own, and few cost less time."""
-    return min(_BUYERS, max(1, lab.games // _GAMES_A_BUYER))
+    sold = lab.limits.allocatable(lab.limits.total_rho_micro) // lab.limits.grant_rho_micro("L")
+    return max(1, min(_BUYERS, sold, lab.games // _GAMES_A_BUYER))
 
 
 def most_targets(lab: Lab) -> int:

@@ -10,6 +10,9 @@ from policies.question import Precision
 CRUMB = 3
 """What is left is spent until it is less than this fraction of the dearest question."""
 
+SPELLINGS = 4
+"""In how many ways a question about a crowd can be spelled as another one that costs the same."""
+
 
 @dataclass(frozen=True)
 class Purchase:
@@ -28,7 +31,9 @@ class Purchase:
     per_key: bool = False
 
 
-def plan_purchases(l0: int, budget_micro: int, limits: Limits, *, spellings: int = 4) -> tuple[Purchase, ...]:
+def plan_purchases(
+    l0: int, budget_micro: int, limits: Limits, *, spellings: int = SPELLINGS
+) -> tuple[Purchase, ...]:
     """Plan questions that are all different, and so never answered from the store, the cheapest first.
 
     Few precise answers tell as much as many rough ones for the same budget.
@@ -37,7 +42,7 @@ def plan_purchases(l0: int, budget_micro: int, limits: Limits, *, spellings: int
         l0: cells that one person can touch in each of them.
         budget_micro: what there is to spend.
         limits: of the policy.
-        spellings: in how many ways the same question can be spelled as another one, 4 at most.
+        spellings: in how many ways the same question can be spelled as another one.
     """
     widths: Counter[int] = Counter()
     left = budget_micro
@@ -45,17 +50,18 @@ def plan_purchases(l0: int, budget_micro: int, limits: Limits, *, spellings: int
         width = narrowest_half_width(l0, min(left, limits.question_max_rho_micro))
         while widths[width] == spellings:
             width += 1
-        price = _price(l0, width, limits)
+        price = price_of(l0, width, limits)
         if price * CRUMB < limits.question_max_rho_micro:
             break
         widths[width] += 1
         left -= price
     return tuple(
-        Purchase(width, _price(l0, width, limits), labels=bool(way & 1), per_key=bool(way & 2))
+        Purchase(width, price_of(l0, width, limits), labels=bool(way & 1), per_key=bool(way & 2))
         for width in sorted(widths, reverse=True)
         for way in range(widths[width])
     )
 
 
-def _price(l0: int, half_width: int, limits: Limits) -> int:
+def price_of(l0: int, half_width: int, limits: Limits) -> int:
+    """Return what a question of so many cells costs at a precision."""
     return rho_for(l0, Precision(None, half_width), cap_rho_micro=limits.cap_rho_micro, kind="profile")

@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 
-import pytest
-
 from cleanroom.analyses.types import Outcome
-from cleanroom.grants import service as grants_service
-from cleanroom.grants.types import AccountKind, Grant
+from cleanroom.grants.types import Grant
+from cleanroom.redteam.plants import planted
 from policies.decision import Deny
 from tests.rooms import DATASET_HEADER, PURPOSE, people
 
@@ -21,14 +19,6 @@ def taken(stage, **changed) -> int:
         assert total < 10 * CAP_MICRO
     assert isinstance(grant, Deny)
     return total
-
-
-def budget_per_purchase(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: every purchase opens an account of its own, as if budget were part of a contract."""
-    monkeypatch.setattr(
-        "cleanroom.grants.allocation.enclosing", own := lambda grant: [(AccountKind.ADVERTISER, grant.id)]
-    )
-    monkeypatch.setattr(grants_service, "enclosing", own)
 
 
 def test_two_purposes_share_one_account(make_room):
@@ -119,11 +109,10 @@ def test_a_second_agency_does_not_double_its_clients_cap(make_room):
     assert bought == [80_000, 0]
 
 
-def test_with_a_budget_for_each_purchase_two_purposes_or_a_friend_double_it(make_room, monkeypatch):
-    budget_per_purchase(monkeypatch)
+def test_with_a_budget_for_each_purchase_two_purposes_or_a_friend_double_it(make_room):
     stage = make_room()
-
-    bought = [stage.grant("L", purposes=[purpose]).rho_micro for purpose in (PURPOSE, "research")]
-    bought.append(stage.grant("L", expires_at=stage.clock.now() + timedelta(days=9)).rho_micro)
+    with planted("budget_per_entitlement"):
+        bought = [stage.grant("L", purposes=[purpose]).rho_micro for purpose in (PURPOSE, "research")]
+        bought.append(stage.grant("L", expires_at=stage.clock.now() + timedelta(days=9)).rho_micro)
 
     assert sum(bought) == 3 * CAP_MICRO

@@ -2,9 +2,8 @@
 
 import pytest
 
-from cleanroom.grants.service import Grants
-from cleanroom.grants.types import Reservation
 from cleanroom.matching.local import LocalEngine
+from cleanroom.redteam.plants import planted
 
 
 class Cancelled(BaseException):
@@ -44,24 +43,13 @@ def test_crashing_questions_spend_the_grant_to_its_end(make_room, monkeypatch):
 
 
 def test_a_charge_that_waits_for_the_release_would_make_crashes_free(make_room, monkeypatch):
-    reserve = Grants.reserve
-    later = []
+    with planted("settle_at_release"):
+        stage = make_room()
+        grant = stage.grant("S")
 
-    def planted(self, tx, grant_id, **question):
-        left = self.status(tx, grant_id).left_micro
-        later.append((grant_id, question))
-        return Reservation(question["analysis_id"], grant_id, question["rho_micro"], left, left)
+        for _ in range(3):
+            crash(stage, grant, monkeypatch)
 
-    monkeypatch.setattr(Grants, "reserve", planted)
-    monkeypatch.setattr(
-        Grants, "settle", lambda self, tx, analysis_id: reserve(self, tx, later[-1][0], **later[-1][1])
-    )
-    stage = make_room()
-    grant = stage.grant("S")
-
-    for _ in range(3):
-        crash(stage, grant, monkeypatch)
-
-    assert stage.left(grant) == 2_000
-    stage.ask(grant, precision="rough")
-    assert stage.left(grant) == 1_900
+        assert stage.left(grant) == 2_000
+        stage.ask(grant, precision="rough")
+        assert stage.left(grant) == 1_900

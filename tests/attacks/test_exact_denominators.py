@@ -2,10 +2,9 @@
 
 import pytest
 
-from cleanroom.analyses import service
+from cleanroom.redteam.plants import planted
 from cleanroom.release import gate
 from cleanroom.release.ratios import ratios
-from cleanroom.release.types import ReleasedRatio
 
 CONSENTED = 2_700
 ASKED = {"kind": "profile", "breakdowns": [["sex"]], "affinity": True, "precision": "fine"}
@@ -30,15 +29,11 @@ def test_every_rate_is_made_of_released_figures_and_the_askers_own_base(make_roo
     assert denominator(answer) == CONSENTED + 300
 
 
-def test_an_exact_denominator_would_be_read_off_a_single_rate(make_room, monkeypatch):
-    def planted(figures, *, base_persons):
-        overlap = next(figure.value for figure in figures if figure.name == "overlap")
-        return (ReleasedRatio("match_rate:dataset", overlap / CONSENTED, None),)
-
-    monkeypatch.setattr(service, "ratios", planted)
+def test_an_exact_denominator_would_be_read_off_a_single_rate(make_room):
     stage = make_room()
 
-    assert denominator(stage.ask(stage.grant(), **ASKED)) == CONSENTED
+    with planted("exact_denominator"):
+        assert denominator(stage.ask(stage.grant(), **ASKED)) == CONSENTED
 
 
 def test_a_rate_of_the_base_is_over_the_size_that_its_owner_knows(make_room):

@@ -11,7 +11,7 @@ from cleanroom.redteam.measures import Measure, measure, nothing_to_ask, result_
 from cleanroom.redteam.scenes import Crowd, Evidence, Scene, can_ask, most_targets, pooled
 from cleanroom.redteam.types import AttackResult, Metric
 
-COPIES = 4
+COPIES = 3
 _ALLIES = 40
 # Rates far from one half are known sooner.
 _GAMES_SHARE = 0.68

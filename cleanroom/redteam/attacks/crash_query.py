@@ -14,7 +14,7 @@ from cleanroom.redteam.lab import Lab
 from cleanroom.redteam.measures import measure, nothing_to_ask, result_of
 from cleanroom.redteam.rooms import Party
 from cleanroom.redteam.scenes import Crowd, Evidence, Scene, can_ask, pooled
-from cleanroom.redteam.spending import Purchase
+from cleanroom.redteam.spending import SPELLINGS, Purchase, price_of
 from cleanroom.redteam.types import AttackResult, Metric
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
@@ -78,28 +78,24 @@ class CrashQuery:
 
 def _spoils(scene: Scene, buyer: Party, grant: Grant) -> Evidence:
     """Probe every point with a rough question, then take all that is free, and then all that is paid for."""
+    sharpest = scene.plan(grant.rho_micro)[-1].half_width
     free = None
     for number, point in enumerate(_POINTS):
-        probe = Purchase(_rough(scene) + number, 1)
         before = scene.room.left(grant)
-        learned = _crash(scene, buyer, grant, probe, point)
+        learned = _crash(scene, buyer, grant, _purchase(scene, _PROBE * sharpest - number, 0), point)
         if learned.weight and scene.room.left(grant) == before:
             free = point
     found = []
     if free is not None:
-        plan = scene.plan(scene.room.left(grant))
-        # Wider by so little that the price hardly falls, each is another question.
-        widths = [purchase.half_width + 1 + number for number in range(_FREE // 4) for purchase in plan]
-        ways = [(labels, per_key) for labels in (False, True) for per_key in (False, True)]
-        for number, width in enumerate(sorted(widths, reverse=True)):
-            purchase = Purchase(width, plan[0].rho_micro, *ways[number % len(ways)])
-            found.append(_crash(scene, buyer, grant, purchase, free))
+        for width in range(sharpest + _FREE // SPELLINGS, sharpest, -1):
+            for way in range(SPELLINGS):
+                found.append(_crash(scene, buyer, grant, _purchase(scene, width, way), free))
     return pooled([*found, scene.spend(grant, buyer)])
 
 
-def _rough(scene: Scene) -> int:
-    """Return a half-width that costs next to nothing, beside the dearest question of the policy."""
-    return _PROBE * scene.plan(scene.lab.limits.grant_rho_micro("L"))[0].half_width
+def _purchase(scene: Scene, half_width: int, way: int) -> Purchase:
+    price = price_of(scene.crowd.l0, half_width, scene.lab.limits)
+    return Purchase(half_width, price, labels=bool(way & 1), per_key=bool(way & 2))
 
 
 def _crash(scene: Scene, buyer: Party, grant: Grant, purchase: Purchase, point: _Point) -> Evidence:
@@ -110,7 +106,7 @@ def _crash(scene: Scene, buyer: Party, grant: Grant, purchase: Purchase, point: 
         except _Cancelled:
             scene.room.reopen()
     learned = Evidence(np.zeros(scene.crowd.present.size))
-    # Whether it was kept shows in an estimate; here the rest of the grant is asked instead, which costs nothing more.
+    # A question that was answered is not paid for twice; one that was not, costs the attacker its price again.
     answer = scene.ask(grant, buyer, purchase)
     if answer.outcome is not Outcome.REFUSED:
         learned.add(scene.crowd.read(answer.figures), weight=purchase.rho_micro)

@@ -22,6 +22,8 @@ class Families(Crowd):
     """A crowd in which every target has several rows with a phone each, and every phone belongs to a known one too."""
 
     keys: ClassVar[tuple[str, ...]] = ("email", "phone")
+    # With two keys their shares are figures, and cost.
+    spellings: ClassVar[int] = 2
 
     def schema(self, *purposes: str) -> dict[str, Any]:
         """Return the provider's schema: rows name their person, and have two keys."""
