@@ -159,6 +159,8 @@ HOUSE = replace(
     others=tuple((Row(number, email=number, phone=number),) for number in range(2, 6)),
     withdrawn=frozenset({(0, 1)}),
 )
+# A phone is withdrawn that the person shares with somebody.
+SHARED = replace(FAN, withdrawn=frozenset({(1, 3)}))
 SUMS = replace(
     FAN,
     question=question_from_dict(

@@ -26,6 +26,7 @@ from tests.properties.neighbour_worlds import (
     HOUSE,
     LIKER,
     SETS,
+    SHARED,
     SPENDER,
     SUMS,
     everything,
@@ -35,7 +36,13 @@ from tests.properties.neighbours import Row, cells_of, check, moves
 
 def first(test):
     """Try the known cases before any others."""
-    for world, person in ((SETS, LIKER), (HOUSE, HOLDER), (FAN, HOLDER), (SUMS, SPENDER)):
+    for world, person in (
+        (SETS, LIKER),
+        (HOUSE, HOLDER),
+        (SHARED, HOLDER),
+        (FAN, HOLDER),
+        (SUMS, SPENDER),
+    ):
         test = example(world=world, person=person, at=0)(test)
     return test
 
@@ -173,6 +180,8 @@ def bind_shared_values(reader, segment, *, persons):
     parts = [segment[:0]]
     for column in (0, 1):
         for who, hi, lo in binding.values_of(reader, column, wanted):
+            if not who.size:
+                continue
             part = np.zeros(who.size, WITHDRAWAL_DTYPE)
             part["key"], part["purpose"], part["at"] = column, EVERY_PURPOSE, segment["at"][0]
             part["hi"], part["lo"] = hi, lo
