@@ -131,7 +131,8 @@ def gather(lab: "Lab") -> Cells:
     copies = 1 if by_label else max(1, len(lab.attributes) - 1)
     part_micro = lab.limits.allocatable(lab.limits.cap_rho_micro) // PARTS
     sigma = sigma_for(1 + copies, max(1, part_micro))
-    pads = ceil(suppression_threshold(lab.limits.minimum_audience, sigma) + 3 * sigma)
+    minimum = lab.limits.minimum_audience_of(_output(by_label))
+    pads = ceil(suppression_threshold(minimum, sigma) + 3 * sigma)
     pads += max(GRID, lab.limits.round_to)
     cells = max(20, min(lab.games, _MOST_LABELS if by_label else _CELLS, _MOST_ROWS // pads))
     chance = np.random.default_rng(lab.random("cells").getrandbits(64))
@@ -146,6 +147,10 @@ def gather(lab: "Lab") -> Cells:
     )
     template.room.close()
     return Cells(template, dataset_id, secrets, pads, lab.attributes, by_label)
+
+
+def _output(by_label: bool) -> str:
+    return "label" if by_label else "breakdown"
 
 
 def _known(cells: int, pads: int) -> pl.DataFrame:
@@ -198,13 +203,18 @@ class Buyer:
         return sum(self.room.left(grant) for grant in self.grants)
 
     @property
+    def minimum(self) -> int:
+        """The smallest audience that is shown in the cells."""
+        return self.lab.limits.minimum_audience_of(_output(self.cells.by_label))
+
+    @property
     def threshold(self) -> int:
         """At which noisy count the next question would show a cell; public, as all that it depends on."""
         limits = self.lab.limits
         price = min(max(map(self.room.left, self.grants)), limits.question_max_rho_micro)
         width = narrowest_half_width(self.l0, price)
         cost = rho_for(self.l0, Precision(None, width), cap_rho_micro=limits.cap_rho_micro, kind="")
-        return ceil(suppression_threshold(limits.minimum_audience, sigma_for(self.l0, cost)))
+        return ceil(suppression_threshold(self.minimum, sigma_for(self.l0, cost)))
 
     def upload(self, suspects: Bits, *, pads: int) -> str:
         """Upload a base: known people for every cell, the marked suspects, and strangers up to the floor.
@@ -317,7 +327,7 @@ def _read(answer: Answer, names: Sequence[str], cells: int) -> Reading:
     values = np.array([shown[name] for name in names], dtype=np.float64).reshape(-1, cells)
     mechanism = answer.mechanism
     assert mechanism is not None
-    return Reading(values, mechanism.sigma, mechanism.threshold, answer.outcome)
+    return Reading(values, mechanism.sigma, mechanism.threshold_of(names[0]), answer.outcome)
 
 
 @contextmanager

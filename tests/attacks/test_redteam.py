@@ -56,6 +56,16 @@ def test_every_planted_fault_lets_the_attack_succeed(labs, attack, plant):
     assert found.value > (0.35 if slight else 0.95)
 
 
+LARGER_TABLES = {"minimum_audience": {"outputs": {"breakdown": 250}}}
+
+
+def test_the_attacker_pads_to_the_minimum_of_the_output_that_it_reads():
+    with lab_home() as home, planted("threshold_on_true"):
+        found = Padding().run(Lab(standard(**LARGER_TABLES), 11, home, games=FEWER))
+
+    assert found.verdict is Verdict.FALLS
+
+
 LABELS_ONLY = {"attributes": {"breakdown": []}}
 NO_CELLS = {"analyses": {"allowed": ["match_test"]}}
 

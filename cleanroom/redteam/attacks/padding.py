@@ -1,5 +1,6 @@
 """Padding: fill a cell with known people up to the edge of suppression, add the target, and see whether it is shown."""
 
+from collections.abc import Callable
 from math import log
 from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cleanroom.redteam.attacks.games import one_suspect, play
-from cleanroom.redteam.cells import Bits, Reading, Values, buyer
+from cleanroom.redteam.cells import Bits, Buyer, Reading, Values, buyer
 from cleanroom.redteam.types import AttackResult, Metric, Verdict
 
 if TYPE_CHECKING:
@@ -33,17 +34,17 @@ class Padding:
 
 
 def _at_the_minimum(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
-    return _flags(lab, number, pads=max(0, lab.limits.minimum_audience - 1))
+    return _flags(lab, number, lambda attacker: attacker.minimum)
 
 
 def _at_the_threshold(lab: "Lab", number: int) -> tuple[Bits, Bits, Values]:
-    return _flags(lab, number, pads=None)
+    return _flags(lab, number, lambda attacker: attacker.threshold)
 
 
-def _flags(lab: "Lab", number: int, *, pads: int | None) -> tuple[Bits, Bits, Values]:
+def _flags(lab: "Lab", number: int, edge: Callable[[Buyer], int]) -> tuple[Bits, Bits, Values]:
     targets = one_suspect(lab, number)
     with buyer(lab, copies=_COPIES) as attacker:
-        known = max(0, attacker.threshold - 1) if pads is None else pads
+        known = max(0, edge(attacker) - 1)
         readings = attacker.spend(targets, pads=known)
     seen = np.sum([_likelihood(reading, known) for reading in readings], axis=0)
     return lab.cells.secrets[targets], seen > 0, seen

@@ -34,12 +34,17 @@ def threshold_on_true() -> Iterator[None]:
 
     def make(sound: Release) -> Release:
         def faulty(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[ReleasedFigure, ...]:
-            figures = sound(cells, replace(mechanism, threshold=_EVERYTHING))
+            small = {
+                cell.name
+                for cell in cells
+                if cell.attribute is None and cell.exact < mechanism.minimum_of(cell.name)
+            }
+            figures = sound(cells, replace(mechanism, threshold=_EVERYTHING, minimums={}))
             return tuple(
                 replace(figure, value=None, suppressed=True, interval95=None)
-                if cell.exact < mechanism.minimum_audience
+                if figure.name in small
                 else figure
-                for cell, figure in zip(cells, figures, strict=True)
+                for figure in figures
             )
 
         return faulty
@@ -55,7 +60,11 @@ def round_before_noise() -> Iterator[None]:
     def make(sound: Release) -> Release:
         def faulty(cells: Sequence[Cell], mechanism: Mechanism) -> tuple[ReleasedFigure, ...]:
             grid = mechanism.round_to
-            return sound([replace(cell, exact=round_half_up(cell.exact, grid)) for cell in cells], mechanism)
+            rounded = [
+                replace(cell, exact=round_half_up(cell.exact, grid)) if cell.attribute is None else cell
+                for cell in cells
+            ]
+            return sound(rounded, mechanism)
 
         return faulty
 
