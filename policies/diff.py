@@ -119,6 +119,6 @@ def _direction(
     except PolicyFormatError:
         moved = new
     met = old.meet(moved)
-    if isinstance(old, Unsafe) or met not in (old, moved):
+    if met not in (old, moved):
         return Direction.MIXED
     return Direction.STRICTER if met == moved else Direction.LOOSER

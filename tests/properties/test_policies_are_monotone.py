@@ -47,9 +47,17 @@ ATTRIBUTES = {
     "spend": AttributeInfo("decimal", scale=2, clamp=(0, 1_000)),
 }
 SUMS = ("age", "spend")
+AGO = [
+    timedelta(seconds=9),
+    timedelta(seconds=50),
+    timedelta(minutes=30),
+    timedelta(hours=5),
+    timedelta(days=2),
+]
 LEAVES = (
     ("age", "not_null", None),
     ("age", "between", (18, 24)),
+    ("age", ">=", 18),
     ("age", ">=", 20),
     ("city", "in", ("x", "z")),
     ("city", "!=", "x"),
@@ -121,8 +129,14 @@ documents = st.builds(
 )
 
 
+LOOSEST = load_preset("relaxed", purposes=["p", "q", "r"])
+# A rule is tried best where little else refuses, and combined with others all the same.
+around = st.one_of(st.just(LOOSEST), st.just(LOOSEST), documents)
+
+
 @st.composite
 def requests(draw):
+    ready = draw(st.booleans())
     kind = draw(st.sampled_from(KINDS))
     source = {
         "kind": kind,
@@ -144,21 +158,21 @@ def requests(draw):
         source["affinity"] = draw(st.booleans())
     if kind == "statistics":
         source["sums"] = draw(st.lists(st.sampled_from(SUMS), min_size=1, unique=True))
-    if draw(st.booleans()):
+    if not ready and draw(st.booleans()):
         source["half_width"] = draw(st.integers(1, 500))
     else:
         source["precision"] = draw(st.sampled_from(LEVELS))
     question = question_from_dict(source)
     ruled = draw(st.lists(st.sampled_from((QUESTION, TEMPLATE)), unique=True))
-    asked = draw(st.lists(st.timedeltas(timedelta(0), timedelta(days=2)), max_size=6))
-    left = draw(st.sampled_from((0, 5, 300, 20_000, 95_000)))
+    asked = draw(st.lists(st.sampled_from(AGO), max_size=6))
+    left = 95_000 if ready else draw(st.sampled_from((0, 5, 300, 20_000)))
     return Request(
         question=question,
         attributes=ATTRIBUTES,
         advertiser_id=draw(st.sampled_from(("org_a", "org_b"))),
         agency_id=draw(st.sampled_from((None, "org_b"))),
         at=NOW,
-        base_persons=draw(st.sampled_from((0, 300, 2_000, 50_000))),
+        base_persons=50_000 if ready else draw(st.sampled_from((0, 300, 2_000))),
         grant=GrantFacts(("p", "q", "r"), NOW - timedelta(days=1), NOW + timedelta(days=1), left),
         sector=draw(st.sampled_from((None, "retail", "travel"))),
         recent=tuple(NOW - back for back in sorted(asked)),
@@ -195,8 +209,8 @@ def test_every_rule_is_among_those_tried():
 
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.tag)
-@settings(max_examples=60, deadline=None)
-@given(data=st.data(), document=documents, request=requests())
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), document=around, request=requests())
 def test_adding_a_rule_never_permits_more(kind, data, document, request):
     more = replace(document, rules=(*document.rules, data.draw(RULES[kind])))
 
@@ -204,8 +218,8 @@ def test_adding_a_rule_never_permits_more(kind, data, document, request):
 
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.tag)
-@settings(max_examples=60, deadline=None)
-@given(data=st.data(), document=documents, request=requests())
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), document=around, request=requests())
 def test_tightening_a_rule_never_permits_more(kind, data, document, request):
     loose = data.draw(RULES[kind])
     tight = loose.meet(data.draw(RULES[kind]))
@@ -213,6 +227,16 @@ def test_tightening_a_rule_never_permits_more(kind, data, document, request):
 
     assert permits_no_more(after, before)
     assert_no_more_is_permitted(decide([before], request), decide([after], request))
+
+
+@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.tag)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), request=requests())
+def test_what_a_rule_refuses_a_tighter_one_refuses_too(kind, data, request):
+    rule, other = data.draw(RULES[kind]), data.draw(RULES[kind])
+
+    if rule.check(request) is not None:
+        assert rule.meet(other).check(request) is not None
 
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.tag)
@@ -227,7 +251,7 @@ def test_meeting_is_commutative_associative_and_idempotent(kind, data):
         assert one.meet(other).meet(third) == one.meet(other.meet(third))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(documents, documents, requests())
 def test_another_owner_never_permits_more(one, other, request):
     assert_no_more_is_permitted(decide([one], request), decide([one, other], request))
@@ -247,7 +271,7 @@ def test_the_order_of_documents_and_rules_changes_nothing(owners, data, request)
         assert {reason.rule for reason in one.reasons} == {reason.rule for reason in other.reasons}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(documents, requests())
 def test_the_nearest_question_is_truly_permitted(document, request):
     decision = decide([document], request)
