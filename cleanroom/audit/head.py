@@ -35,11 +35,22 @@ class HeadFile:
         self._path = path
         self._verifier_key = verifier_key
 
+    def text(self) -> str:
+        """Return what the file holds, unchecked; empty when it is missing or damaged."""
+        try:
+            return self._path.read_text(encoding="utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+
     def read(self) -> Checkpoint | None:
         """Return the newest head that the room signed; None when the file is missing or damaged."""
+        return self.checked(self.text())
+
+    def checked(self, text: str) -> Checkpoint | None:
+        """Return the head that the file's text is, if the room has signed it."""
         try:
-            return open_note(self._path.read_text(encoding="utf-8"), self._verifier_key)
-        except (FileNotFoundError, UnicodeDecodeError, CheckpointError):
+            return open_note(text, self._verifier_key)
+        except CheckpointError:
             return None
 
     def advance(self, note: str) -> None:
