@@ -44,6 +44,8 @@ _CRUMB = 50
 class AttackRefusedError(Exception):
     """The policy refuses what the attack asks."""
 
+    code = "redteam.refused"
+
     def __init__(self, rules: str) -> None:
         super().__init__(rules)
         self.rules = rules

@@ -30,7 +30,7 @@ def calls_of(*names: str) -> Rule:
     return find
 
 
-def broken(rule: Rule, *, outside: str) -> list[str]:
+def broken(rule: Rule, *, outside: str | tuple[str, ...]) -> list[str]:
     found = []
     for path in sources():
         place = path.relative_to(ROOT).as_posix()
@@ -48,7 +48,8 @@ def test_only_the_unit_of_work_commits() -> None:
 
 
 def test_only_the_gate_makes_released_figures() -> None:
-    assert broken(figures, outside="cleanroom/release/") == []
+    # The red team plants faulty gates in a process of its own, which no server can reach (an import contract).
+    assert broken(figures, outside=("cleanroom/release/", "cleanroom/redteam/plants/")) == []
 
 
 @pytest.mark.parametrize(
