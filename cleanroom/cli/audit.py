@@ -28,7 +28,9 @@ from cleanroom.settings import Settings, load_settings
 from cleanroom.storage import LocalDirectory
 from crypto.checkpoint import open_note
 
-app = typer.Typer(no_args_is_help=True, help="Verify the audit log, and take evidence out of it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Verify the audit log, and take evidence out of it."
+)
 
 Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]
 Key = Annotated[

@@ -14,7 +14,9 @@ from cleanroom.errors import CleanroomError
 from cleanroom.settings import Settings, load_settings
 from crypto.durable import sync_directory
 
-app = typer.Typer(no_args_is_help=True, help="Settle the privacy budget after a backup was put back.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Settle the privacy budget after a backup was put back."
+)
 
 Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]
 

@@ -48,7 +48,10 @@ class _LazyGroup(TyperGroup):
                     remedy="Install it: pip install 'cleanroom[server]'",
                 ) from None
             raise
-        return typer.main.get_command(module.app)
+        command = typer.main.get_command(module.app)
+        # A group's application does not know what it is called here, and the help lists commands by name.
+        command.name = cmd_name
+        return command
 
 
 app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -18,7 +18,7 @@ from cleanroom.redteam.types import Verdict
 from policies.codec import PRESETS, load_preset, policy_from_yaml
 from policies.model import PolicyDocument
 
-app = typer.Typer(no_args_is_help=True, help="Test a policy before it is published.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Test a policy before it is published.")
 
 OUT_DIR = Path("redteam-out")
 _PRESET_PURPOSE = "advertising"

@@ -10,7 +10,11 @@ from cleanroom.cli.keys import verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
 from cleanroom.client.receipts import ReceiptError, verify_receipt
 
-app = typer.Typer(no_args_is_help=True, help="Check receipts offline, with the room's verifier key alone.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Check receipts offline, with the room's verifier key alone.",
+)
 
 
 @app.callback()

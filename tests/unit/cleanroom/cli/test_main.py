@@ -30,3 +30,10 @@ def test_a_bug_in_a_command_is_not_called_a_missing_server(monkeypatch: pytest.M
     monkeypatch.setitem(cli._GROUPS, "broken", "cleanroom.cli.no_such_module")
     with pytest.raises(ModuleNotFoundError):
         cli.main(["broken"])
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    shown = capsys.readouterr().out.split()
+    assert set(cli._GROUPS) <= set(shown)
