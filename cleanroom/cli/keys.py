@@ -22,7 +22,9 @@ def read_text(path: Path) -> str:
     """Read a small text file; raises UnreadableFileError, which names the file."""
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UnreadableFileError(f"The file {path.name} is not UTF-8.", remedy="Save it as UTF-8.") from None
+    except OSError as error:
         raise UnreadableFileError(
             f"The file {path.name} cannot be read ({type(error).__name__}).", remedy="Check the path."
         ) from None

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cleanroom.cli.keys import read_text
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
 from cleanroom.redteam.lab import GAMES, lab_home
 from cleanroom.redteam.plants import plant_names
@@ -44,7 +45,7 @@ def redteam(
     plant: Annotated[
         str | None, typer.Option(help="Plant a fault, to see the attacks that it helps succeed.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where both reports are written.")] = OUT_DIR,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where both reports are written.")] = OUT_DIR,
     seed: Annotated[
         int | None, typer.Option(help="Of the invented people; by chance when not given.")
     ] = None,
@@ -75,7 +76,7 @@ def _document(policy: str) -> PolicyDocument:
     path = Path(policy)
     if not path.is_file():
         raise typer.BadParameter(f"no such file, and not a preset ({', '.join(PRESETS)})")
-    return policy_from_yaml(path.read_text(encoding="utf-8"))
+    return policy_from_yaml(read_text(path))
 
 
 def _run(document: PolicyDocument, *, plant: str | None, seed: int, games: int, jobs: int) -> Report:

@@ -18,7 +18,7 @@ from cleanroom.demo.truth import Truth, true_counts
 from cleanroom.matching.views import info_of
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.model import Schema
-from policies.text import load_yaml
+from policies.text import DocumentError, load_yaml
 
 BLOCKED = "churn_score"
 _SMALL_BASE_ROWS = 150
@@ -141,8 +141,21 @@ def take_given(
 
 
 def read_question(path: Path) -> dict[str, Any]:
-    """Read a segments file; what it means is checked when the question is asked."""
-    return dict(load_yaml(path.read_text(encoding="utf-8")))
+    """Read a segments file; what it means is checked when the question is asked.
+
+    Raises:
+        DocumentError: it is not UTF-8, not YAML, or holds something else than keys with values.
+    """
+    try:
+        question = load_yaml(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise DocumentError("The segments file is not UTF-8.", remedy="Save it as UTF-8.") from None
+    if not isinstance(question, dict):
+        raise DocumentError(
+            "The segments file holds no keys such as purpose and segments.",
+            remedy="See docs/reference/segments.md.",
+        )
+    return question
 
 
 @dataclass(frozen=True)

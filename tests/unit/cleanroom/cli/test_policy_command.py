@@ -65,18 +65,30 @@ def test_wrong_usage_ends_with_2_and_names_what_is_right(arguments, named, tmp_p
     assert named in err
 
 
+def test_reports_that_cannot_be_written_are_refused_before_any_attack(tmp_path: Path, capsys) -> None:
+    place = tmp_path / "taken"
+    place.touch()
+
+    code, out, err = run(capsys, "standard", *FEW, "--out", place)
+
+    assert code == 2
+    assert "--out" in err
+    assert not out
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("v: 1\nname: x\nrules: [{rule: sorcery}]\n", "policies."),
-        ("v: 1\nname: x\nrules: []\n", "redteam.unusable"),
+        ("v: 1\nname: Запад\nrules: []\n".encode("cp1251"), "cli.unreadable_file"),
+        (b"v: 1\nname: x\nrules: [{rule: sorcery}]\n", "policies."),
+        (b"v: 1\nname: x\nrules: []\n", "redteam.unusable"),
     ],
 )
 def test_a_policy_that_cannot_be_attacked_ends_with_3_and_a_remedy(
     text, code, tmp_path: Path, capsys
 ) -> None:
     path = tmp_path / "policy.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text)
 
     ended, out, err = run(capsys, path, "--out", tmp_path / "out")
 

@@ -1,5 +1,6 @@
 """Other words, the same question; and a refusal's way out, said in words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cleanroom.matching.views import info_of
 from cleanroom.schema.codec import schema_from_yaml
 from policies.canonical_question import canonical_question
 from policies.question import question_from_dict
+from policies.text import DocumentError
 
 
 def leaf(attribute: str, op: str, value: Any) -> dict[str, Any]:
@@ -32,6 +34,23 @@ def test_all_segments_of_the_demo_mean_the_same_when_respelled(tmp_path: Any) ->
     )
     assert one.tree == other.tree
     assert one.segment_of == other.segment_of
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("purpose: реклама".encode("cp1251"), "not UTF-8.*Save it as UTF-8"),
+        (b"[advertising]", "no keys such as purpose"),
+        (b"", "no keys such as purpose"),
+    ],
+)
+def test_a_segments_file_that_is_none_is_refused_with_a_remedy(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "ask.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DocumentError, match=says):
+        read_question(path)
 
 
 @pytest.mark.parametrize(
