@@ -1,24 +1,27 @@
 """Which accounts enclose a grant, and taking its budget out of all of them or out of none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger
-from cleanroom.grants.types import AccountKind, Amount, Grant
+from cleanroom.grants.types import Account, AccountKind, Amount, Grant
 from cleanroom.grants.window import aged
 from policies.decision import Deny, Limits, Reason
 
 SIZES = ("S", "M", "L")
+PUBLIC = (AccountKind.PUBLIC, "")
 
 
 def allocate(tx: Transaction, grant: Grant, limits: Limits, now: datetime) -> Deny | None:
     """Take a grant out of every enclosing account; or return which of them have too little."""
     keys = enclosing(grant)
     allocated = ledger.lock_accounts(tx, grant.population_id, keys, now)
+    public = _public(ledger.accounts_of(tx, grant.population_id))
+    public -= aged(tx, grant.population_id, PUBLIC, limits.window_days, now)
     caps = {
-        key: cap + aged(tx, grant.population_id, key, limits.window_days, now)
-        for key, cap in ((key, allocatable(limits, key[0])) for key in keys)
+        key: _left_by(public, limits, key[0]) + aged(tx, grant.population_id, key, limits.window_days, now)
+        for key in keys
     }
     left = {key: caps[key] - allocated[key] for key in keys}
     full = [key for key in keys if not grant.allocated.within(left[key])]
@@ -29,6 +32,28 @@ def allocate(tx: Transaction, grant: Grant, limits: Limits, now: datetime) -> De
         taken = ledger.take(tx, grant.population_id, key, grant.allocated, cap=caps[key])
         assert taken, "the account is locked and was checked"
     return None
+
+
+def fits_all(tx: Transaction, population_id: str, cost: Amount, limits: Limits, now: datetime) -> bool:
+    """Tell whether a figure for everyone fits the public share, and beside what grants hold in every account.
+
+    Args:
+        tx: a transaction that holds the locks of the population's total and of its public account.
+        population_id: whose people it counts.
+        cost: of the figure.
+        limits: of the policy in force.
+        now: the end of the window, if there is one.
+    """
+    accounts = ledger.accounts_of(tx, population_id)
+    public = cost.rho_micro + _public(accounts).rho_micro
+    public -= aged(tx, population_id, PUBLIC, limits.window_days, now).rho_micro
+    return public <= limits.public_rho_micro and all(
+        account.allocated_micro + public
+        <= cap_of(limits, account.kind).rho_micro
+        + aged(tx, population_id, (account.kind, account.party), limits.window_days, now).rho_micro
+        for account in accounts
+        if account.kind is not AccountKind.PUBLIC
+    )
 
 
 def enclosing(grant: Grant) -> list[ledger.AccountKey]:
@@ -54,6 +79,16 @@ def allocatable(limits: Limits, kind: AccountKind) -> Amount:
     """Return what grants together may take of an account."""
     cap = cap_of(limits, kind)
     return Amount(limits.allocatable(cap.rho_micro), limits.allocatable(cap.delta_pico))
+
+
+def _public(accounts: Sequence[Account]) -> Amount:
+    return sum((account.allocated for account in accounts if account.kind is AccountKind.PUBLIC), Amount(0))
+
+
+def _left_by(public: Amount, limits: Limits, kind: AccountKind) -> Amount:
+    """Return what grants may take of an account: of a share that was larger once, more than today's may be used up."""
+    share, rest = allocatable(limits, kind), cap_of(limits, kind) - public
+    return Amount(min(share.rho_micro, rest.rho_micro), min(share.delta_pico, rest.delta_pico))
 
 
 def _nearest(limits: Limits, left: Mapping[ledger.AccountKey, Amount]) -> dict[str, str] | None:

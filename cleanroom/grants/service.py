@@ -13,7 +13,7 @@ from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
-from cleanroom.grants.allocation import allocate, enclosing
+from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all
 from cleanroom.grants.budget_view import BudgetView, budget_view
 from cleanroom.grants.errors import ReservationError
 from cleanroom.grants.form import check_form, terms
@@ -30,15 +30,12 @@ from cleanroom.grants.types import (
     Reconciled,
     Reservation,
 )
-from cleanroom.grants.window import aged
 from cleanroom.ids import new_id
 from cleanroom.workspaces.service import Workspaces
 from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
 from policies.model import PolicyDocument
 from policies.reasons import no_mandate, restored
-
-_PUBLIC = (AccountKind.PUBLIC, "")
 
 
 class Grants:
@@ -258,8 +255,9 @@ class Grants:
             limits: of the policy in force.
 
         Returns:
-            Whether it may be released: False when the share is used up, or the room was restored and is not
-            reconciled; then nothing is charged.
+            Whether it may be released: False when the share is used up, when it would pass the cap of an account
+            that holds more than the policy now gives, or when the room was restored and is not reconciled; then
+            nothing is charged.
         """
         now = self._clock.now()
         cost = Amount(rho_micro)
@@ -269,10 +267,11 @@ class Grants:
             )
         if self.restored(tx) is not None:
             return False
-        ledger.lock_accounts(tx, population_id, [_PUBLIC], now)
-        cap = Amount(limits.public_rho_micro) + aged(tx, population_id, _PUBLIC, limits.window_days, now)
-        if not ledger.take(tx, population_id, _PUBLIC, cost, cap=cap):
+        # Whoever gives a grant holds the total's lock too: no account changes between the look and the charge.
+        ledger.lock_accounts(tx, population_id, [(AccountKind.TOTAL, ""), PUBLIC], now)
+        if not fits_all(tx, population_id, cost, limits, now):
             return False
+        ledger.take(tx, population_id, PUBLIC, cost, cap=None)
         self._journal.add(
             Allocation(release_id, population_id, ((AccountKind.PUBLIC.value, ""),), rho_micro, 0)
         )

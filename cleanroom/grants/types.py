@@ -134,6 +134,11 @@ class Account:
     allocated_micro: int
     allocated_delta_pico: int
 
+    @property
+    def allocated(self) -> Amount:
+        """Both budgets."""
+        return Amount(self.allocated_micro, self.allocated_delta_pico)
+
 
 @dataclass(frozen=True)
 class Reconciled:

@@ -218,6 +218,26 @@ def test_a_revoked_grant_pays_nothing_more_and_returns_once(room):
     assert room.allocated()["advertiser", room.buyers[2]] == 100
 
 
+def test_a_larger_public_share_takes_nothing_of_what_grants_already_hold(room):
+    room.granted(2, "L")
+    room.budget(public_percent=60)
+
+    assert room.charge_public("r1", 5_000)
+    assert not room.charge_public("r2", 1)
+    assert room.allocated()["public", ""] == 5_000
+
+
+def test_a_smaller_public_share_gives_grants_nothing_of_what_was_released_to_everyone(room):
+    room.budget(public_percent=60)
+    assert room.charge_public("r1", 60_000)
+    room.budget(public_percent=5)
+
+    refused = room.issue(2, "L")
+    assert isinstance(refused, Deny)
+    assert [(reason.rule, reason.limit) for reason in refused.reasons] == [("budget_advertiser", 40_000)]
+    assert room.granted(2, "M").rho_micro == 20_000
+
+
 def test_public_releases_have_their_own_share(room):
     share = room.limits().public_rho_micro
     assert room.charge_public("r1", share - 1)
