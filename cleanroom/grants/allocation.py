@@ -56,6 +56,22 @@ def fits_all(tx: Transaction, population_id: str, cost: Amount, limits: Limits, 
     )
 
 
+def reachable(
+    tx: Transaction, grant: Grant, limits: Limits, now: datetime
+) -> tuple[tuple[AccountKind, Amount], ...]:
+    """Return how far each account of a grant may be spent: its cap, or what it holds since a cap was larger."""
+    accounts = ledger.accounts_of(tx, grant.population_id)
+    allocated = {(account.kind, account.party): account.allocated for account in accounts}
+    public = _public(accounts) - aged(tx, grant.population_id, PUBLIC, limits.window_days, now)
+    found = []
+    for key in enclosing(grant):
+        held = allocated[key] + public - aged(tx, grant.population_id, key, limits.window_days, now)
+        cap = cap_of(limits, key[0])
+        furthest = Amount(max(cap.rho_micro, held.rho_micro), max(cap.delta_pico, held.delta_pico))
+        found.append((key[0], furthest))
+    return tuple(found)
+
+
 def enclosing(grant: Grant) -> list[ledger.AccountKey]:
     """Return the accounts that a grant is allocated in."""
     keys = [(AccountKind.TOTAL, ""), (AccountKind.ADVERTISER, grant.advertiser_id)]

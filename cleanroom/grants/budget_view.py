@@ -1,8 +1,8 @@
 """A grant's budget in words that mean something: people either side, questions left, what an attacker could gain."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanroom.grants.allocation import cap_of, enclosing
 from cleanroom.grants.types import AccountKind, Amount, Grant
 from policies.accounting import DELTA, MICRO, advantage, questions_left, rho_to_epsilon
 from policies.decision import Limits
@@ -59,8 +59,9 @@ class BudgetView:
         l0: cells of the wider question that `levels` price.
         levels: from the cheapest to the dearest.
         spent_bound: what the questions so far have revealed at most.
-        bounds: the cap of each enclosing account spent in full, public releases included: the advertiser alone, its
-            affiliates, the agency over all clients, and everyone colluding (the total).
+        bounds: each enclosing account spent in full, public releases included: the advertiser alone, its affiliates,
+            the agency over all clients, and everyone colluding (the total). That is its cap, or what it holds since
+            a cap was larger.
         window_days: what was spent longer ago stops counting, so that every bound holds for one window only; None when
             they hold for good.
     """
@@ -75,13 +76,16 @@ class BudgetView:
     window_days: int | None
 
 
-def budget_view(grant: Grant, limits: Limits, *, l0: int) -> BudgetView:
+def budget_view(
+    grant: Grant, limits: Limits, *, l0: int, reachable: Sequence[tuple[AccountKind, Amount]]
+) -> BudgetView:
     """Lay out a grant's budget under the policy in force; everything in it is public to its parties.
 
     Args:
         grant: as it stands.
         limits: of the policy.
         l0: cells of the wider question to price, such as 14 for an overlap with twelve segments and a breakdown.
+        reachable: how far each enclosing account may be spent.
     """
     return BudgetView(
         allocated=grant.allocated,
@@ -90,7 +94,7 @@ def budget_view(grant: Grant, limits: Limits, *, l0: int) -> BudgetView:
         l0=l0,
         levels=tuple(_level(name, grant, limits, l0) for name in LEVELS),
         spent_bound=bound_of(grant.spent),
-        bounds=tuple((kind, bound_of(cap_of(limits, kind))) for kind, _ in enclosing(grant)),
+        bounds=tuple((kind, bound_of(amount)) for kind, amount in reachable),
         window_days=limits.window_days,
     )
 

@@ -13,7 +13,7 @@ from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
-from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all
+from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all, reachable
 from cleanroom.grants.budget_view import BudgetView, budget_view
 from cleanroom.grants.errors import ReservationError
 from cleanroom.grants.form import check_form, terms
@@ -172,7 +172,9 @@ class Grants:
             limits: of the policy in force for its dataset.
             l0: cells of the wider question to price.
         """
-        return budget_view(self.status(tx, grant_id), limits, l0=l0)
+        grant = self.status(tx, grant_id)
+        spendable = reachable(tx, grant, limits, self._clock.now())
+        return budget_view(grant, limits, l0=l0, reachable=spendable)
 
     def accounts(self, tx: Transaction, population_id: str) -> tuple[Account, ...]:
         """Return every account of a population."""

@@ -52,6 +52,29 @@ def test_what_is_spent_shows_as_a_bound_of_its_own(room):
     assert view.window_days == 60
 
 
+def test_a_lowered_cap_does_not_hide_what_was_given_out_before(room):
+    grant = room.granted(2, "L")
+    assert room.charge_public("r1", 5_000)
+    room.budget(cap_rho_micro=30_000, cap_delta_pico=300_000)
+
+    bounds = dict(view_of(room, grant).bounds)
+
+    assert bounds[AccountKind.ADVERTISER].amount == Amount(100_000, 950_000)
+    assert bounds[AccountKind.TOTAL].amount == Amount(1_000_000, 10_000_000)
+
+
+def test_what_has_aged_is_no_part_of_a_bound(room):
+    room.budget(window_days=30)
+    grant = room.granted(2, "L")
+    room.reserve(grant, 90_000)
+    room.settle()
+    room.clock.move(days=29)
+    room.budget(cap_rho_micro=30_000)
+    assert dict(view_of(room, grant).bounds)[AccountKind.ADVERTISER].amount.rho_micro == 95_000
+    room.clock.move(days=1)
+    assert dict(view_of(room, grant).bounds)[AccountKind.ADVERTISER].amount.rho_micro == 30_000
+
+
 def test_a_bound_never_promises_more_than_certainty():
     assert bound_of(Amount(10**12, 10**12)).advantage == 1.0
     assert bound_of(Amount(0)).advantage == 0.0
