@@ -73,34 +73,36 @@ def figures_table(asked: Asked, *, wide: bool) -> Table:
 
 
 def sums_table(asked: Asked) -> Table | None:
-    """List the sums of an answer with their means, in the attributes' own units; None when it has none."""
+    """List the sums of an answer with their means, in the attributes' own units; None when it has none.
+
+    Cells that are suppressed are left out: the table of people shows which. Intervals stand below their
+    figures, as the two of a large sum would leave no room for its name.
+    """
     means = {ratio.name.removeprefix("mean:"): ratio for ratio in asked.answer.ratios}
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0)
     )
-    table.add_column("sum", max_width=30, overflow="fold")
-    for column in ("total", "95% interval", "mean", "95% interval"):
+    table.add_column("sum", overflow="fold")
+    for column in ("total, 95% interval", "mean, 95% interval"):
         table.add_column(column, justify="right", no_wrap=True)
     for figure in asked.answer.figures:
-        if figure.scale is None:
+        if figure.scale is None or (figure.suppressed and ":breakdown:" in figure.name):
             continue
         name = figure.name.removeprefix("sum:")
         mean = means[name]
         table.add_row(
             name.replace(":segment:", " ").replace(":breakdown:", " "),
-            *_scaled(figure.value, figure.interval95, figure.scale),
-            *_scaled(mean.value, mean.interval95, figure.scale),
+            _scaled(figure.value, figure.interval95, figure.scale),
+            _scaled(mean.value, mean.interval95, figure.scale),
         )
     return table if table.row_count else None
 
 
-def _scaled(
-    value: float | None, interval: tuple[float, float | None] | None, scale: int
-) -> tuple[Text, Text]:
+def _scaled(value: float | None, interval: tuple[float, float | None] | None, scale: int) -> Text:
     if value is None or interval is None:
-        return Text(_SUPPRESSED, style="dim italic"), Text("")
+        return Text(_SUPPRESSED, style="dim italic")
     shown, *ends = ("" if each is None else f"{each / 10**scale:,.{scale}f}" for each in (value, *interval))
-    return Text(shown), Text(" – ".join(ends), style="dim")
+    return Text.assemble(shown, "\n", (" – ".join(ends), "dim"))
 
 
 def cells_table(asked: Asked) -> Iterator[Table]:
