@@ -41,6 +41,9 @@ def plot(drawn: Plot, title: str) -> str:
     points = [point for series in drawn.series for point in series.points]
     xs, ys = [x for x, _ in points] or [0.0], [y for _, y in points] or [0.0]
     x_low, x_high = _wide(min(xs), max(xs))
+    numbered = any(_is_column(series) for series in drawn.series)
+    if numbered:
+        x_low, x_high = min(xs) - 0.5, max(xs) + 0.5
     y_low, y_high = _wide(min(0.0, *ys), max(ys))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -55,6 +58,8 @@ def plot(drawn: Plot, title: str) -> str:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick end" x="{_LEFT - 5}" y="{y + 4:.1f}">{_short(tick)}</text>')
     for tick in _ticks(x_low, x_high):
+        if numbered and tick != int(tick):
+            continue
         x, _ = place(tick, y_low)
         parts.append(
             f'<text class="tick middle" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 15}">{_short(tick)}</text>'
@@ -75,13 +80,23 @@ def _draw(series: Series, number: int, place: Callable[[float, float], tuple[flo
         return "".join(
             f'<circle class="points s{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in placed
         )
-    if series.kind == "bars" and len(placed) > 1:
-        half, (_, ground) = (placed[1][0] - placed[0][0]) / 2, place(0.0, 0.0)
+    if series.kind == "bars" and placed:
+        (first, _), ground = series.points[0], place(0.0, 0.0)[1]
+        # A single bar has no neighbour to tell its width.
+        half = (
+            place(first + 0.3, 0.0)[0] - placed[0][0]
+            if len(placed) == 1
+            else (placed[1][0] - placed[0][0]) / 2
+        )
         steps = [f"M{placed[0][0] - half:.1f} {ground:.1f}"]
         steps += [f"L{x - half:.1f} {y:.1f}H{x + half:.1f}" for x, y in placed]
         return f'<path class="bars s{number}" d="{"".join(steps)}V{ground:.1f}Z"/>'
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
     return f'<polyline class="line s{number}" points="{line}"/>'
+
+
+def _is_column(series: Series) -> bool:
+    return series.kind == "bars" and len(series.points) == 1
 
 
 def _legend(all_series: Sequence[Series]) -> str:

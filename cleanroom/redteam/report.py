@@ -82,11 +82,15 @@ def to_html(report: Report) -> str:
 def _summary(report: Report) -> str:
     fallen = [result.name for result in report.results if result.verdict is Verdict.FALLS]
     count = len(report.results)
-    lines = [
-        f"All {count} attacks stayed within what the policy promises."
-        if not fallen
-        else f"{len(fallen)} of {count} attacks went further than the policy promises: {', '.join(fallen)}."
-    ]
+    if fallen:
+        first = (
+            f"{len(fallen)} of {count} attacks went further than the policy promises: {', '.join(fallen)}."
+        )
+    elif report.conclusive:
+        first = f"All {count} attacks stayed within what the policy promises."
+    else:
+        first = "No attack is shown to go further than the policy promises."
+    lines = [first]
     if report.plant is not None:
         says = plant_says(report.plant)
         lines.append(

@@ -1,5 +1,6 @@
 """Plots: every kind of series, and ends that coincide."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -33,6 +34,19 @@ def test_every_kind_of_series_is_drawn_inside_the_picture():
     assert all(0 <= x <= 360 and 0 <= y <= 226 for x, y in [*places, (float(point.get("cx")), 100)])
     texts = {text.text for text in parts(svg, "text")}
     assert {"people & others", "share <1", "line", "points", "bars", "0.5", "1"} <= texts
+
+
+def test_ways_that_are_one_bar_each_are_drawn_side_by_side_with_whole_numbers():
+    ways = tuple(Series(f"way {at}", ((at, 0.1 * at),), "bars") for at in (1, 2))
+    svg = plot(Plot("way", "advantage", (*ways, Series("limit", ((1, 0.1), (2, 0.1)), "points"))), "title")
+
+    bars = [[float(x) for x in re.findall(r"[MLH](\d+\.\d)", path.get("d"))] for path in parts(svg, "path")]
+    assert len(bars) == 2
+    assert 0 < min(bars[0]) < max(bars[0]) < min(bars[1]) < max(bars[1]) < 360
+    limits = [float(point.get("cx")) for point in parts(svg, "circle")]
+    assert all(min(bar) < at < max(bar) for bar, at in zip(bars, limits, strict=True))
+    below = [text.text for text in parts(svg, "text") if text.get("class") == "tick middle"]
+    assert below == ["1", "2"]
 
 
 @pytest.mark.parametrize("points", [(), ((3, 3),), ((3, 0), (3, 0))])

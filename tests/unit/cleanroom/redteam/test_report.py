@@ -101,6 +101,7 @@ def test_the_page_says_when_its_results_say_nothing_of_the_policy():
     assert "planted on purpose" in to_html(report(plant="noise_off"))
     assert "Too few games" in to_html(report(result("padding")))
     assert "not conclusive" in to_html(report(result("padding")))
+    assert "stayed within" not in to_html(report(result("padding")))
     assert "went further than the policy promises: padding" in to_html(report(result("padding", 0.9)))
 
 
