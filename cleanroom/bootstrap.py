@@ -29,6 +29,7 @@ from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
+from cleanroom.release.public import withhold_unmade
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
 from cleanroom.rules.approvals import Approvals
@@ -174,6 +175,7 @@ def reconcile_room(room: Room, receipts: Iterable[bytes] = ()) -> Reconciled:
     """
     proven = [verify_receipt(receipt, verifier_key=room.audit.verifier_key) for receipt in receipts]
     with room.db.transaction() as tx:
+        withhold_unmade(tx)
         done = room.grants.reconcile(tx, proven)
     with room.db.reading() as tx:
         room.audit.adopt(tx)

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
+
 from cleanroom.clock import rfc3339
 from cleanroom.db.database import Transaction
 from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_to_dict
 from cleanroom.release.gate import plan_mechanism, release_cells
+from cleanroom.release.mechanism import calibrate
 from cleanroom.release.models import PublicRelease
 from cleanroom.release.types import Cell, ReleasedFigure
 from policies.decision import Limits
@@ -62,6 +65,18 @@ def make_public(
         },
     )
     return figure
+
+
+def withhold_unmade(tx: Transaction) -> None:
+    """Withhold for good what is paid for and not made, after a backup was put back.
+
+    The figure may have been made after the backup: once more, with fresh noise, it would tell more than was charged.
+    """
+    ordered = select(PublicRelease).order_by(PublicRelease.version_id, PublicRelease.purpose)
+    # Compared here: "none yet" is a null of JSON, which `is_(None)` in SQL does not find.
+    for row in [row for row in tx.session.scalars(ordered) if row.figure is None]:
+        row.figure = figure_to_dict(ReleasedFigure(SIZE, None, True, calibrate(1, row.rho_micro), None))
+        tx.audit("release.public_withheld", subject_id=row.version_id, body={"purpose": row.purpose})
 
 
 def is_charged(tx: Transaction, version_id: str, purpose: str) -> bool:

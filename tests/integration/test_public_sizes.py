@@ -3,10 +3,12 @@
 import pytest
 
 from cleanroom.analyses.types import Outcome
+from cleanroom.bootstrap import reconcile_room
 from cleanroom.datasets.errors import VersionNotFoundError
 from cleanroom.grants.types import AccountKind
 from cleanroom.release import gate
 from cleanroom.release.models import PublicRelease
+from tests.backups import Backup
 from tests.rooms import DATASET_HEADER, DATASET_SCHEMA, PURPOSE, people
 
 CONSENTED = 2_700
@@ -73,6 +75,30 @@ def test_a_crash_between_charge_and_figure_is_charged_once(stage, monkeypatch):
 
     assert size_of(stage) is not None
     assert public_spent(stage) == PRICE_MICRO
+
+
+def test_a_size_that_was_paid_for_once_is_not_made_twice_by_a_backup_from_in_between(make_room, monkeypatch):
+    stage = make_room()
+
+    def die(cells, mechanism):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cleanroom.release.public.release_cells", die)
+        with pytest.raises(KeyboardInterrupt):
+            size_of(stage)
+    backup = Backup(stage)
+    assert size_of(stage).value is not None
+    backup.put_back()
+
+    reconcile_room(stage.room)
+
+    # With fresh noise it would tell more than was charged; the next version has a size again.
+    assert (size_of(stage).value, size_of(stage).suppressed) == (None, True)
+    assert public_spent(stage) == PRICE_MICRO
+    assert [event["body"] for event in stage.events("release.public_withheld")] == [{"purpose": PURPOSE}]
+    stage.load(stage.dataset_id, DATASET_HEADER, people())
+    assert size_of(stage).value is not None
 
 
 def test_a_purpose_without_a_mapping_of_consents_costs_nobody_anything(stage):
