@@ -36,7 +36,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_analyses_dataset_id"), "analyses", ["dataset_id"], unique=False)
     op.create_index(op.f("ix_analyses_grant_id"), "analyses", ["grant_id"], unique=False)
-    op.create_index("ix_analyses_party", "analyses", ["dataset_id", "advertiser_id", "asked_at"], unique=False)
+    op.create_index(
+        "ix_analyses_party", "analyses", ["dataset_id", "advertiser_id", "asked_at"], unique=False
+    )
     op.create_index(op.f("ix_analyses_status"), "analyses", ["status"], unique=False)
     op.create_table(
         "approvals",
