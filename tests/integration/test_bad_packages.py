@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cleanroom.schema.layout import layout, reasons
 from cleanroom.settings import load_settings
 from crypto.keys import generate_signing_key, public_key
 from crypto.package import PackageWriter, generate_identity, recipient_key_id, sign_manifest
+from tests.rooms import MovableClock
 
 SCHEMA = """\
 person_id: {column: id}
@@ -38,17 +39,6 @@ OTHER_SCHEMA = (
 EMAILS = [f"secret.person{number}@example.org" for number in range(40)]
 TEXT = "id,email,city,ads\n" + "".join(f"who-{at},{email},Moscow,yes\n" for at, email in enumerate(EMAILS))
 Package = tuple[bytes, bytes]
-
-
-@dataclass
-class MovableClock:
-    """Tells the time that the test sets."""
-
-    instant: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        self.instant += timedelta(microseconds=1)
-        return self.instant
 
 
 @dataclass(frozen=True)
