@@ -1,6 +1,7 @@
 """Several documents as one: the strictest of each rule wins."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from policies.decision import Limits
 from policies.model import PolicyDocument
@@ -37,6 +38,20 @@ def combine(documents: Sequence[PolicyDocument]) -> dict[type[Rule], Rule]:
         known = strictest.get(type(rule))
         strictest[type(rule)] = rule if known is None else known.meet(rule)
     return strictest
+
+
+def with_budgets(rules: dict[type[Rule], Rule], beside: Sequence[PolicyDocument]) -> dict[type[Rule], Rule]:
+    """Narrow the budget to that of further documents, whose other rules do not matter here.
+
+    Datasets about the same people share their accounts, so the strictest of their budgets holds for all.
+    """
+    budgets = combine([replace(document, rules=_budgets(document)) for document in beside])
+    met = budgets.get(Budget)
+    return rules if met is None else {**rules, Budget: rules[Budget].meet(met)}
+
+
+def _budgets(document: PolicyDocument) -> tuple[Rule, ...]:
+    return tuple(rule for rule in document.rules if isinstance(rule, Budget))
 
 
 def limits_of(rules: dict[type[Rule], Rule]) -> Limits:

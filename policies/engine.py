@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from policies.canonical_question import canonical_question
-from policies.combine import combine, limits_of, missing_rules
+from policies.combine import combine, limits_of, missing_rules, with_budgets
 from policies.decision import Decision, Deny, Gap, Limits, Permit, Reason
 from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
 from policies.model import PolicyDocument
@@ -64,6 +64,7 @@ def grant_limits(
     agency_id: str | None,
     at: datetime,
     sector: str | None = None,
+    beside: Sequence[PolicyDocument] = (),
 ) -> Limits | Deny | Gap:
     """Tell whether a grant may be given to these parties for these purposes, and within which limits.
 
@@ -74,6 +75,7 @@ def grant_limits(
         agency_id: through whom, if anyone.
         at: the instant of granting.
         sector: the advertiser's; None when it has not declared one.
+        beside: the policies of other datasets about the same people; their budgets hold too.
     """
     missing = _missing(documents)
     if missing or not purposes:
@@ -87,23 +89,30 @@ def grant_limits(
     if isinstance(sectors, Sectors):
         reasons.extend(filter(None, [sectors.refuse(sector)]))
     reasons.extend(_date_reasons(rules, at))
-    return Deny(tuple(reasons)) if reasons else limits_of(rules)
+    return Deny(tuple(reasons)) if reasons else limits_of(with_budgets(rules, beside))
 
 
-def public_limits(documents: Sequence[PolicyDocument], *, purpose: str, at: datetime) -> Limits | Deny | Gap:
+def public_limits(
+    documents: Sequence[PolicyDocument],
+    *,
+    purpose: str,
+    at: datetime,
+    beside: Sequence[PolicyDocument] = (),
+) -> Limits | Deny | Gap:
     """Tell whether figures may be released to everyone for a purpose, and within which limits.
 
     Args:
         documents: the current policies, as for a question.
         purpose: whose consents are counted; it must be allowed.
         at: the instant of the release.
+        beside: the policies of other datasets about the same people; their budgets hold too.
     """
     missing = _missing(documents)
     if missing:
         return Gap(missing)
     rules = combine(documents)
     reasons = [*_purpose_reasons(rules, [purpose]), *_date_reasons(rules, at)]
-    return Deny(tuple(reasons)) if reasons else limits_of(rules)
+    return Deny(tuple(reasons)) if reasons else limits_of(with_budgets(rules, beside))
 
 
 def _purpose_reasons(rules: Mapping[type[Rule], Rule], purposes: Sequence[str]) -> list[Reason]:

@@ -10,6 +10,7 @@ from cleanroom.db.database import Database, Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.release.public import enter_public, find_public, is_charged, make_public
 from cleanroom.release.types import ReleasedFigure
+from cleanroom.rules.population import policies_of_population
 from cleanroom.rules.service import Rules
 from cleanroom.workspaces.service import Workspaces
 from policies.decision import Limits
@@ -90,7 +91,12 @@ class PublicSizes:
         policy = self.rules.current(tx, dataset_id)
         if policy is None or self.rules.stopped(tx, dataset_id) or self.grants.restored(tx) is not None:
             return None
-        limits = public_limits([policy.document], purpose=purpose, at=self.clock.now())
+        limits = public_limits(
+            [policy.document],
+            purpose=purpose,
+            at=self.clock.now(),
+            beside=policies_of_population(tx, self.grants.population(tx, dataset_id)),
+        )
         return limits if isinstance(limits, Limits) else None
 
     def _charge(

@@ -31,6 +31,7 @@ from cleanroom.grants.types import (
     Reservation,
 )
 from cleanroom.ids import new_id
+from cleanroom.rules.population import policies_of_population
 from cleanroom.workspaces.service import Workspaces
 from policies.decision import Deny, Gap, Limits
 from policies.engine import grant_limits
@@ -81,7 +82,7 @@ class Grants:
             size: S, M or L.
             purposes: at least one, each allowed by the policy.
             expires_at: the instant it ends at, exclusive.
-            documents: the policies in force for the dataset.
+            documents: the policies in force for the dataset; the budgets of the population's others hold too.
             agency_id: who will act for the advertiser; needs a mandate in force.
             valid_from: first instant; now when not given.
 
@@ -105,6 +106,7 @@ class Grants:
         stopped = self.restored(tx)
         if stopped is not None:
             return stopped
+        population_id = self.population(tx, dataset_id)
         limits = grant_limits(
             documents,
             purposes=purposes,
@@ -112,6 +114,7 @@ class Grants:
             agency_id=agency_id,
             at=now,
             sector=self._accounts.organisation(tx, advertiser_id).sector,
+            beside=policies_of_population(tx, population_id),
         )
         if not isinstance(limits, Limits):
             return limits
@@ -121,7 +124,7 @@ class Grants:
             return Deny((no_mandate(),))
         grant = Grant(
             id=new_id("gr", now),
-            population_id=self.population(tx, dataset_id),
+            population_id=population_id,
             dataset_id=dataset_id,
             advertiser_id=advertiser_id,
             agency_id=agency_id,

@@ -2,9 +2,13 @@
 
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from cleanroom.analyses.types import Outcome
+from cleanroom.grants.models import BudgetAccountRow
 from cleanroom.grants.types import Grant
 from cleanroom.redteam.plants import planted
+from policies.codec import load_preset
 from policies.decision import Deny
 from tests.rooms import DATASET_HEADER, PURPOSE, people
 
@@ -50,6 +54,22 @@ def test_a_dataset_that_is_registered_again_is_about_the_same_people(make_room):
     stage.rule(dataset_id=again)
 
     assert isinstance(stage.try_grant("S", dataset_id=again), Deny)
+
+
+def test_a_looser_policy_on_another_dataset_of_the_same_people_widens_nothing(make_room):
+    stage = make_room()
+    first = stage.grant("L")
+    with stage.room.db.transaction() as tx:
+        # Delta, which all presets cap alike, must not be what runs out first.
+        tx.session.execute(update(BudgetAccountRow).values(allocated_delta_pico=0))
+    assert first.rho_micro == CAP_MICRO
+
+    again = stage.dataset(people())
+    stage.rule(load_preset("relaxed", purposes=[PURPOSE]), dataset_id=again)
+
+    refused = stage.try_grant("S", dataset_id=again)
+    assert isinstance(refused, Deny)
+    assert "0 micro-rho left" in refused.reasons[0].message
 
 
 def test_a_new_version_continues_the_account(make_room):
