@@ -111,10 +111,11 @@ class Approvals:
             DatasetNotFoundError, NotYourDatasetError: the organisation owns no such dataset.
         """
         require_owner(tx, dataset_id, organisation_id)
-        rows = select(ApprovalRow).where(ApprovalRow.dataset_id == dataset_id).order_by(ApprovalRow.id)
+        rows = select(ApprovalRow).where(ApprovalRow.dataset_id == dataset_id)
         if state is not None:
             rows = rows.where(ApprovalRow.state == state.value)
-        return tuple(_approval(row) for row in tx.session.scalars(rows))
+        oldest_first = rows.order_by(ApprovalRow.requested_at, ApprovalRow.id)
+        return tuple(_approval(row) for row in tx.session.scalars(oldest_first))
 
     def approve(
         self, tx: Transaction, approval_id: str, *, organisation_id: str, reason: str = ""
