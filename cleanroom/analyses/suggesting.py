@@ -98,8 +98,8 @@ def _suggested(
 ) -> Iterator[Suggestion]:
     axes = axes_of(layout.question.breakdowns[asked.index], attributes)
     for merge in merges(axes, sizes, needed=mechanism.threshold_of("breakdown")):
-        if not merge.runs:
-            # The last digits of a guess are no gain.
+        if len(axes) == 1 and merge.runs == ((0, axes[0].bands - 1),):
+            # One band of everybody is no breakdown any more; in a crossed one the other attribute remains.
             continue
         labels = layout.cell_labels[merge.attribute]
         yield Suggestion(

@@ -77,3 +77,11 @@ def test_an_estimate_suggests_at_the_sizes_that_the_asker_expects(exact):
     # Without guesses there is nothing to go by: the data are not asked.
     assert estimate(exact, grant, {}, **BY_AGE).suggestions == ()
     assert estimate(exact, grant, {"overlap": 1_000}, **BY_AGE).suggestions == ()
+
+
+def test_one_band_of_everybody_is_not_suggested(exact):
+    grant = exact.grant()
+    # Only all four together reach a minimum of a hundred.
+    expected = {f"breakdown:age={label}": 40 for label in LABELS}
+
+    assert estimate(exact, grant, expected, **BY_AGE).suggestions == ()
