@@ -83,6 +83,11 @@ def reconcile(
         f"{done.grants_written_off} grants count as spent, {done.written_off.rho_micro} micro-rho of them unproven; "
         f"{done.allocations_lost} grants and public releases that the backup does not know are charged"
     )
+    if done.allocations_unchargeable:
+        typer.echo(
+            f"WARNING {done.allocations_unchargeable} more are about people of workspaces that the backup does not "
+            "know: no account could be charged. Do not take the same people in again under a new workspace."
+        )
 
 
 def _files(directory: Path) -> list[bytes]:

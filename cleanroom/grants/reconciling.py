@@ -69,6 +69,9 @@ def reconcile(
         grants_written_off=sum(amount != Amount(0) for amount in written_off.values()),
         written_off=sum(written_off.values(), Amount(0)),
         allocations_lost=len(lost),
+        allocations_unchargeable=sum(
+            tx.session.get(PopulationRow, allocation.population_id) is None for allocation in allocations
+        ),
     )
 
 

@@ -349,6 +349,7 @@ class Grants:
                 "written_off_micro": done.written_off.rho_micro,
                 "written_off_delta_pico": done.written_off.delta_pico,
                 "allocations_lost": done.allocations_lost,
+                "allocations_unchargeable": done.allocations_unchargeable,
             },
         )
         return done

@@ -149,12 +149,14 @@ class Reconciled:
         grants_written_off: active grants whose rest counts as spent.
         written_off: these rests together.
         allocations_lost: grants and public releases that the database does not know, charged as a whole.
+        allocations_unchargeable: those of populations that it does not know either: there is no account to charge.
     """
 
     receipts_entered: int
     grants_written_off: int
     written_off: Amount
     allocations_lost: int
+    allocations_unchargeable: int
 
 
 @dataclass(frozen=True)

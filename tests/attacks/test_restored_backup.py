@@ -9,9 +9,10 @@ from cleanroom.analyses.types import Outcome
 from cleanroom.audit.log import AuditLog
 from cleanroom.bootstrap import reconcile_room
 from cleanroom.grants.types import Amount, Grant, GrantStatus
+from policies.codec import load_preset
 from policies.decision import Deny
 from tests.backups import Backup
-from tests.rooms import PURPOSE, Stage
+from tests.rooms import DATASET_SCHEMA, PURPOSE, Stage
 
 CAP_MICRO = 95_000
 FINE_MICRO = 5_000
@@ -111,6 +112,23 @@ def test_grants_that_the_backup_does_not_know_are_charged_as_a_whole(make_room: 
     }
     # Once more is no more.
     assert reconcile_room(stage.room).allocations_lost == 0
+
+
+def test_grants_on_people_that_the_backup_does_not_know_are_told(make_room: Callable[..., Stage]) -> None:
+    stage = make_room()
+    backup = Backup(stage)
+    other = stage.party("a later provider", "provider")
+    dataset = stage.register("dataset", DATASET_SCHEMA, party=other)
+    with stage.room.db.transaction() as tx:
+        document = load_preset("standard", purposes=[PURPOSE])
+        stage.room.rules.set_policy(tx, dataset, document, organisation_id=other.organisation_id)
+    stage.grant("S", dataset_id=dataset)
+    stage.grant("S")
+    backup.put_back()
+
+    done = reconcile_room(stage.room)
+
+    assert (done.allocations_lost, done.allocations_unchargeable) == (1, 1)
 
 
 def test_receipts_enter_questions_with_their_own_cost_and_the_rest_counts_as_spent(
