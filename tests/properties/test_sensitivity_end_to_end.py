@@ -49,7 +49,7 @@ def first(test):
 
 @first
 @everything
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 def test_one_person_moves_each_figure_by_at_most_its_unit_and_all_of_them_within_the_stated_l0(
     world, person, at
 ):

@@ -29,6 +29,7 @@ CLEAR = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attack", "plant", "games"), CLEAR, ids=lambda value: getattr(value, "name", None))
 def test_a_planted_fault_lets_the_attack_succeed(make_lab, attack, plant, games):
     assert plant in attack.plants
@@ -40,6 +41,7 @@ def test_a_planted_fault_lets_the_attack_succeed(make_lab, attack, plant, games)
     assert (found.name, found.metric) == (attack.name, attack.metric)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [RefusalOracle(), ProviderFlood()], ids=lambda attack: attack.name)
 def test_nothing_beside_the_figures_tells_anything_in_a_sound_room(make_lab, attack):
     found = attack.run(make_lab(14))
@@ -48,6 +50,7 @@ def test_nothing_beside_the_figures_tells_anything_in_a_sound_room(make_lab, att
     assert found.trials == 14
 
 
+@pytest.mark.slow
 def test_watching_a_withdrawal_tells_nothing_in_a_sound_room(make_lab):
     found = OptoutOracle().run(make_lab(20))
 
