@@ -39,6 +39,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.match
+	$(BIN)/python -m benchmarks.release
 
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
