@@ -29,7 +29,7 @@ from cleanroom.redteam.attacks.snapshots import Snapshots
 from cleanroom.redteam.errors import UnknownPlantError
 from cleanroom.redteam.lab import GAMES, Lab, Progress
 from cleanroom.redteam.plants import plant_names, planted
-from cleanroom.redteam.types import Attack, AttackResult, Verdict
+from cleanroom.redteam.types import WIDEST, Attack, AttackResult, Verdict
 from cleanroom.rules.types import RedTeamVerdict, policy_sha256
 from policies.accounting import MICRO, rho_to_epsilon
 from policies.codec import policy_to_data
@@ -53,8 +53,6 @@ ATTACKS: tuple[Attack, ...] = (
     CrashQuery(),
 )
 """Every attack of the threat model, in its order."""
-WIDEST = 0.06
-"""An interval wider than this leaves open whether the policy resists."""
 
 
 @dataclass(frozen=True)

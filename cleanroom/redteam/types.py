@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from cleanroom.redteam.lab import Lab
 
 Interval = tuple[float, float]
+WIDEST = 0.06
+"""An interval wider than this leaves open whether the policy resists."""
 
 
 class Metric(StrEnum):

@@ -13,8 +13,6 @@ from cleanroom.redteam.types import AttackResult, Metric
 
 COPIES = 3
 _ALLIES = 40
-# Rates far from one half are known sooner.
-_GAMES_SHARE = 0.68
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,13 @@ class Collusion:
         """Play in as many rooms as the games need."""
         if not can_ask(lab):
             return nothing_to_ask(self.name, lab.total_limit)
-        games = max(1, round(lab.games * _GAMES_SHARE))
-        targets = min(most_targets(lab), games)
+        targets = min(most_targets(lab), lab.games)
         secrets, agency_secrets, all_guesses, agency_guesses = [], [], [], []
-        for number in range(-(-games // targets)):
+        for number in range(-(-lab.games // targets)):
             crowd = Crowd.made(lab, targets, copies=COPIES, seed=f"{self.name} {number}")
             with Scene.opened(lab, crowd) as scene:
                 agencies = _spoils(scene)
-            lab.progress(self.name, (number + 1) * targets / games)
+            lab.progress(self.name, (number + 1) * targets / lab.games)
             secrets.append(crowd.present)
             all_guesses.append(pooled(agencies).scores > 0.5)
             agency_secrets.append(np.tile(crowd.present, len(agencies)))

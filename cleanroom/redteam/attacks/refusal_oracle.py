@@ -15,12 +15,13 @@ from cleanroom.redteam.lab import Lab
 from cleanroom.redteam.measures import measure, nothing_to_ask, result_of
 from cleanroom.redteam.rooms import LabRoom, Party, base_schema
 from cleanroom.redteam.scenes import over
-from cleanroom.redteam.types import AttackResult, Metric
+from cleanroom.redteam.types import WIDEST, AttackResult, Metric
 from cleanroom.redteam.watching import GAMES, kind_of, people, without_ids
 from policies.decision import reason_to_dict
 from policies.mechanisms import Z95
 
 _TARGETS = 14
+_ROOMS = 4
 _ATTRIBUTE = "number"
 
 
@@ -45,17 +46,22 @@ class RefusalOracle:
         kind = kind_of(lab)
         if kind is None or kind == "match_test":
             return nothing_to_ask(self.name, lab.buyer_limit)
-        secrets = [place % 2 == 0 for place in range(min(_TARGETS, lab.games))]
-        lab.random(self.name).shuffle(secrets)
-        rounds = -(-min(lab.games, GAMES) // len(secrets))
-        with lab.room(document=over(lab.document, [_ATTRIBUTE])) as room:
-            asker = _Asker.arrived(lab, room, secrets, kind)
-            guesses = [
-                [asker.differs(place, number) for place in range(len(secrets))] for number in range(rounds)
-            ]
-        found = measure(
-            "comparing", np.tile(np.array(secrets), rounds), np.array(guesses).ravel(), limit=lab.buyer_limit
-        )
+        document = over(lab.document, [_ATTRIBUTE])
+        secrets: list[bool] = []
+        guesses: list[bool] = []
+        # Under little noise a size is hit by luck now and then: then it takes more games, each room with a fresh grant.
+        for number in range(_ROOMS if lab.games > GAMES else 1):
+            targets = [place % 2 == 0 for place in range(min(_TARGETS, lab.games))]
+            lab.random(f"{self.name} {number}").shuffle(targets)
+            rounds = -(-min(lab.games, GAMES) // len(targets))
+            with lab.room(document=document) as room:
+                asker = _Asker.arrived(lab, room, targets, kind)
+                for turn in range(rounds):
+                    guesses += [asker.differs(place, turn) for place in range(len(targets))]
+            secrets += targets * rounds
+            found = measure("comparing", np.array(secrets), np.array(guesses), limit=lab.buyer_limit)
+            if found.interval95[1] - found.interval95[0] <= WIDEST:
+                break
         return result_of(self.name, [found])
 
 

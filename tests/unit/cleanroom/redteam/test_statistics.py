@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from cleanroom.redteam.lab import GAMES
-from cleanroom.redteam.run import WIDEST
 from cleanroom.redteam.statistics import advantage_interval, advantage_of, mean_interval, wilson
+from cleanroom.redteam.types import WIDEST
 
 
 @pytest.mark.parametrize(("hits", "games"), [(0, 10), (3, 10), (10, 10), (1_234, 5_000)])
