@@ -18,6 +18,8 @@ from typing import Any, Self
 from cleanroom.bootstrap import Room, open_room
 from cleanroom.grants.types import Reservation
 from cleanroom.ids import new_id
+from cleanroom.matching.local import LocalEngine
+from cleanroom.matching.types import BaseView, DatasetView, ExactCounts, Plan
 from cleanroom.settings import Settings
 from policies.question import question_from_dict
 
@@ -40,6 +42,7 @@ class Order:
         questions: asked one after another, each in a thread of its own.
         amounts: for each further thread what it reserves, one after another, in micro-rho.
         results: a file for what became of each, as JSON.
+        stops_counting: stop the process itself when the engine begins to count, as if that took for ever.
     """
 
     home: str
@@ -51,6 +54,7 @@ class Order:
     questions: list[dict[str, Any]]
     amounts: list[list[int]]
     results: str
+    stops_counting: bool = False
 
 
 class Children:
@@ -90,8 +94,11 @@ class Children:
 
     def running(self, pid: int) -> bool:
         """Tell whether a child has not ended yet."""
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-        return state != "Z"
+        return _state(pid) != "Z"
+
+    def stopped(self, pid: int) -> bool:
+        """Tell whether a child stands still."""
+        return _state(pid) == "T"
 
     def _tell(self, plain: dict[str, Any]) -> str:
         assert self._server.stdin is not None
@@ -99,6 +106,10 @@ class Children:
         self._server.stdin.write(json.dumps(plain) + "\n")
         self._server.stdin.flush()
         return self._server.stdout.readline()
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
 def _serve() -> None:
@@ -125,6 +136,8 @@ def _answer(number: int) -> None:
 def _work(order: Order, opened: int) -> None:
     try:
         room = open_room(Settings(Path(order.home), order.database_url, "room.local/cleanroom", 1 << 30))
+        if order.stops_counting:
+            _stop_when_counting()
         os.close(opened)
         start = threading.Barrier(len(order.questions) + len(order.amounts))
         with ThreadPoolExecutor(start.parties) as pool:
@@ -137,6 +150,16 @@ def _work(order: Order, opened: int) -> None:
         sys.excepthook(*sys.exc_info())
         status = 1
     os._exit(status)
+
+
+def _stop_when_counting() -> None:
+    count = LocalEngine.count
+
+    def stop_and_count(engine: LocalEngine, view: DatasetView, base: BaseView, plan: Plan) -> ExactCounts:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return count(engine, view, base, plan)
+
+    LocalEngine.count = stop_and_count  # type: ignore[method-assign]
 
 
 def _ask(room: Room, order: Order, plain: dict[str, Any], start: threading.Barrier) -> list[dict[str, Any]]:

@@ -57,11 +57,18 @@ def spend_while_matching(
     deal = make_deal(room, provider_rows=provider_rows, base_rows=base_rows, directory=tmp_path)
     with Children() as children:
         counting = children.start(
-            _order(room, deal, tmp_path / "big", questions=[big_question()], amounts=[])
+            _order(
+                room,
+                deal,
+                tmp_path / "big",
+                questions=[big_question()],
+                amounts=[],
+                stops_counting=stopped,
+            )
         )
         until(lambda: _status(room, big=True) == [Outcome.RESERVED])
         if stopped:
-            os.kill(counting, signal.SIGSTOP)
+            until(lambda: children.stopped(counting))
         orders = [_spending(room, deal, tmp_path, number, attempts) for number in range(PROCESSES)]
         spending = [children.start(order) for order in orders]
         # Nobody waits for the question: a third of everything is spent while it still counts.
@@ -133,7 +140,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def _order(
-    room: Room, deal: Deal, results: Path, *, questions: list[dict[str, Any]], amounts: list[list[int]]
+    room: Room,
+    deal: Deal,
+    results: Path,
+    *,
+    questions: list[dict[str, Any]],
+    amounts: list[list[int]],
+    stops_counting: bool = False,
 ) -> Order:
     return Order(
         home=str(room.settings.home),
@@ -145,6 +158,7 @@ def _order(
         questions=questions,
         amounts=amounts,
         results=str(results),
+        stops_counting=stops_counting,
     )
 
 
