@@ -27,7 +27,7 @@ test: setup lint
 	$(BIN)/pytest -m "not slow" $(PARALLEL) $(FAST_GATES)
 
 test-slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --numprocesses auto --dist worksteal --durations 25
 
 lint: setup
 	$(BIN)/ruff format --check --quiet $(SOURCES)

@@ -17,7 +17,7 @@ TEETH = 0.7
 def test_no_attack_exceeds_the_bound_of_its_account(preset):
     document = load_preset(preset, purposes=["advertising", "research"])
     with lab_home() as home:
-        report = run(document, home=home, seed=20, jobs=2)
+        report = run(document, home=home, seed=20, jobs=1)
 
     assert [found.name for found in report.results if certainly_above(found)] == []
     assert report.conclusive
