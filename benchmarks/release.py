@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import opendp.prelude as dp
 
-from benchmarks.match import processor, timed
+from benchmarks.harness import processor, timed
 from cleanroom.release import gate
 from cleanroom.release.gate import plan_mechanism, release_cells
 from cleanroom.release.mechanism import add_noise

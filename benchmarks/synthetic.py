@@ -5,6 +5,7 @@ Person n has the same digests wherever it is made, so two packages meet wherever
 
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +28,13 @@ from crypto.package import Manifest, PackageWriter, recipient_key_id, sign_manif
 from policies.codec import load_preset
 
 PURPOSE = "advertising"
+KEYS = ("email", "phone")
+# Numbers that make different digests of the same person.
+_SALTS = {"email": 1, "phone": 3}
+_PERSON_SALT, _STRANGER_SALT = 2, 5
 CITIES = tuple(f"city{number}" for number in range(10))
 _KEYS = "match_keys:\n  email: {column: email}\n"
+_TWO_KEYS = _KEYS + "  phone: {column: phone}\n"
 _PEOPLE = f"""\
 attributes:
   sex: {{type: category, values: [F, M]}}
@@ -40,6 +46,8 @@ consent:
 """
 BASE = schema_from_yaml(_KEYS)
 ROW_IS_PERSON = schema_from_yaml(_KEYS + _PEOPLE)
+BASE_OF_TWO = schema_from_yaml(_TWO_KEYS)
+ROW_OF_TWO = schema_from_yaml(_TWO_KEYS + _PEOPLE)
 PERSON_BY_ID = schema_from_yaml("person_id: {column: id}\n" + _KEYS + _PEOPLE)
 Numbers = NDArray[np.uint64]
 
@@ -58,12 +66,30 @@ def digests(numbers: Numbers, salt: int) -> NDArray[np.uint8]:
     return words.view(np.uint8)
 
 
+def key_digests(numbers: Numbers, key: str, *, provider: bool) -> NDArray[np.uint8]:
+    """Return the digests of a key, as one of the parties knows them.
+
+    With two keys an advertiser knows both of every third person as the provider does; of the others, one is of
+    somebody whom the provider does not know.
+    """
+    salt = _SALTS[key]
+    made = digests(numbers, salt)
+    if provider:
+        return made
+    elsewhere = np.nonzero(numbers % np.uint64(3) == np.uint64(salt // 2 + 1))[0]
+    made[elsewhere] = digests(numbers[elsewhere], salt + _STRANGER_SALT)
+    return made
+
+
 def people(numbers: Numbers, schema: Schema) -> Columns:
     """Make the payload's columns of some persons; 85% have consented."""
     chance = mixed(numbers, 99)
-    made: Columns = {"key:email/room": digests(numbers, 1)[:, None, :]}
+    made: Columns = {}
+    for key in schema.match_keys:
+        alone = len(schema.match_keys) == 1 or bool(schema.attributes)
+        made[f"key:{key.qualified_names[0]}"] = key_digests(numbers, key.name, provider=alone)[:, None, :]
     if schema.person_id:
-        made["person"] = digests(numbers, 2)
+        made["person"] = digests(numbers, _PERSON_SALT)
     if schema.attributes:
         made["attr:sex"] = (chance % np.uint64(2) + np.uint64(1)).astype(np.uint8)
         made["attr:age"] = (mixed(numbers, 98) % np.uint64(70) + np.uint64(14)).astype(np.int64)
@@ -73,7 +99,22 @@ def people(numbers: Numbers, schema: Schema) -> Columns:
     return made
 
 
-def load(room: Room, party: Party, schema: Schema, numbers: range, *, directory: Path) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Table:
+    """A published table.
+
+    Attributes:
+        id: of the dataset or base.
+        version_id: of its version.
+        seconds: that taking it in and publishing it took.
+    """
+
+    id: str
+    version_id: str
+    seconds: float
+
+
+def load(room: Room, party: Party, schema: Schema, numbers: range, *, directory: Path) -> Table:
     """Hand a range of persons in as a table of a party's, and publish it.
 
     Args:
@@ -82,9 +123,6 @@ def load(room: Room, party: Party, schema: Schema, numbers: range, *, directory:
         schema: one of this module's.
         numbers: which persons.
         directory: has room for the package, about 50 to 90 bytes per person, while it is loaded.
-
-    Returns:
-        The ids of the table and of its version.
     """
     kind = DatasetKind.DATASET if party.role is OrganisationKind.PROVIDER else DatasetKind.BASE
     with room.db.transaction() as tx:
@@ -94,10 +132,11 @@ def load(room: Room, party: Party, schema: Schema, numbers: range, *, directory:
     with tempfile.TemporaryDirectory(dir=directory) as place:
         payload = Path(place) / "payload.age"
         manifest = write_package(room, party, table.id, schema, numbers, payload)
+        started = time.perf_counter()
         version_id = room.ingestion.ingest(manifest, payload)
     with room.db.transaction() as tx:
         room.ingestion.publish(tx, version_id)
-    return table.id, version_id
+    return Table(table.id, version_id, time.perf_counter() - started)
 
 
 def write_package(
@@ -138,20 +177,36 @@ class Deal:
     Attributes:
         provider: owns the dataset.
         advertiser: owns the base and may ask.
-        dataset_id: every row a person.
-        dataset_version_id: its published version.
-        base_id: of e-mail addresses.
-        base_version_id: its published version.
+        dataset: every row a person.
+        base: of the same keys.
         grant: of size L under the preset `standard`.
     """
 
     provider: Party
     advertiser: Party
-    dataset_id: str
-    dataset_version_id: str
-    base_id: str
-    base_version_id: str
+    dataset: Table
+    base: Table
     grant: Grant
+
+    @property
+    def dataset_id(self) -> str:
+        """The dataset's id."""
+        return self.dataset.id
+
+    @property
+    def base_id(self) -> str:
+        """The base's id."""
+        return self.base.id
+
+    @property
+    def asking(self) -> dict[str, str]:
+        """What an asker has to say, as plain data."""
+        return {
+            "dataset_id": self.dataset.id,
+            "base_id": self.base.id,
+            "grant_id": self.grant.id,
+            "asker_id": self.advertiser.organisation_id,
+        }
 
 
 def base_numbers(provider_rows: int, base_rows: int) -> range:
@@ -160,18 +215,27 @@ def base_numbers(provider_rows: int, base_rows: int) -> range:
     return range(first, first + base_rows)
 
 
-def make_deal(room: Room, *, provider_rows: int, base_rows: int, directory: Path) -> Deal:
-    """Fill a new room: persons 0 to `provider_rows` for the provider, `base_numbers` for the advertiser."""
+def make_deal(room: Room, *, provider_rows: int, base_rows: int, directory: Path, keys: int = 1) -> Deal:
+    """Fill a new room: persons 0 to `provider_rows` for the provider, `base_numbers` for the advertiser.
+
+    Args:
+        room: a new one.
+        provider_rows: how many persons the dataset has.
+        base_rows: how many the base has.
+        directory: has room for the packages.
+        keys: 1 for e-mail addresses, 2 for telephone numbers too.
+    """
     provider = sign_up(room, OrganisationKind.PROVIDER, "provider")
     advertiser = sign_up(room, OrganisationKind.ADVERTISER, "advertiser")
-    dataset = load(room, provider, ROW_IS_PERSON, range(provider_rows), directory=directory)
-    base = load(room, advertiser, BASE, base_numbers(provider_rows, base_rows), directory=directory)
+    of_people, of_base = (ROW_IS_PERSON, BASE) if keys == 1 else (ROW_OF_TWO, BASE_OF_TWO)
+    dataset = load(room, provider, of_people, range(provider_rows), directory=directory)
+    base = load(room, advertiser, of_base, base_numbers(provider_rows, base_rows), directory=directory)
     document = load_preset("standard", purposes=[PURPOSE])
     with room.db.transaction() as tx:
-        room.rules.set_policy(tx, dataset[0], document, organisation_id=provider.organisation_id)
+        room.rules.set_policy(tx, dataset.id, document, organisation_id=provider.organisation_id)
         grant = room.grants.issue_grant(
             tx,
-            dataset_id=dataset[0],
+            dataset_id=dataset.id,
             advertiser_id=advertiser.organisation_id,
             size="L",
             purposes=[PURPOSE],
@@ -179,7 +243,7 @@ def make_deal(room: Room, *, provider_rows: int, base_rows: int, directory: Path
             documents=[document],
         )
     assert isinstance(grant, Grant), grant
-    return Deal(provider, advertiser, *dataset, *base, grant)
+    return Deal(provider, advertiser, dataset, base, grant)
 
 
 def fits(directory: Path, needed_bytes: int) -> None:
