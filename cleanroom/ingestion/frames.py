@@ -17,6 +17,7 @@ from cleanroom.schema.batch import MAX_REJECTS, PreparedBatch
 from cleanroom.schema.model import Attribute, AttributeType, ConsentState
 
 Bools = NDArray[np.bool_]
+LeftOut = tuple[str, NDArray[np.uint64]]
 _MAX_NUMBER = 1 << 62
 
 
@@ -37,6 +38,19 @@ class Quarantine:
         self.counts[reason] += numbers.size
         room = MAX_REJECTS - len(self.rows)
         self.rows += [(int(number), reason) for number in numbers[: max(room, 0)]]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a frame.
+
+    Attributes:
+        rows: that passed, in the file's order.
+        left_out: reasons, and the numbers of the rows left out for them.
+    """
+
+    rows: Records
+    left_out: list[LeftOut]
 
 
 class FrameReader:
@@ -69,25 +83,43 @@ class FrameReader:
         self.quarantine = Quarantine()
 
     def rows(self, batch: PreparedBatch) -> Records:
-        """Validate and tokenise one frame.
+        """Validate and tokenise one frame; see `check`, `convert` and `note`.
+
+        Returns:
+            The rows that passed, in the file's order.
+        """
+        self.check(batch)
+        return self.note(self.convert(batch))
+
+    def check(self, batch: PreparedBatch) -> None:
+        """Check that a frame follows the one before; raises PayloadError when row numbers do not ascend."""
+        numbers = batch.columns["row"]
+        if int(numbers[0]) <= self._last_row or (numbers[1:] <= numbers[:-1]).any():
+            raise PayloadError("The payload's row numbers do not ascend.", remedy="Prepare the file again.")
+        self._last_row = int(numbers[-1])
+
+    def note(self, converted: Converted) -> Records:
+        """Count what was left out, in the file's order; returns the rows that passed."""
+        for reason, numbers in converted.left_out:
+            self.quarantine.add(numbers, reason)
+        return converted.rows
+
+    def convert(self, batch: PreparedBatch) -> Converted:
+        """Validate and tokenise a frame, or a part of one; any thread may.
 
         Args:
             batch: with the columns of the dataset's layout.
 
-        Returns:
-            The rows that passed, in the file's order.
-
         Raises:
-            PayloadError: row numbers do not ascend, or open categories have too many values.
+            PayloadError: open categories have too many values.
         """
         layout = self._layout
         columns = dict(batch.columns)
         for name in (f"attr:{attribute.name}" for attribute in layout.attributes if attribute.open):
             columns[name] = self._open.encode(name.removeprefix("attr:"), columns[name])
-        self._check_order(columns["row"])
         ops = columns.get("op", np.zeros(batch.rows, np.uint8))
         present = {key.name: _present(columns[f"key:{key.name}"]) for key in layout.keys}
-        kept = self._validate(columns, ops, present)
+        kept, left_out = self._validate(columns, ops, present)
         made = np.zeros(batch.rows, layout.row_dtype)
         made["op"] = ops
         if self._person_key is not None:
@@ -109,16 +141,11 @@ class FrameReader:
                 made[f"cu{index}"] = columns[f"consent_until:{consent.purpose}"]
         if layout.label:
             made["label"] = columns["label"]
-        return made if kept.all() else pick(made, np.flatnonzero(kept))
-
-    def _check_order(self, numbers: NDArray[np.uint64]) -> None:
-        if int(numbers[0]) <= self._last_row or (numbers[1:] <= numbers[:-1]).any():
-            raise PayloadError("The payload's row numbers do not ascend.", remedy="Prepare the file again.")
-        self._last_row = int(numbers[-1])
+        return Converted(made if kept.all() else pick(made, np.flatnonzero(kept)), left_out)
 
     def _validate(
         self, columns: Mapping[str, NDArray[Any]], ops: NDArray[np.uint8], present: Mapping[str, Bools]
-    ) -> Bools:
+    ) -> tuple[Bools, list[LeftOut]]:
         numbers = columns["row"]
         upsert = ops != OP_DELETE
         bad: list[tuple[str, Bools]] = [("unknown_op", ops > OP_DELETE)]
@@ -141,12 +168,13 @@ class FrameReader:
         any_key: Bools = np.logical_or.reduce([rows.any(axis=1) for rows in present.values()])
         bad.append(("no_valid_key", ~any_key & (ops == OP_UPSERT)))
         kept = np.ones(numbers.size, np.bool_)
+        left_out: list[LeftOut] = []
         for reason, rows in bad:
-            out = rows & kept
-            if out.any():
-                self.quarantine.add(numbers[out], reason)
+            # A reason that nobody gives costs one look.
+            if rows.any() and (out := rows & kept).any():
+                left_out.append((reason, numbers[out]))
                 kept &= ~out
-        return kept
+        return kept, left_out
 
 
 def _present(digests: NDArray[np.uint8]) -> Bools:

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +19,27 @@ from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import PERSON_KEY, token_key
 from cleanroom.datasets.types import Dataset, DatasetKind, OverShared, OwnerFigure, Role, SealedFile
-from cleanroom.ingestion.assembly import Assembly, Tally
+from cleanroom.ingestion.assembly import Arranged, Assembly, Tally
 from cleanroom.ingestion.errors import PayloadError
-from cleanroom.ingestion.frames import FrameReader, Quarantine
+from cleanroom.ingestion.frames import Converted, FrameReader, Quarantine
 from cleanroom.ingestion.junk_list import ref_of, without_known
+from cleanroom.ingestion.parallel import WORKERS, in_order
 from cleanroom.ingestion.previous import PreviousRows
 from cleanroom.ingestion.records import RecordLayout, expected_columns
 from cleanroom.ingestion.spill import SealedSpill
 from cleanroom.ingestion.spool import Records
 from cleanroom.ingestion.value_codes import OpenCategories
-from cleanroom.schema.batch import BatchReader, BatchTrailer
+from cleanroom.schema.batch import BatchReader, BatchTrailer, PreparedBatch
 from cleanroom.schema.model import ConsentState
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.types import WorkspaceKeys
 from crypto.package import Manifest, open_payload
 
 MAX_LISTED_OVER_SHARED = 10_000
+_PART_ROWS = 65_536
+"""Rows converted at a time: few enough for the processor's cache, and many against the cost of a call."""
+_READING_SHARE = 0.5
+"""How much of a load's time reading takes, about."""
 Progress = Callable[[int, int], None]
 
 
@@ -103,6 +110,10 @@ class Load:
             PayloadError: the payload is not what manifest and schema say.
             CryptoError: the payload cannot be decrypted.
         """
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="ingestion") as pool:
+            return self._run(store, clock, progress, pool)
+
+    def _run(self, store: ObjectStore, clock: Clock, progress: Progress, pool: Executor) -> Loaded:
         layout = RecordLayout.of(self.dataset.schema)
         earlier_rows = self.earlier.persons if self.earlier and self.earlier.rows else 0
         spill = SealedSpill(store, self.place, kek=self.keys.kek, clock=clock)
@@ -114,6 +125,7 @@ class Load:
             memory_bytes=self.memory_bytes,
             spill=spill,
             open_categories=open_categories,
+            pool=pool,
         )
         try:
             if self.earlier and self.earlier.rows:
@@ -131,14 +143,12 @@ class Load:
                 latest_consent=latest_consent,
                 open_categories=open_categories,
             )
-            trailer = self._read(frames, assembly, progress)
+            trailer = self._read(frames, assembly, progress, pool)
             base = self.dataset.kind is DatasetKind.BASE
             fingerprint = self._fingerprint(layout) if base else None
             with PlaceWriter(store, self.place, kek=self.keys.kek, clock=clock) as writer:
                 tally = assembly.write(
-                    writer,
-                    fingerprint=fingerprint,
-                    progress=lambda: progress(self.manifest.rows, self.manifest.rows),
+                    writer, fingerprint=fingerprint, progress=partial(self._tell_written, progress)
                 )
                 waiting = self._write_junk(writer, tally, base=base)
                 report = self._report(layout, tally, frames.quarantine, trailer, waiting)
@@ -146,6 +156,11 @@ class Load:
         finally:
             assembly.close()
         return Loaded(tuple(writer.files), report, fingerprint.digest() if fingerprint else None)
+
+    def _tell_written(self, progress: Progress, share: float) -> None:
+        """Rows that were read count for a part only: sorting and writing them takes about as long."""
+        rows = self.manifest.rows
+        progress(int(rows * (_READING_SHARE + (1 - _READING_SHARE) * share)), rows)
 
     def _earlier_values(self, layout: RecordLayout) -> dict[str, list[bytes]]:
         """Return what open categories held before, so that the codes of the earlier rows stay good."""
@@ -157,8 +172,15 @@ class Load:
             if attribute.open
         }
 
-    def _read(self, frames: FrameReader, assembly: Assembly, progress: Progress) -> BatchTrailer:
-        manifest, done = self.manifest, 0
+    def _read(
+        self, frames: FrameReader, assembly: Assembly, progress: Progress, pool: Executor
+    ) -> BatchTrailer:
+        manifest, taken = self.manifest, 0
+
+        def work(part: PreparedBatch) -> tuple[int, Converted, Arranged]:
+            converted = frames.convert(part)
+            return part.rows, converted, assembly.arrange(converted.rows)
+
         # The file may have been exchanged since its hash was checked; what is decrypted is hashed once more.
         with open_payload(
             self.payload, self.keys.age_identity, sha256=self.manifest.ciphertext_sha256
@@ -173,20 +195,29 @@ class Load:
                 raise PayloadError(
                     "The payload's columns are not those of the schema.", remedy="Prepare it again."
                 )
-            for batch in batches:
-                done += batch.rows
-                if done > manifest.rows:
-                    break
-                assembly.add(frames.rows(batch))
-                progress(done, manifest.rows)
+            for rows, converted, arranged in in_order(pool, work, self._parts(batches, frames)):
+                frames.note(converted)
+                assembly.take(arranged)
+                taken += rows
+                progress(int(taken * _READING_SHARE), manifest.rows)
             trailer = batches.trailer
-        if trailer is None or done != manifest.rows:
+        if trailer is None or taken != manifest.rows:
             raise PayloadError(
                 "The payload has another number of rows than its manifest.", remedy="Prepare it again."
             )
-        if trailer.rows_read != done + sum(trailer.rejected.values()):
+        if trailer.rows_read != taken + sum(trailer.rejected.values()):
             raise PayloadError("The payload's counts do not add up.", remedy="Prepare it again.")
         return trailer
+
+    def _parts(self, batches: BatchReader, frames: FrameReader) -> Iterator[PreparedBatch]:
+        """Yield frames in parts, as far as the manifest says that there are rows."""
+        done = 0
+        for batch in batches:
+            done += batch.rows
+            if done > self.manifest.rows:
+                return
+            frames.check(batch)
+            yield from batch.parts(_PART_ROWS)
 
     def _token_key(self, name: str) -> bytes:
         return token_key(

@@ -19,7 +19,7 @@ from cleanroom.datasets.service import Datasets, add_files
 from cleanroom.datasets.tokens import PERSON_KEY, halves_of, token_key, tokens_of
 from cleanroom.datasets.types import Dataset, Role, SealedFile, VersionStatus
 from cleanroom.db.database import Database, Transaction
-from cleanroom.ingestion.assembly import sort_values
+from cleanroom.ingestion.columns import sort_values
 from cleanroom.ingestion.errors import RotationError
 from cleanroom.ingestion.junk import delete_after_commit
 from cleanroom.ingestion.records import VALUE_DTYPE

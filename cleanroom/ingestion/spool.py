@@ -34,7 +34,14 @@ class Spill(Protocol):
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
+    """Records ordered by bucket.
+
+    Attributes:
+        records: in order of arrival within a bucket.
+        bounds: where each bucket begins, and the last one ends.
+    """
+
     records: Records
     bounds: NDArray[np.int64]
 
@@ -64,36 +71,51 @@ class Spool:
         self._dtype = dtype
         self._memory_bytes = memory_bytes
         self._spill = spill
-        self._held: list[_Block] = []
+        self._held: list[Block] = []
         self._held_bytes = 0
         self._runs: list[_Spilled] = []
 
-    def add(self, records: Records, bucket: NDArray[np.uint16]) -> None:
-        """Add records.
+    def arrange(self, records: Records, bucket: NDArray[np.uint16]) -> Block:
+        """Order records by bucket; any thread may, the spool does not have them yet.
 
         Args:
             records: any number of them.
             bucket: the bucket of each.
         """
-        if not records.size:
-            return
-        if self.buckets > 1:
+        if self.buckets > 1 and records.size:
             # 16-bit stable sorting is a radix sort: linear, and it keeps the order of arrival.
             records = pick(records, np.argsort(bucket, kind="stable"))
         counts = np.bincount(bucket, minlength=self.buckets)
-        self._held.append(_Block(records, np.concatenate(([0], np.cumsum(counts)))))
-        self._held_bytes += records.nbytes
+        return Block(records, np.concatenate(([0], np.cumsum(counts))))
+
+    def hold(self, block: Block) -> None:
+        """Take records that were arranged; what comes first arrives first."""
+        if not block.records.size:
+            return
+        self._held.append(block)
+        self._held_bytes += block.records.nbytes
         if self._held_bytes > self._memory_bytes:
             self._spill_held()
 
+    def add(self, records: Records, bucket: NDArray[np.uint16]) -> None:
+        """Arrange and take records."""
+        self.hold(self.arrange(records, bucket))
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Return how many records each bucket has."""
+        sizes = np.zeros(self.buckets, np.int64)
+        for item in (*self._runs, *self._held):
+            sizes += np.diff(item.bounds)
+        return sizes
+
     def read(self, bucket: int) -> Records:
-        """Return a bucket's records in order of arrival.
+        """Return a bucket's records in order of arrival; any thread may, once all are there.
 
         Raises:
             SkewError: the bucket alone passes the memory limit.
         """
         size = self._dtype.itemsize
-        items: list[_Spilled | _Block] = [*self._runs, *self._held]
+        items: list[_Spilled | Block] = [*self._runs, *self._held]
         spans = [(int(item.bounds[bucket]), int(item.bounds[bucket + 1])) for item in items]
         total = sum(high - low for low, high in spans)
         if total * size > self._memory_bytes:
@@ -106,7 +128,7 @@ class Spool:
         for item, (low, high) in zip(items, spans, strict=True):
             if low == high:
                 continue
-            if isinstance(item, _Block):
+            if isinstance(item, Block):
                 made[at : at + high - low] = item.records[low:high]
             else:
                 part = item.run.read(low * size, (high - low) * size)

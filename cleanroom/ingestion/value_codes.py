@@ -1,6 +1,7 @@
 """Codes for the values of open categories while a load runs: each distinct value is held once, in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,13 @@ class ValueCodes:
         self._attribute = attribute
         self._codes = {value: code for code, value in enumerate(known, start=1)}
         self._used = np.zeros(MAX_OPEN_VALUES + 1, np.bool_)
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._codes)
 
     def encode(self, fixed: NDArray[np.uint8]) -> Codes:
-        """Return the code of every value: 0 for none, `BAD` for bytes that are no value.
+        """Return the code of every value: 0 for none, `BAD` for bytes that are no value; any thread may.
 
         Args:
             fixed: (rows, width) as the payload has them.
@@ -43,7 +45,9 @@ class ValueCodes:
         """
         first, inverse = _distinct(fixed)
         texts = np.ascontiguousarray(fixed[first]).view(f"S{fixed.shape[1]}").ravel().tolist()
-        return np.array([self._code(text) for text in texts], np.uint32)[inverse]
+        with self._lock:
+            codes = [self._code(text) for text in texts]
+        return np.array(codes, np.uint32)[inverse]
 
     def _code(self, value: bytes) -> int:
         if not value:

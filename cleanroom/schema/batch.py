@@ -75,6 +75,12 @@ class PreparedBatch:
     rows: int
     columns: Columns
 
+    def parts(self, rows: int) -> "Iterator[PreparedBatch]":
+        """Yield the frame in parts of at most so many rows; nothing is copied."""
+        for start in range(0, self.rows, rows):
+            columns = {name: values[start : start + rows] for name, values in self.columns.items()}
+            yield PreparedBatch(min(rows, self.rows - start), columns)
+
 
 @dataclass(frozen=True)
 class BatchTrailer:

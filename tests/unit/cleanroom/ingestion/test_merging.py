@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cleanroom.ingestion.assembly import sort_values
+from cleanroom.ingestion.columns import sort_values
 from cleanroom.ingestion.merging import merge_rows, sort_order
 from cleanroom.ingestion.records import RecordLayout
 from cleanroom.schema.codec import schema_from_yaml
