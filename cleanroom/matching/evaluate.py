@@ -1,18 +1,22 @@
-"""Conditions, breakdown cells and clamped totals over some rows of a version's columns."""
+"""Segments, breakdown cells and clamped totals over some rows of a version's columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cleanroom.matching.types import I64, U8, Bools, Column
-from policies.attributes import NUMERIC_TYPES, AttributeInfo
-from policies.nodes import CAll, CAny, CHasAny, CLeaf, Node
+from cleanroom.matching.bitmaps import Bitmaps, Shared, octets_of
+from cleanroom.matching.ranks import Values, ranks
+from cleanroom.matching.types import I64, U8, Column
+from policies.attributes import NUMERIC_TYPES
+from policies.nodes import Node
 
-_FEW_CODES = 16
-Values = NDArray[Any]
+_CHUNK = 1 << 18
+"""Persons whose bitmaps are made at a time: a thousand segments share a few hundred bitmaps, of 32 KiB each."""
+_BATCH = 32
+_MOST_PRODUCTS = 1 << 18
+"""Multiplications of one matrix product; larger ones would begin threads of their own."""
 
 
 @dataclass(frozen=True)
@@ -20,32 +24,33 @@ class Cells:
     """Where persons stand in a breakdown.
 
     Attributes:
-        size: how many cells there are.
-        cell: (entries,) a cell, row-major over the attributes' cells.
-        rows: (entries,) who stands in it, by position; None when every person stands in one cell, in order.
+        sizes: how many cells each attribute has.
+        places: (entries,) row-major over the attributes, where "no value" is the first cell of each.
+        rows: (entries,) who stands there, by position; None when every person stands in one place, in order.
     """
 
-    size: int
-    cell: I64
+    sizes: tuple[int, ...]
+    places: Values
     rows: I64 | None
 
     def counts(self) -> I64:
         """Count the persons of every cell."""
-        return np.bincount(self.cell, minlength=self.size).astype(np.int64)
+        return self._as_declared(np.bincount(self.places, minlength=prod(self.sizes)))
 
     def sums(self, totals: I64) -> I64:
         """Add up the persons' totals in every cell."""
-        sums = np.zeros(self.size, np.int64)
-        np.add.at(sums, self.cell, totals if self.rows is None else totals[self.rows])
-        return sums
+        sums = np.zeros(prod(self.sizes), np.int64)
+        np.add.at(sums, self.places, totals if self.rows is None else totals[self.rows])
+        return self._as_declared(sums)
+
+    def _as_declared(self, table: I64) -> I64:
+        """Move the cell of "no value" from the first place to the last, in every attribute."""
+        axes = range(len(self.sizes))
+        return np.roll(table.reshape(self.sizes), [-1 for _ in axes], tuple(axes)).ravel()
 
 
 class Rows:
-    """Some persons of a version, on whom conditions are evaluated.
-
-    Bitmaps of values, leaves and groups are kept, so that a thousand segments over the same attributes read
-    each column once.
-    """
+    """Some persons of a version, on whom conditions are evaluated; each column is read once."""
 
     def __init__(self, size: int, column: Callable[[str], Column]) -> None:
         """Prepare.
@@ -58,28 +63,48 @@ class Rows:
         self._source = column
         self._columns: dict[str, Column] = {}
         self._totals: dict[str, I64] = {}
-        self._bitmaps: dict[str, U8] = {}
+        self._places: dict[str, Values] = {}
 
-    def count(self, condition: Node) -> int:
-        """Return how many of the persons a canonical condition holds for."""
-        return int(np.bitwise_count(self._bitmap(condition)).sum(dtype=np.int64))
+    def segments(self, conditions: Sequence[Node], summed: Sequence[str] = ()) -> I64:
+        """Count the persons whom conditions hold for, and add their totals up.
+
+        Args:
+            conditions: canonical ones.
+            summed: attributes to add up.
+
+        Returns:
+            (1 + attributes, conditions): counts, then the sums of each attribute.
+        """
+        found = np.zeros((1 + len(summed), len(conditions)), np.int64)
+        shared = Shared(conditions)
+        for start in range(0, self._size, _CHUNK):
+            chunk = slice(start, min(start + _CHUNK, self._size))
+            bitmaps = Bitmaps(chunk.stop - chunk.start, self._part(chunk), shared)
+            totals = np.array([self.totals(name)[chunk] for name in summed], np.float64).T
+            for first in range(0, len(conditions), _BATCH):
+                batch = np.array([bitmaps.of(node) for node in conditions[first : first + _BATCH]])
+                found[0, first : first + _BATCH] += np.bitwise_count(batch).sum(axis=1, dtype=np.int64)
+                if summed:
+                    found[1:, first : first + _BATCH] += _sums(batch.view(np.uint8), totals)
+        return found
 
     def cells(self, attributes: tuple[str, ...]) -> Cells:
         """Place persons in a breakdown's cells; a set puts its person in a cell for each value."""
-        size = 1
+        sizes = tuple(self._column(name).info.cells for name in attributes)
+        kind = np.min_scalar_type(prod(sizes))
+        places = np.zeros(self._size, kind)
         rows: I64 | None = None
-        cell = np.zeros(self._size, np.int64)
-        for name in attributes:
+        for name, size in zip(attributes, sizes, strict=True):
             column = self._column(name)
-            size *= column.info.cells
-            cell *= column.info.cells
             if column.info.type == "set":
-                at, own = _set_cells(column.info, column.values if rows is None else column.values[rows])
+                at, own = _set_places(column.values if rows is None else column.values[rows])
                 rows = at if rows is None else rows[at]
-                cell = cell[at] + own
+                places = places[at]
             else:
-                cell += _single_cells(column.info, column.values if rows is None else column.values[rows])
-        return Cells(size, cell, rows)
+                own = self._single_places(name) if rows is None else self._single_places(name)[rows]
+            places *= kind.type(size)
+            np.add(places, own, out=places, casting="same_kind")
+        return Cells(sizes, places, rows)
 
     def totals(self, attribute: str) -> I64:
         """Return every person's total, brought into the declared bounds; 0 for a person without a value.
@@ -91,48 +116,27 @@ class Rows:
             self._totals[attribute] = _clamped(self._column(attribute))
         return self._totals[attribute]
 
-    def sum(self, attribute: str, condition: Node) -> int:
-        """Add up the totals of the persons whom a canonical condition holds for."""
-        members = np.unpackbits(self._bitmap(condition), count=self._size)
-        return int((self.totals(attribute) * members).sum(dtype=np.int64))
-
     def _column(self, name: str) -> Column:
         if name not in self._columns:
             self._columns[name] = self._source(name)
         return self._columns[name]
 
-    def _bitmap(self, node: Node) -> U8:
-        known = self._bitmaps.get(node.key)
-        if known is not None:
-            return known
-        if isinstance(node, CAll | CAny):
-            every = isinstance(node, CAll)
-            made = np.packbits(np.full(self._size, every))
-            for item in node.items:
-                (np.bitwise_and if every else np.bitwise_or)(made, self._bitmap(item), out=made)
-        elif isinstance(node, CHasAny):
-            made = np.packbits(_has_any(self._column(node.attribute).values, node))
-        elif node.coded:
-            made = self._coded(node)
-        else:
-            made = np.packbits(_in_ranges(self._column(node.attribute).values, node))
-        self._bitmaps[node.key] = made
-        return made
+    def _part(self, chunk: slice) -> Callable[[str], Column]:
+        def column(name: str) -> Column:
+            whole = self._column(name)
+            return Column(whole.info, whole.values[chunk])
 
-    def _coded(self, leaf: CLeaf) -> U8:
-        column = self._column(leaf.attribute)
-        codes = leaf.codes
-        if len(codes) <= _FEW_CODES:
-            made = np.zeros((self._size + 7) // 8, np.uint8)
-            for code in codes:
-                key = f"= {code} {leaf.attribute}"
-                if key not in self._bitmaps:
-                    self._bitmaps[key] = np.packbits(column.values == code)
-                made |= self._bitmaps[key]
-            return made
-        table = np.zeros(column.info.domain[1] + 1, np.bool_)
-        table[list(codes)] = True
-        return np.packbits(table[column.values])
+        return column
+
+    def _single_places(self, name: str) -> Values:
+        if name not in self._places:
+            column = self._column(name)
+            if column.info.type in NUMERIC_TYPES:
+                ends = np.array([column.info.domain[0], *column.info.bands], np.int64)
+                self._places[name] = ranks(column.values, ends)
+            else:
+                self._places[name] = column.values
+        return self._places[name]
 
 
 def _clamped(column: Column) -> I64:
@@ -141,45 +145,31 @@ def _clamped(column: Column) -> I64:
     return np.where(known, np.clip(column.values, low, high), 0).astype(np.int64)
 
 
-def _in_ranges(values: Values, leaf: CLeaf) -> Bools:
-    null = np.iinfo(values.dtype).min
-    ranges = leaf.values.ranges
-    if len(ranges) == 1:
-        low, high = ranges[0]
-        inside: Bools = (values >= low) & (values <= high)
-    elif ranges:
-        lows, highs = (np.array(ends, values.dtype) for ends in zip(*ranges, strict=True))
-        at = np.searchsorted(lows, values, side="right") - 1
-        inside = (at >= 0) & (values <= highs[at])
-    else:
-        inside = np.zeros(values.shape, np.bool_)
-    return inside | (values == null) if leaf.values.null else inside
+def _sums(members: U8, totals: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> I64:
+    """Multiply bitmaps with totals.
+
+    Every number on the way is whole and below 2**53, so no order of additions rounds: a total ends at 10**9, and few
+    persons are added up at a time.
+
+    Args:
+        members: (conditions, bytes) of bitmaps.
+        totals: (persons, attributes) whole numbers.
+    """
+    found = np.zeros((totals.shape[1], len(members)), np.int64)
+    tile = max(8, _MOST_PRODUCTS // (len(members) * totals.shape[1]) // 8 * 8)
+    for start in range(0, len(totals), tile):
+        part = totals[start : start + tile]
+        bits = np.unpackbits(members[:, start // 8 : (start + tile) // 8], axis=1)[:, : len(part)]
+        found += (bits.astype(np.float64) @ part).T.astype(np.int64)
+    return found
 
 
-def _has_any(words: Values, node: CHasAny) -> Bools:
-    mask = np.zeros(words.shape[1], np.uint64)
-    for code in node.codes:
-        mask[(code - 1) // 64] |= np.uint64(1 << (code - 1) % 64)
-    hit: Bools = np.asarray(np.bitwise_and(words, mask).any(axis=1))
-    return ~hit if node.negated else hit
-
-
-def _single_cells(info: AttributeInfo, values: Values) -> I64:
-    if info.type in NUMERIC_TYPES:
-        cells = np.searchsorted(np.array(info.bands, values.dtype), values, side="right").astype(np.int64)
-        cells[values == np.iinfo(values.dtype).min] = info.cells - 1
-        return cells
-    # Codes start at 1; 0 is "no value", whose cell is the last one.
-    cells = values.astype(np.int64) - 1
-    cells[cells < 0] = info.cells - 1
-    return cells
-
-
-def _set_cells(info: AttributeInfo, words: Values) -> tuple[I64, I64]:
-    bits = np.unpackbits(np.ascontiguousarray(words, "<u8").view(np.uint8), axis=1, bitorder="little")
-    # A set of 63 values fills its words to the last bit, so the cell of "no value" needs a place of its own.
-    table = np.zeros((len(bits), info.cells), np.uint8)
-    table[:, : info.cells - 1] = bits[:, : info.cells - 1]
-    table[:, info.cells - 1] = ~table[:, : info.cells - 1].any(axis=1)
-    at, own = np.nonzero(table)
-    return at, own
+def _set_places(words: Values) -> tuple[I64, Values]:
+    """Return who has each value of a set, by position, and its code; 0 for whoever has none."""
+    octets = octets_of(words)
+    found = [np.flatnonzero(~octets.any(axis=1))]
+    for octet in octets.T:
+        bits = np.ascontiguousarray(octet)
+        found += [np.flatnonzero((bits & np.uint8(1 << bit)) != 0) for bit in range(8)]
+    codes = np.arange(len(found), dtype=np.min_scalar_type(len(found)))
+    return np.concatenate(found), np.repeat(codes, [len(at) for at in found])

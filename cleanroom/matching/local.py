@@ -84,21 +84,21 @@ def _column_of(view: DatasetView, block: slice, at: I64) -> Callable[[str], Colu
 
 
 def _count_rows(rows: Rows, persons: int, plan: Plan, sums: tuple[str, ...]) -> SideCounts:
-    segments = tuple(rows.count(condition) for condition in plan.segments)
+    counts, *totals = rows.segments(plan.segments, sums).tolist()
     # One breakdown at a time: where everyone stands in it takes as much memory as a column.
     tables = [_tables(rows, attributes, sums) for attributes in plan.breakdowns]
     return SideCounts(
         persons=persons,
-        segments=segments,
+        segments=tuple(counts),
         breakdowns=tuple(counts for counts, *_ in tables),
         sums=tuple(
             ExactSums(
                 attribute=name,
                 overlap=int(rows.totals(name).sum(dtype=np.int64)),
-                segments=tuple(rows.sum(name, condition) for condition in plan.segments),
-                breakdowns=tuple(table[position] for table in tables),
+                segments=tuple(totals[position]),
+                breakdowns=tuple(table[1 + position] for table in tables),
             )
-            for position, name in enumerate(sums, 1)
+            for position, name in enumerate(sums)
         ),
     )
 
