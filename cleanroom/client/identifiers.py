@@ -5,27 +5,25 @@ Both give the same digests; `tests/properties` holds them to it.
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-import phonenumbers
 import polars as pl
 import polars_hash as plh
 from numpy.typing import NDArray
 
+from cleanroom.client.phones import e164_column
 from crypto.hash_profiles import HashProfile, hash_normalised, parse_hashed
 from crypto.limits import DIGEST_BYTES
-from crypto.normalise import JUNK_EMAIL, JUNK_PHONE, MAX_ID_CHARACTERS, MAX_PHONE_CHARACTERS, Identifier
+from crypto.normalise import JUNK_EMAIL, JUNK_PHONE, MAX_ID_CHARACTERS, Identifier
 
 Digests = NDArray[np.uint8]
 _NO_DIGEST_HEX = "0" * (2 * DIGEST_BYTES)
 # ASCII only, so that lower-casing is all that NFKC and IDNA would do; shorter than any label's limit.
 _CLEAN_EMAIL = r"^[a-z0-9._%+-]+@[a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z]{2,24}$"
 _CLEAN_EMAIL_BYTES = 64
-_CLEAN_PHONE = r"^\+?[0-9][0-9 ().-]*$"
 _CLEAN_MAID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _ZERO_MAID = "00000000-0000-0000-0000-000000000000"
 _BARE_E164 = r"^\+[0-9]{10,15}$"
@@ -49,10 +47,11 @@ def normalise_column(
     Returns:
         As many values; null where there was none or where it is no such identifier.
     """
+    rest: pl.Series | None = None
     if identifier == "email":
         done = _clean_emails(values, profile)
     elif identifier == "phone":
-        done = _clean_phones(values, profile, default_region)
+        done, rest = _clean_phones(values, profile, default_region)
     elif identifier == "maid":
         lower = values.str.to_lowercase()
         done = _only(lower, lower.str.contains(_CLEAN_MAID) & (lower != _ZERO_MAID))
@@ -60,7 +59,8 @@ def normalise_column(
         done = _only(
             values, (values.str.len_chars() <= MAX_ID_CHARACTERS) & ~values.str.contains(r"[\x1c-\x1f]")
         )
-    rest = (done.is_null() & values.is_not_null()).arg_true()
+    if rest is None:
+        rest = (done.is_null() & values.is_not_null()).arg_true()
     if not rest.len():
         return done
     reference = lru_cache(maxsize=4096)(
@@ -121,54 +121,39 @@ def _only(values: pl.Series, keep: pl.Series) -> pl.Series:
 
 
 def _clean_emails(values: pl.Series, profile: HashProfile) -> pl.Series:
-    lower = values.str.to_lowercase()
-    clean = _only(lower, lower.str.contains(_CLEAN_EMAIL) & (lower.str.len_bytes() <= _CLEAN_EMAIL_BYTES))
+    clean = _only_clean_emails(values)
+    rest = (clean.is_null() & values.is_not_null()).arg_true()
+    if rest.len():
+        clean = clean.scatter(rest, _only_clean_emails(values.gather(rest).str.to_lowercase()))
     for domain in profile.fold_domains:
         folded = clean.str.ends_with(f"@{domain}").arg_true()
         if folded.len():
-            local = clean.gather(folded).str.extract(r"^([^@+]*)").str.replace_all(".", "", literal=True)
-            address = local.to_frame("l").select(
-                pl.when(pl.col("l").str.len_bytes() > 0).then(pl.col("l") + f"@{domain}")
-            )
-            clean = clean.scatter(folded, address.to_series())
+            local = clean.gather(folded).str.head(-len(domain) - 1)
+            local = local.str.replace(r"\+.*$", "").str.replace_all(".", "", literal=True)
+            clean = clean.scatter(folded, _only(local, local.str.len_bytes() > 0) + f"@{domain}")
     return clean
 
 
-def _clean_phones(values: pl.Series, profile: HashProfile, default_region: str | None) -> pl.Series:
-    pattern = _mobile_pattern(default_region)
-    done = pl.repeat(None, values.len(), dtype=pl.String, eager=True)
-    if pattern is not None:
-        code, expression = pattern
-        short = values.str.contains(_CLEAN_PHONE) & (values.str.len_bytes() <= MAX_PHONE_CHARACTERS)
-        digits = _only(values, short).str.replace_all(r"[ ().-]", "")
-        prefix = f"+{code}" if profile.phone_plus else str(code)
-        done = prefix + digits.str.extract(expression)
+def _only_clean_emails(values: pl.Series) -> pl.Series:
+    return _only(values, values.str.contains(_CLEAN_EMAIL) & (values.str.len_bytes() <= _CLEAN_EMAIL_BYTES))
+
+
+def _clean_phones(
+    values: pl.Series, profile: HashProfile, default_region: str | None
+) -> tuple[pl.Series, pl.Series]:
+    phones = e164_column(values, default_region=default_region)
+    done = phones.numbers if profile.phone_plus else phones.numbers.str.slice(1)
     if profile.takes_bare_e164:
-        bare = values.str.contains(_BARE_E164)
-        done = (
-            pl.DataFrame({"v": values, "d": done}).select(pl.when(bare).then("v").otherwise("d")).to_series()
-        )
-    return done
-
-
-@lru_cache(maxsize=256)
-def _mobile_pattern(region: str | None) -> tuple[int, str] | None:
-    # libphonenumber's own description of a region's mobile numbers; regions whose national form is changed by
-    # more than a fixed prefix go the slow way.
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None) if region else None
-    if metadata is None or metadata.mobile is None or not metadata.mobile.national_number_pattern:
-        return None
-    prefix = metadata.national_prefix or ""
-    if metadata.national_prefix_for_parsing not in (None, prefix) or metadata.national_prefix_transform_rule:
-        return None
-    number = re.sub(r"\s", "", metadata.mobile.national_number_pattern)
-    return int(metadata.country_code or 0), rf"^(?:\+{metadata.country_code}|{prefix})?({number})$"
+        taken = pl.when(pl.col("v").str.contains(_BARE_E164)).then("v").otherwise("d")
+        done = pl.DataFrame({"v": values, "d": done}).select(taken).to_series()
+    return done, phones.open
 
 
 def _hex_digests(hexes: pl.Series) -> Digests:
     # Missing values become zeros as text: putting them in their places afterwards cost as much as the hashing.
-    joined = hexes.fill_null(_NO_DIGEST_HEX).str.join("").item() or ""
-    return np.frombuffer(binascii.unhexlify(joined), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+    fixed = pl.Array(pl.UInt8, 2 * DIGEST_BYTES)
+    text = hexes.fill_null(_NO_DIGEST_HEX).cast(pl.Binary).bin.reinterpret(dtype=fixed).to_numpy()
+    return np.frombuffer(binascii.unhexlify(text), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _scattered(values: pl.Series, digest_all: Callable[[list[str]], bytes]) -> Digests:

@@ -2,7 +2,7 @@
 
 import csv
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,9 +78,13 @@ def read_rows(
         yield from _read_csv(path, required, optional)
 
 
-def _trimmed(frame: pl.DataFrame) -> pl.DataFrame:
-    text = pl.all().str.strip_chars()
-    return frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+def _trimmed(frame: pl.DataFrame, plain: Collection[str] = ()) -> pl.DataFrame:
+    text = pl.exclude(list(plain)).str.strip_chars()
+    return (
+        frame.with_columns(pl.when(text.str.len_bytes() > 0).then(text))
+        if plain
+        else frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+    )
 
 
 def _chosen(names: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, int]:
@@ -121,8 +125,14 @@ class _CsvTable:
             raise FileError(f"The file has over {MAX_FILE_COLUMNS} columns.", remedy="Leave some out.")
         self._positions = _chosen(names, required, optional)
 
-    def frame(self, text: bytes, rows: int) -> pl.DataFrame:
-        """Parse records that are known to have the right number of fields."""
+    def frame(self, text: bytes, rows: int, plain: Collection[int]) -> pl.DataFrame:
+        """Parse records that are known to have the right number of fields.
+
+        Args:
+            text: the records.
+            rows: how many.
+            plain: places of the fields that need no trimming.
+        """
         frame = pl.read_csv(
             text,
             has_header=False,
@@ -135,7 +145,8 @@ class _CsvTable:
             raise DamagedFileError(
                 "The file's quotes are ambiguous.", remedy="Write it with a standard CSV library."
             )
-        return frame.select(pl.col(str(index)).alias(name) for name, index in self._positions.items())
+        named = frame.select(pl.col(str(index)).alias(name) for name, index in self._positions.items())
+        return _trimmed(named, [name for name, index in self._positions.items() if index in plain])
 
 
 def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[RowBatch]:
@@ -147,14 +158,14 @@ def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> I
             break
         records = find_records(data, separator=table.separator if table else None)
         if table is None and records.end:
-            header_end = int(records.newlines[0]) + 1
+            header_end = int(records.marks[0]) + 1
             if header_end > MAX_LINE_BYTES:
                 raise line_too_long(0)
             table = _CsvTable(data[:header_end], required, optional)
             data = data[header_end:]
             records = find_records(data, separator=table.separator)
         if len(data) - records.end > MAX_LINE_BYTES:
-            raise line_too_long(next_row + records.newlines.size if table else 0)
+            raise line_too_long(next_row + records.last.size if table else 0)
         pending = data[records.end :]
         if table is not None and records.end:
             checked = check_records(
@@ -166,14 +177,14 @@ def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> I
                     remedy=_CORRECT_HEADER,
                 )
             frame = (
-                table.frame(checked.text, checked.rows.size)
+                table.frame(checked.text, checked.rows.size, checked.plain)
                 if checked.rows.size
                 else _empty(required, optional)
             )
             bad = [(row, "ragged_row") for row in checked.ragged] + [
                 (row, "broken_quotes") for row in checked.broken
             ]
-            yield RowBatch(_trimmed(frame), checked.rows, sorted(bad))
+            yield RowBatch(frame, checked.rows, sorted(bad))
             next_row = checked.next_row
     if pending.strip(b"\r\n"):
         raise UnclosedQuoteError(

@@ -9,6 +9,9 @@ from cleanroom.client.errors import LineTooLongError
 from crypto.limits import MAX_LINE_BYTES
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+_PIECE = 2**18
+_BEYOND_ASCII = 0x80
+_CYRILLIC = (0xD0, 0xD1)  # the first byte of such a character in UTF-8; the second is the last
 Positions = NDArray[np.int64]
 
 
@@ -26,40 +29,55 @@ class Records:
 
     Attributes:
         end: how many bytes belong to complete records; what follows is the beginning of another.
-        newlines: the position of the line feed that ends each record.
-        quotes: positions before `end` of the quotes that open and close fields, in turn.
-        strays: positions before `end` of quotes that do neither.
+        marks: positions before `end` of the separators and line feeds that end a field.
+        last: which of the marks end a record, by index.
+        strays: positions before `end` of quotes that neither open nor close a field.
     """
 
     end: int
-    newlines: Positions
-    quotes: Positions
+    marks: Positions
+    last: Positions
     strays: Positions
 
 
 def find_records(data: bytes, *, separator: str | None) -> Records:
-    """Find the records; a line feed inside quotes does not end one.
+    """Find the records; a separator or line feed inside quotes ends nothing.
 
     Args:
         data: begins where a record begins.
         separator: one ASCII character; None for the header, whose separator is not known yet.
     """
     codes = np.frombuffer(data, dtype=np.uint8)
-    newlines: Positions = np.flatnonzero(codes == _NEWLINE)
-    quotes: Positions = np.flatnonzero(codes == _QUOTE) if b'"' in data else np.empty(0, dtype=np.int64)
+    quoted = b'"' in data
+    wanted = [_NEWLINE, *([ord(separator)] if separator else []), *([_QUOTE] if quoted else [])]
+    marks = _positions(codes, wanted)
+    kinds = codes[marks]
     strays: Positions = np.empty(0, dtype=np.int64)
-    if separator is not None and quotes.size and _misplaced(codes, quotes, ord(separator)):
-        quotes, strays = _resolved(data, quotes.tolist(), ord(separator))
-    newlines = _outside(newlines, quotes)
-    end = int(newlines[-1]) + 1 if newlines.size else 0
-    return Records(end=end, newlines=newlines, quotes=quotes[quotes < end], strays=strays[strays < end])
+    if quoted:
+        is_quote = kinds == _QUOTE
+        quotes = marks[is_quote]
+        inside = (np.cumsum(is_quote) & 1).astype(bool)
+        if separator is not None and _misplaced(codes, quotes, ord(separator)):
+            quotes, strays = _resolved(data, quotes.tolist(), ord(separator))
+            inside = np.searchsorted(quotes, marks) % 2 == 1
+        outside = ~(inside | is_quote)
+        marks, kinds = marks[outside], kinds[outside]
+    last: Positions = np.flatnonzero(kinds == _NEWLINE)
+    complete = int(last[-1]) + 1 if last.size else 0
+    end = int(marks[complete - 1]) + 1 if complete else 0
+    return Records(end=end, marks=marks[:complete], last=last, strays=strays[strays < end])
 
 
-def _outside(positions: Positions, quotes: Positions) -> Positions:
-    if not quotes.size:
-        return positions
-    outside: Positions = positions[np.searchsorted(quotes, positions) % 2 == 0]
-    return outside
+def _positions(codes: NDArray[np.uint8], wanted: list[int]) -> Positions:
+    # In pieces that stay in the processor's cache.
+    found = [np.empty(0, dtype=np.int64)]
+    for start in range(0, codes.size, _PIECE):
+        piece = codes[start : start + _PIECE]
+        hits = piece == wanted[0]
+        for code in wanted[1:]:
+            hits |= piece == code
+        found.append(np.flatnonzero(hits) + start)
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,8 @@ class Checked:
         ragged: row numbers with another number of fields.
         broken: row numbers with quotes inside a field that is not quoted.
         next_row: the number of the row that follows.
+        plain: fields, by their place in a record, that are as they stand in every row: neither quotes nor
+            blanks around them.
     """
 
     text: bytes
@@ -79,6 +99,7 @@ class Checked:
     ragged: list[int]
     broken: list[int]
     next_row: int
+    plain: frozenset[int] = frozenset()
 
 
 def check_records(data: bytes, records: Records, *, separator: str, fields: int, first_row: int) -> Checked:
@@ -95,7 +116,7 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
         LineTooLongError: a record passes the limit.
     """
     codes = np.frombuffer(data, dtype=np.uint8, count=records.end)
-    ends = records.newlines
+    ends = records.marks[records.last]
     starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1] + 1))
     lengths = ends - starts
     blank = (lengths == 0) | ((lengths == 1) & (codes[starts] == _RETURN))
@@ -105,29 +126,38 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
         raise line_too_long(int(numbers[longest]))
     broken = np.zeros(ends.size, dtype=bool)
     broken[np.searchsorted(ends, records.strays)] = True
-    separators = _outside(np.flatnonzero(codes == ord(separator)), records.quotes)
-    ragged = _wrong_counts(separators, starts, ends, fields - 1)
+    ragged = np.diff(records.last, prepend=-1) != fields
     ragged &= ~(blank | broken)
     good = ~(blank | broken | ragged)
+    whole = bool(good.all())
     return Checked(
-        text=data[: records.end] if good.all() else _kept(data, starts, ends, good),
+        text=data[: records.end] if whole else _kept(data, starts, ends, good),
         rows=numbers[good].astype(np.uint64),
         ragged=numbers[ragged].tolist(),
         broken=numbers[broken].tolist(),
         next_row=int(numbers[-1]) + 1,
+        plain=_plain(codes, records.marks.reshape(-1, fields), ord(separator)) if whole else frozenset(),
     )
 
 
-def _wrong_counts(
-    separators: Positions, starts: Positions, ends: Positions, expected: int
-) -> NDArray[np.bool_]:
-    if expected and separators.size == expected * ends.size:
-        # The usual case at a fraction of the cost: the n-th group of separators lies inside the n-th record.
-        groups = separators.reshape(ends.size, expected)
-        if (groups[:, 0] >= starts).all() and (groups[:, -1] < ends).all():
-            return np.zeros(ends.size, dtype=bool)
-    counts = np.diff(np.searchsorted(separators, ends), prepend=0)
-    return np.asarray(counts != expected)
+def _plain(codes: NDArray[np.uint8], marks: Positions, separator: int) -> frozenset[int]:
+    # By the bytes at both ends of each field: up to `"` lie the ASCII blanks and the quote; a character beyond
+    # ASCII could be a blank too, unless it is Cyrillic. What is in doubt is not plain.
+    def doubtful(edges: NDArray[np.uint8], leads: NDArray[np.uint8]) -> bool:
+        low = (edges <= _QUOTE) & (edges != _NEWLINE) & (edges != separator)
+        beyond = edges >= _BEYOND_ASCII
+        return bool(low.any() or (beyond.any() and not np.isin(leads[beyond], _CYRILLIC).all()))
+
+    found = set()
+    for field in range(marks.shape[1]):
+        before = marks[:-1, -1] if field == 0 else marks[:, field - 1]
+        first = codes[before + 1]
+        if field == 0:
+            first = np.append(first, codes[0])
+        final = marks[:, field]
+        if not doubtful(first, first) and not doubtful(codes[final - 1], codes[final - 2]):
+            found.add(field)
+    return frozenset(found)
 
 
 def _misplaced(codes: NDArray[np.uint8], quotes: Positions, separator: int) -> bool:

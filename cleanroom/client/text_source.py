@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import polars as pl
 
 from cleanroom.client.errors import DamagedFileError, FileError, NulBytesError, WrongEncodingError
 
@@ -60,8 +61,7 @@ class _Encoding:
 
     def __init__(self) -> None:
         self._cp1251 = False
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._pending = False
+        self._pending = b""
         self._seen_utf8 = False
 
     def to_utf8(self, block: bytes) -> bytes:
@@ -69,14 +69,14 @@ class _Encoding:
             return self._from_cp1251(block)
         if block.isascii() and not self._pending:
             return block
-        try:
-            self._decoder.decode(block)
-        except UnicodeDecodeError:
+        text = self._pending + block if self._pending else block
+        begun = _begun_character(text)
+        if not _is_utf8(text[:-begun] if begun else text):
             if self._seen_utf8 or not looks_like_cp1251(block):
-                raise self._refusal() from None
+                raise self._refusal()
             self._cp1251 = True
             return self._from_cp1251(block)
-        self._pending = bool(self._decoder.getstate()[0])
+        self._pending = text[-begun:] if begun else b""
         self._seen_utf8 = True
         return block
 
@@ -110,3 +110,25 @@ def looks_like_cp1251(block: bytes) -> bool:
     inside = (letter[1:] & letter[:-1]).sum()
     beside = (letter[1:] & latin[:-1]).sum() + (latin[1:] & letter[:-1]).sum()
     return bool(inside > beside and (small[:-1] & capital[1:]).sum() <= (capital[:-1] & small[1:]).sum())
+
+
+def _begun_character(text: bytes) -> int:
+    """Return how many bytes at the end are the beginning of a character whose rest may follow."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for count in range(1, min(len(text), 3) + 1):
+        if text[-count] >= 0xC0:
+            try:
+                decoder.decode(text[-count:])
+            except UnicodeDecodeError:
+                return 0
+            return count if decoder.getstate()[0] else 0
+    return 0
+
+
+def _is_utf8(text: bytes) -> bool:
+    # Several times as fast as decoding to a str that nobody needs.
+    try:
+        pl.Series([text], dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
