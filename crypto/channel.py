@@ -6,6 +6,7 @@ from threading import Condition
 from typing import Any
 
 _MOST_WAITING = 4
+Part = bytes | memoryview
 
 
 class Abandoned(Exception):  # noqa: N818 - a signal between two threads, not an error to show
@@ -16,13 +17,13 @@ class Channel:
     """Passes chunks from one thread to another; few wait at a time, so memory stays flat."""
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[Part] = deque()
         self._changed = Condition()
         self._ended = False
         self._failure: BaseException | None = None
         self._abandoned = False
 
-    def put(self, chunk: bytes) -> None:
+    def put(self, chunk: Part) -> None:
         """Pass a chunk on, waiting while too many wait; raises Abandoned when nobody will take it."""
         with self._changed:
             self._changed.wait_for(lambda: self._abandoned or len(self._chunks) < _MOST_WAITING)
@@ -38,7 +39,7 @@ class Channel:
             self._ended, self._failure = True, failure
             self._changed.notify_all()
 
-    def get(self) -> bytes:
+    def get(self) -> Part:
         """Take the next chunk; empty at the end; raises the failure that the other side met."""
         with self._changed:
             self._changed.wait_for(lambda: self._chunks or self._ended or self._abandoned)

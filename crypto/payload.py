@@ -11,12 +11,24 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+import numpy as np
 import pyrage  # type: ignore[import-untyped]
 
+from crypto.age import (
+    CHUNK_BYTES,
+    SEALED_CHUNK_BYTES,
+    AgeFormatError,
+    NoRecipientError,
+    key_bytes,
+    open_header,
+    seal_header,
+)
 from crypto.channel import Abandoned, Channel, ChannelReader
 from crypto.errors import CryptoError
+from crypto.limits import TAG_BYTES
 
 _BUFFER_BYTES = 1 << 20
+_PART_BYTES = 16 * SEALED_CHUNK_BYTES
 
 
 class DamagedPackageError(CryptoError):
@@ -65,7 +77,7 @@ class PackageWriter:
     def __init__(self, path: Path, recipient: str) -> None:
         self._path = path
         self._partial = path.with_name(path.name + ".part")
-        self._recipient = _recipient(recipient)
+        self._recipient = key_bytes(str(_recipient(recipient)))
         self._channel = Channel()
         self._pending = bytearray()
         self._thread = Thread(target=self._encrypt, name="package-writer", daemon=True)
@@ -83,7 +95,7 @@ class PackageWriter:
         """Append plaintext; returns how many bytes were taken, which is all of them."""
         self._pending += data
         if len(self._pending) >= _BUFFER_BYTES:
-            self._flush()
+            self._flush(len(self._pending) // CHUNK_BYTES * CHUNK_BYTES)
         return len(data)
 
     def __enter__(self) -> Self:
@@ -95,7 +107,7 @@ class PackageWriter:
     ) -> None:
         try:
             if kind is None:
-                self._flush()
+                self._flush(len(self._pending))
                 self._channel.end()
             else:
                 self._channel.end(Abandoned())
@@ -106,13 +118,15 @@ class PackageWriter:
         finally:
             self._partial.unlink(missing_ok=True)
 
-    def _flush(self) -> None:
+    def _flush(self, size: int) -> None:
+        with memoryview(self._pending) as pending:
+            part = bytes(pending[:size])
         try:
-            self._channel.put(bytes(self._pending))
+            self._channel.put(part)
         except Abandoned:
             self._thread.join()
             self._raise_failure()
-        self._pending.clear()
+        del self._pending[:size]
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -121,34 +135,42 @@ class PackageWriter:
     def _encrypt(self) -> None:
         try:
             with self._partial.open("wb", buffering=_BUFFER_BYTES) as file:
-                hashing = _HashingSink(file)
-                source = BufferedReader(ChannelReader(self._channel), _BUFFER_BYTES)
-                pyrage.encrypt_io(source, hashing, [self._recipient])
+                digest, size = hashlib.sha256(), 0
+                for data in _encrypted(self._channel, self._recipient):
+                    digest.update(data)
+                    size += file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            self._result = PackageInfo(sha256=hashing.digest.hexdigest(), size=hashing.size)
+            self._result = PackageInfo(sha256=digest.hexdigest(), size=size)
         except BaseException as failure:  # noqa: BLE001 - handed to the writing thread, which raises it
             self._failure = failure
             self._channel.abandon()
 
 
-class _HashingSink:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        self.size += len(data)
-        return self._file.write(data)
+def _encrypted(channel: Channel, recipient: bytes) -> Iterator[memoryview | bytes]:
+    """Yield the file's bytes; what comes through the channel is whole chunks, but for the last."""
+    header, stream = seal_header(recipient)
+    yield header
+    part = memoryview(channel.get())
+    while True:
+        following = memoryview(channel.get())
+        chunks = range(0, len(part) or 1, CHUNK_BYTES)
+        sealed = np.empty(len(part) + len(chunks) * TAG_BYTES, np.uint8).data
+        done = 0
+        for start in chunks:
+            last = not following and start + CHUNK_BYTES >= len(part)
+            done += stream.seal(part[start : start + CHUNK_BYTES], sealed[done:], last=last)
+        yield sealed
+        if not following:
+            return
+        part = following
 
 
 @contextmanager
 def open_payload(path: Path, identity: str, *, sha256: str | None = None) -> Iterator[BufferedReader]:
     """Decrypt a payload as a stream; nothing of it is written anywhere.
 
-    Up to 256 KiB can come out before age finds a damage behind them, hence `check_ciphertext` first.
+    Up to a mebibyte can come out before a damage behind it is found, hence `check_ciphertext` first.
 
     Args:
         path: the payload file.
@@ -164,7 +186,10 @@ def open_payload(path: Path, identity: str, *, sha256: str | None = None) -> Ite
     """
     channel = Channel()
     thread = Thread(
-        target=_decrypt, args=(path, _identity(identity), sha256, channel), name="package-reader", daemon=True
+        target=_decrypt,
+        args=(path, key_bytes(str(_identity(identity))), sha256, channel),
+        name="package-reader",
+        daemon=True,
     )
     thread.start()
     try:
@@ -174,54 +199,17 @@ def open_payload(path: Path, identity: str, *, sha256: str | None = None) -> Ite
         thread.join()
 
 
-class _CollectingSink:
-    """Gathers age's 8 KiB pieces, so that threads change hands rarely."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._pending = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._pending += data
-        if len(self._pending) >= _BUFFER_BYTES:
-            self.flush()
-        return len(data)
-
-    def flush(self) -> None:
-        self._channel.put(bytes(self._pending))
-        self._pending.clear()
-
-
-class _HashingSource:
-    """Hashes the very bytes that are decrypted."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._digest.update(data)
-        return data
-
-    def hexdigest(self) -> str:
-        """Return the hash of the whole file, with whatever was not read yet."""
-        while self.read(_BUFFER_BYTES):
-            pass
-        return self._digest.hexdigest()
-
-
-def _decrypt(path: Path, identity: Any, sha256: str | None, channel: Channel) -> None:
+def _decrypt(path: Path, identity: bytes, sha256: str | None, channel: Channel) -> None:
     damaged = DamagedPackageError(
         "The payload is not a complete age file.", remedy="Prepare and upload it again."
     )
     try:
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
-            sink = _CollectingSink(channel)
-            source = _HashingSource(file)
-            pyrage.decrypt_io(source, sink, [identity])
-            sink.flush()
-            if sha256 is not None and source.hexdigest() != sha256:
+            # The very bytes that are decrypted are hashed.
+            digest = hashlib.sha256()
+            for part in _decrypted(file, identity, digest):
+                channel.put(part)
+            if sha256 is not None and digest.hexdigest() != sha256:
                 raise DamagedPackageError(
                     "The payload is not the one that was signed: it was exchanged while it was read.",
                     remedy="Repeat the upload.",
@@ -230,21 +218,36 @@ def _decrypt(path: Path, identity: Any, sha256: str | None, channel: Channel) ->
         return
     except (FileNotFoundError, DamagedPackageError) as failure:
         channel.end(failure)
-    except pyrage.DecryptError as failure:
-        # pyrage has one class for all; its text is the only way to tell a foreign key from a damaged header.
-        foreign = "No matching keys" in str(failure)
+    except NoRecipientError:
         channel.end(
             WrongRecipientError(
                 "The payload is encrypted to another key than this workspace's.",
                 remedy="Prepare it again with this workspace's recipient.",
             )
-            if foreign
-            else damaged
         )
-    except OSError:
+    except (OSError, AgeFormatError):
         channel.end(damaged)
     else:
         channel.end()
+
+
+def _decrypted(file: BinaryIO, identity: bytes, digest: "hashlib._Hash") -> Iterator[memoryview]:
+    """Yield the content part by part; what a chunk's tag does not verify is never yielded."""
+    header, stream = open_header(file, identity)
+    digest.update(header)
+    left = os.fstat(file.fileno()).st_size - len(header)
+    while True:
+        sealed = memoryview(file.read(min(left, _PART_BYTES)))
+        digest.update(sealed)
+        left -= len(sealed)
+        room = np.empty(len(sealed), np.uint8).data
+        done = 0
+        for start in range(0, len(sealed) or 1, SEALED_CHUNK_BYTES):
+            last = not left and start + SEALED_CHUNK_BYTES >= len(sealed)
+            done += stream.open(sealed[start : start + SEALED_CHUNK_BYTES], room[done:], last=last)
+        yield room[:done]
+        if not left:
+            return
 
 
 def _recipient(text: str) -> Any:
