@@ -57,7 +57,7 @@ class Bitmaps:
         """
         self._column = column
         self._shared = shared
-        self._everyone = _packed(np.ones(size, np.bool_))
+        self._everyone = packed(np.ones(size, np.bool_))
         self._most_kept = MOST_KEPT_BYTES // max(self._everyone.nbytes, 1)
         self._kept: dict[_Key, U64] = {}
         self._ladders: dict[str, _Ladder] = {}
@@ -75,14 +75,12 @@ class Bitmaps:
             return self._within(node)
         if isinstance(node, CHasAny):
             return self._has_any(node)
-        if isinstance(node, CAll):
-            made = self._everyone.copy()
-            for item in node.items:
-                np.bitwise_and(made, self.of(item), out=made)
-        else:
-            made = np.zeros_like(self._everyone)
-            for item in node.items:
-                np.bitwise_or(made, self.of(item), out=made)
+        if not node.items:
+            return self._everyone if isinstance(node, CAll) else np.zeros_like(self._everyone)
+        join = np.bitwise_and if isinstance(node, CAll) else np.bitwise_or
+        made = self.of(node.items[0]).copy()
+        for item in node.items[1:]:
+            join(made, self.of(item), out=made)
         return made
 
     def _within(self, leaf: CLeaf) -> U64:
@@ -91,8 +89,8 @@ class Bitmaps:
         if leaf.values.null:
             # Below the lowest value of all there is "no value" only.
             ends ^= {self._column(leaf.attribute).info.domain[0]}
-        made = np.zeros_like(self._everyone)
         left = sorted(ends, reverse=True)
+        made: U64 | None = None
         while left:
             end = left.pop()
             if left and left[-1] == end + 1:
@@ -100,7 +98,8 @@ class Bitmaps:
                 part = self._equal(leaf.attribute, end)
             else:
                 part = self._below(leaf.attribute, end)
-            np.bitwise_xor(made, part, out=made)
+            made = part.copy() if made is None else np.bitwise_xor(made, part, out=made)
+        assert made is not None, "A canonical leaf holds for somebody, or else it is no leaf."
         return made
 
     def _equal(self, attribute: str, value: int) -> U64:
@@ -118,7 +117,7 @@ class Bitmaps:
         if attribute not in self._ladders:
             self._ladders[attribute] = _Ladder(self._column(attribute), self._shared.ends[attribute])
         below = self._ladders[attribute].below(end)
-        return self._everyone if below is None else self._keep(key, _packed(below))
+        return self._everyone if below is None else self._keep(key, packed(below))
 
     def _has_any(self, node: CHasAny) -> U64:
         made = np.zeros_like(self._everyone)
@@ -134,7 +133,7 @@ class Bitmaps:
         if (attribute, octet) not in self._octets:
             octets = octets_of(self._column(attribute).values)
             self._octets[attribute, octet] = np.ascontiguousarray(octets[:, octet])
-        return _packed(self._octets[attribute, octet] & np.uint8(1 << bit))
+        return packed(self._octets[attribute, octet] & np.uint8(1 << bit))
 
     def _keep(self, key: _Key, made: U64) -> U64:
         if len(self._kept) >= self._most_kept:
@@ -164,6 +163,11 @@ class _Ladder:
         return np.asarray(self._values < end if rank is None else self._ranks <= rank)
 
 
+def count_of(bitmap: U64) -> int:
+    """Count the persons of a bitmap."""
+    return int(np.add.reduce(np.bitwise_count(bitmap), dtype=np.int64))
+
+
 def octets_of(words: Values) -> Values:
     """Return the bits of sets as (persons, bytes): code c is bit (c - 1) mod 8 of byte (c - 1) div 8."""
     return np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), 8 * words.shape[1])
@@ -174,7 +178,7 @@ def _ends(leaf: CLeaf) -> set[int]:
     return {end for low, high in leaf.values.ranges for end in (low, high + 1)}
 
 
-def _packed(bits: Values) -> U64:
+def packed(bits: Values) -> U64:
     """Pack a byte for each person, zero or not, into words; the last word is filled up with zeros."""
     words = np.zeros(-(-len(bits) // 64), np.uint64)
     packed = np.packbits(bits)

@@ -6,17 +6,14 @@ from math import prod
 
 import numpy as np
 
-from cleanroom.matching.bitmaps import Bitmaps, Shared, octets_of
+from cleanroom.matching.bitmaps import Bitmaps, Shared, count_of, octets_of, packed
 from cleanroom.matching.ranks import Values, ranks
-from cleanroom.matching.types import I64, U8, Column
-from policies.attributes import NUMERIC_TYPES
+from cleanroom.matching.types import I64, U64, Column
+from policies.attributes import NUMERIC_TYPES, AttributeInfo
 from policies.nodes import Node
 
-_CHUNK = 1 << 18
-"""Persons whose bitmaps are made at a time: a thousand segments share a few hundred bitmaps, of 32 KiB each."""
-_BATCH = 32
-_MOST_PRODUCTS = 1 << 18
-"""Multiplications of one matrix product; larger ones would begin threads of their own."""
+_CHUNK = 1 << 19
+"""Persons whose bitmaps are made at a time: a thousand segments share a few hundred bitmaps, of 64 KiB each."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,13 @@ class Rows:
         for start in range(0, self._size, _CHUNK):
             chunk = slice(start, min(start + _CHUNK, self._size))
             bitmaps = Bitmaps(chunk.stop - chunk.start, self._part(chunk), shared)
-            totals = np.array([self.totals(name)[chunk] for name in summed], np.float64).T
-            for first in range(0, len(conditions), _BATCH):
-                batch = np.array([bitmaps.of(node) for node in conditions[first : first + _BATCH]])
-                found[0, first : first + _BATCH] += np.bitwise_count(batch).sum(axis=1, dtype=np.int64)
-                if summed:
-                    found[1:, first : first + _BATCH] += _sums(batch.view(np.uint8), totals)
+            layers = [_Layers(self.totals(name)[chunk], self._column(name).info) for name in summed]
+            for at, node in enumerate(conditions):
+                members = bitmaps.of(node)
+                persons = count_of(members)
+                found[0, at] += persons
+                for row, layer in enumerate(layers, 1):
+                    found[row, at] += layer.sum(members, persons)
         return found
 
     def cells(self, attributes: tuple[str, ...]) -> Cells:
@@ -145,23 +143,21 @@ def _clamped(column: Column) -> I64:
     return np.where(known, np.clip(column.values, low, high), 0).astype(np.int64)
 
 
-def _sums(members: U8, totals: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> I64:
-    """Multiply bitmaps with totals.
+class _Layers:
+    """Totals of persons, a bitmap for each binary digit: a sum is a count in each, and exact."""
 
-    Every number on the way is whole and below 2**53, so no order of additions rounds: a total ends at 10**9, and few
-    persons are added up at a time.
+    def __init__(self, totals: I64, info: AttributeInfo) -> None:
+        lowest, highest = info.clamp or (0, 0)
+        # Someone without a value adds 0, whether or not it lies within the bounds.
+        self._least = min(lowest, 0)
+        octets = octets_of((totals - self._least)[:, None])
+        digits = (max(highest, 0) - self._least).bit_length()
+        self._layers = [packed(octets[:, digit // 8] & np.uint8(1 << digit % 8)) for digit in range(digits)]
 
-    Args:
-        members: (conditions, bytes) of bitmaps.
-        totals: (persons, attributes) whole numbers.
-    """
-    found = np.zeros((totals.shape[1], len(members)), np.int64)
-    tile = max(8, _MOST_PRODUCTS // (len(members) * totals.shape[1]) // 8 * 8)
-    for start in range(0, len(totals), tile):
-        part = totals[start : start + tile]
-        bits = np.unpackbits(members[:, start // 8 : (start + tile) // 8], axis=1)[:, : len(part)]
-        found += (bits.astype(np.float64) @ part).T.astype(np.int64)
-    return found
+    def sum(self, members: U64, persons: int) -> int:
+        """Add up the totals of some of the persons, who are given by a bitmap and by their number."""
+        digits = enumerate(self._layers)
+        return self._least * persons + sum(count_of(layer & members) << digit for digit, layer in digits)
 
 
 def _set_places(words: Values) -> tuple[I64, Values]:
