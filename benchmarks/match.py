@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import psi
 from benchmarks.harness import (
     OURS,
     RUNS,
@@ -24,7 +25,7 @@ from benchmarks.harness import (
 )
 from benchmarks.plain import DuckTables, Merge, polars_cube
 from benchmarks.questions import Counts, ask, exact, from_cube, question, twelve
-from benchmarks.synthetic import KEYS, Deal, fits, make_deal
+from benchmarks.synthetic import BASE, KEYS, Deal, fits, load, make_deal
 from cleanroom.bootstrap import Room, open_room
 from cleanroom.datasets.types import Role
 from cleanroom.settings import load_settings
@@ -57,6 +58,7 @@ def measure(
     cold: bool = False,
     runs: int = RUNS,
     polars: bool = True,
+    tenth: bool = False,
 ) -> dict[str, Any]:
     """Fill all sides, check that they agree, and time them in turns.
 
@@ -66,7 +68,8 @@ def measure(
         keys: match on e-mail, or on e-mail or telephone.
         cold: besides, ask each question in a fresh process.
         runs: how many are kept.
-        polars: let it and the floor take part.
+        polars: let it take part.
+        tenth: besides, time a base of a tenth of the provider's people, as a point of growth.
     """
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
@@ -75,9 +78,15 @@ def measure(
             deal = make_deal(
                 room, provider_rows=provider_rows, base_rows=base_rows, directory=directory, keys=keys
             )
-            return time_question(
+            found = time_question(
                 room, deal, provider_rows, base_rows, keys=keys, cold=cold, runs=runs, polars=polars
             )
+            if tenth:
+                base = load(room, deal.advertiser, BASE, range(provider_rows // 10), directory=directory)
+                asking = deal.asking | {"base_id": base.id}
+                alone = Side(OURS, lambda run: ask(room, asking, question(asking, twelve(run))))
+                found["tenth_s"] = in_turns([alone], runs=runs)[OURS]
+            return found
 
 
 def time_question(
@@ -102,12 +111,12 @@ def time_question(
     ]
     floor = None
     if polars and keys == 1:
-        in_polars, merge = polars_cube(provider_rows, base_rows), Merge(provider_rows, base_rows)
+        in_polars = polars_cube(provider_rows, base_rows)
+        sides.append(Side("polars", lambda run: from_cube(in_polars(), twelve(run)), LEFT_OUT["polars"]))
+    if keys == 1:
+        merge = Merge(provider_rows, base_rows)
         floor = merge.name
-        sides += [
-            Side("polars", lambda run: from_cube(in_polars(), twelve(run)), LEFT_OUT["polars"]),
-            Side(floor, lambda run: from_cube(merge.cube(), twelve(run)), LEFT_OUT["floor"]),
-        ]
+        sides.append(Side(floor, lambda run: from_cube(merge.cube(), twelve(run)), LEFT_OUT["floor"]))
     last: list[Counts] = []
 
     def check(run: int, made: Mapping[str, Any]) -> None:
@@ -215,13 +224,19 @@ def main() -> None:
         runs=(RUNS, "how many runs are kept"),
     )
     parser.add_argument("--cold", action="store_true", help="besides, ask in fresh processes")
+    parser.add_argument("--no-polars", action="store_true", help="leave polars out")
     parser.add_argument(
-        "--no-polars", action="store_true", help="leave polars and the floor out; DuckDB stays"
+        "--tenth", action="store_true", help="besides, a base of a tenth of the provider's people"
     )
     parser.add_argument(
-        "--psi", action="store_true", help="compare with a private set intersection instead; smaller sizes"
+        "--psi",
+        action="store_true",
+        help=f"compare with a private set intersection instead, at {psi.ROWS:,} x {psi.ROWS:,}",
     )
     options = parser.parse_args()
+    if options.psi:
+        show(psi.measure(), as_json=options.json)
+        return
     found = measure(
         options.provider,
         options.base,
@@ -229,6 +244,7 @@ def main() -> None:
         cold=options.cold,
         runs=options.runs,
         polars=not options.no_polars,
+        tenth=options.tenth,
     )
     show(found, as_json=options.json)
     if not options.json:

@@ -4,20 +4,15 @@ A bare call draws the same number of discrete Gaussians with the same sigma, in 
 sides run in this process in turns.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 from unittest.mock import patch
 
 import opendp.prelude as dp
 
-from benchmarks.harness import processor, timed
+from benchmarks.harness import OURS, CountsDifferError, Side, arguments, compared, in_turns, show, spread
 from cleanroom.release import gate
 from cleanroom.release.gate import plan_mechanism, release_cells
 from cleanroom.release.mechanism import add_noise
@@ -25,9 +20,12 @@ from cleanroom.release.types import Cell, Mechanism
 from policies.attributes import AttributeInfo
 
 RUNS = 7
-CELLS, SEGMENTS = 10_000, 1_000
+PROFILE, CELLS, SEGMENTS = 876, 10_000, 1_000
 SPEND = {"spend": AttributeInfo("decimal", scale=2, clamp=(0, 10_000_000))}
-MOST_SECONDS = 1.0
+LEFT_OUT = {
+    OURS: ("counting before the gate, the stored answer and the log after it",),
+    "opendp": ("suppression, consistency and intervals: the draws are all it does",),
+}
 
 
 @dataclass(frozen=True)
@@ -45,16 +43,20 @@ class Job:
     mechanism: Mechanism
 
 
-def jobs() -> tuple[Job, ...]:
-    """Return a large table, a thousand overlapping segments, and the same segments with a sum of each."""
-    table = (Cell("overlap", 500_000, None), *_parts("breakdown:0", CELLS - 1))
-    segments = (Cell("overlap", 500_000, None), *_parts("segment", SEGMENTS))
+def jobs(smaller: int = 1) -> tuple[Job, ...]:
+    """Return a profile, a large table, a thousand overlapping segments, and the same segments with a sum of each."""
+    profile, cells, many = (number // smaller for number in (PROFILE, CELLS, SEGMENTS))
+    small, table = (
+        (Cell("overlap", 500_000, None), *_parts("breakdown:0", size - 1)) for size in (profile, cells)
+    )
+    segments = (Cell("overlap", 500_000, None), *_parts("segment", many))
     sums = tuple(Cell(f"sum:spend:{cell.name}", cell.exact * 9_999, cell.name, "spend") for cell in segments)
     within = len(segments)
     return (
-        Job(f"{CELLS:,} cells", table, _mechanism(2)),
-        Job(f"{SEGMENTS:,} segments", segments, _mechanism(within)),
-        Job(f"{SEGMENTS:,} segments with sums", segments + sums, _mechanism(2 * within, sum_l0=within)),
+        Job(f"{profile:,} cells", small, _mechanism(2)),
+        Job(f"{cells:,} cells", table, _mechanism(2)),
+        Job(f"{many:,} segments", segments, _mechanism(within)),
+        Job(f"{many:,} segments with sums", segments + sums, _mechanism(2 * within, sum_l0=within)),
     )
 
 
@@ -113,49 +115,47 @@ def vectors(job: Job) -> list[int]:
     return sizes
 
 
-def measure() -> dict[str, Any]:
-    """Time every job and its bare draws, in turns."""
+def measure(*, runs: int = RUNS, smaller: int = 1) -> dict[str, Any]:
+    """Time every job and its bare draws, in turns.
+
+    Args:
+        runs: how many are kept.
+        smaller: divides the numbers of figures.
+    """
     found: list[dict[str, Any]] = []
-    for job in jobs():
+    sides: list[Side] = []
+    first: dict[str, list[float]] = {}
+    for job in jobs(smaller):
         release, draw = through_the_gate(job), bare(job)
-        seconds: dict[str, list[float]] = {"cleanroom": [], "opendp": []}
-        for run in range(RUNS + 1):
-            released = timed(release)
-            drawn = timed(draw)
-            if run:  # the first one warms both up
-                seconds["cleanroom"].append(released)
-                seconds["opendp"].append(drawn)
-        medians = {side: statistics.median(runs) for side, runs in seconds.items()}
+        sides = [
+            Side(OURS, lambda _run, release=release: release(), LEFT_OUT[OURS]),
+            Side("opendp", lambda _run, draw=draw: draw(), LEFT_OUT["opendp"]),
+        ]
+        seconds = in_turns(sides, runs=runs)
+        first = first or seconds
+        if sum(vectors(job)) != len(job.cells):
+            raise CountsDifferError("The gate draws another number of figures than OpenDP.")
+        medians = {side: statistics.median(taken) for side, taken in seconds.items()}
         found.append(
             {
                 "job": job.name,
                 "figures": len(job.cells),
                 "vector_draws": vectors(job),
-                "seconds": seconds,
+                "spread": {side: spread(taken) for side, taken in seconds.items()},
                 "medians": medians,
-                "ratio": medians["cleanroom"] / medians["opendp"],
+                "ratio": medians[OURS] / medians["opendp"],
             }
         )
-    return {
-        "jobs": found,
-        "within_a_second": found[0]["medians"]["cleanroom"] < MOST_SECONDS,
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("cleanroom", "opendp")},
-        "machine": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0],
-        },
-    }
+    return compared("release", sides, first, jobs=found)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.release", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    found = measure()
-    if parser.parse_args().json:
-        print(json.dumps(found, indent=2))
+    parser = arguments("release", __doc__, runs=(RUNS, "how many runs are kept"))
+    options = parser.parse_args()
+    found = measure(runs=options.runs)
+    show(found, as_json=options.json)
+    if options.json:
         return
     for job in found["jobs"]:
         medians = job["medians"]
@@ -164,8 +164,6 @@ def main() -> None:
             f"{job['job']:26} {medians['cleanroom'] * 1e3:6.1f} ms; bare OpenDP {medians['opendp'] * 1e3:6.1f} ms; "
             f"ratio {job['ratio']:.2f}; drawn at once: {drawn}"
         )
-    for part in ("versions", "machine"):
-        print(f"{part:26} " + ", ".join(f"{name} {value}" for name, value in found[part].items()))
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def measure(people: int, *, per_second: int, seconds: int, runs: int = RUNS) -> 
         floor="commit",
         peak_mb={OURS: peak["peak_mb"]},
         people=people,
-        seconds=seconds,
+        during_s=seconds,
         at_rate=at_rate,
         over_http=False,
     )
