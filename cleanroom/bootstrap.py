@@ -17,6 +17,7 @@ from cleanroom.audit.reading import sqlite_path
 from cleanroom.client.receipts import verify_receipt
 from cleanroom.clock import Clock, SystemClock
 from cleanroom.consent.service import Consents
+from cleanroom.datasets.cache import ColumnCache
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.base import Base
 from cleanroom.db.database import Database, open_engine
@@ -90,7 +91,8 @@ class Room:
     public_sizes: PublicSizes
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database and of decrypted columns."""
+        self.matching.close()
         self.db.engine.dispose()
 
 
@@ -208,7 +210,12 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         journal=Journal(settings.allocations_path),
     )
     receipts = Receipts(audit, settings.receipts_dir)
-    matching = Matching(workspaces=workspaces, datasets=datasets, consents=consents)
+    matching = Matching(
+        workspaces=workspaces,
+        datasets=datasets,
+        consents=consents,
+        cache=ColumnCache(settings.cache_bytes),
+    )
     gate = ReleaseService(grants)
     refusals = Refusals(gate, clock)
     return Room(

@@ -10,8 +10,9 @@ from cleanroom.errors import CleanroomError
 
 # The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
 _ORIGIN = re.compile(r"^[^\s+]{1,255}$")
-_FIELDS = ("home", "database_url", "origin", "memory_bytes", "witness_dir")
+_FIELDS = ("home", "database_url", "origin", "memory_bytes", "cache_bytes", "witness_dir")
 MIN_MEMORY_BYTES = 64 << 20
+DEFAULT_CACHE_BYTES = 1 << 30
 
 
 class SettingsError(CleanroomError):
@@ -31,6 +32,8 @@ class Settings:
         memory_bytes: how much memory ingestion may use for rows in flight.
         witness_dir: where the room remembers, outside its database, what it did last; `keys` in the home when not
             given. Best on another disk, and never restored from a backup together with the database.
+        cache_bytes: how much of the decrypted columns a process keeps between questions; what does not fit is read in
+            blocks.
     """
 
     home: Path
@@ -38,6 +41,7 @@ class Settings:
     origin: str
     memory_bytes: int
     witness_dir: Path | None = None
+    cache_bytes: int = DEFAULT_CACHE_BYTES
 
     @property
     def head_path(self) -> Path:
@@ -100,8 +104,9 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         home=place,
         database_url=_database_url(values.get("database_url"), home=place),
         origin=_origin(values.get("origin", "room.local/cleanroom")),
-        memory_bytes=_memory(values.get("memory_bytes", 1 << 30)),
+        memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
         witness_dir=_directory(values.get("witness_dir"), home=place),
+        cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
     )
 
 
@@ -161,14 +166,14 @@ def _directory(value: object, *, home: Path) -> Path | None:
     return (home / value).resolve()
 
 
-def _memory(value: object) -> int:
+def _bytes(field: str, value: object, *, least: int) -> int:
     try:
         count = int(str(value))
     except ValueError:
-        count = 0
-    if count < MIN_MEMORY_BYTES:
+        count = -1
+    if count < least:
         raise SettingsError(
-            f"CLEANROOM_MEMORY_BYTES is not a whole number of at least {MIN_MEMORY_BYTES}.",
+            f"{_variable(field)} is not a whole number of at least {least}.",
             remedy="Give the bytes as digits, for example 1073741824.",
         )
     return count

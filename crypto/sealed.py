@@ -199,6 +199,11 @@ class SealedReader:
         return self._size
 
     @property
+    def chunk_bytes(self) -> int:
+        """Plaintext bytes of every chunk but the last; ranges that begin and end between chunks are read fastest."""
+        return self._chunk_bytes
+
+    @property
     def file_id(self) -> UUID:
         """Identity of the write attempt that made the file."""
         return self._header.file_id

@@ -103,12 +103,16 @@ class PlaceReader:
 
     def size(self, role: Role, column: int) -> int:
         """Return a file's bytes of plaintext."""
-        with self._reader(role, column) as reader:
+        with self.opened(role, column) as reader:
             return reader.plaintext_size
+
+    def file_id(self, role: Role, column: int) -> str:
+        """Return the identity of the write attempt that made a file, hex."""
+        return self._file(role, column).file_id
 
     def read(self, role: Role, column: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Read a whole file as one flat array."""
-        with self._reader(role, column) as reader:
+        with self.opened(role, column) as reader:
             return reader.read_all().view(dtype)
 
     def read_rows(
@@ -116,24 +120,20 @@ class PlaceReader:
     ) -> npt.NDArray[Any]:
         """Read items `start` to `stop`, the end not included; past the file's end there are none."""
         size = np.dtype(dtype).itemsize
-        with self._reader(role, column) as reader:
+        with self.opened(role, column) as reader:
             end = reader.plaintext_size // size
             start, stop = min(start, end), min(stop, end)
             return reader.read_range(start * size, max(stop - start, 0) * size).view(dtype)
 
     def read_bytes(self, role: Role, column: int = 0) -> bytes:
         """Read a whole file as bytes."""
-        with self._reader(role, column) as reader:
+        with self.opened(role, column) as reader:
             return reader.read_all().tobytes()
 
     @contextmanager
-    def _reader(self, role: Role, column: int) -> Iterator[SealedReader]:
-        file = self._files.get((role, column))
-        if file is None:
-            raise SealedColumnError(
-                f"The version has no file {role.name.lower()} {column}.",
-                remedy="Restore the SQL store from a backup.",
-            )
+    def opened(self, role: Role, column: int) -> Iterator[SealedReader]:
+        """Open a file: it is there, belongs here, and its key can be had."""
+        file = self._file(role, column)
         reader = SealedReader(
             self._store.path(file.object_key),
             context=self._place.context(role, column),
@@ -142,6 +142,15 @@ class PlaceReader:
         )
         with reader:
             yield reader
+
+    def _file(self, role: Role, column: int) -> SealedFile:
+        file = self._files.get((role, column))
+        if file is None:
+            raise SealedColumnError(
+                f"The version has no file {role.name.lower()} {column}.",
+                remedy="Restore the SQL store from a backup.",
+            )
+        return file
 
 
 def files_root(files: Sequence[SealedFile]) -> str:

@@ -1,18 +1,24 @@
 """Finding the persons of a version whose own keys are in a base."""
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.matching.types import U8, U64, BaseView, DatasetView, KeyIndex
+from cleanroom.matching.buckets import BLOCK, Positions, find, make_buckets, roughly_ordered, with_holders
+from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex, Sliced
 
-BLOCK = 131_072
-"""Searches at once: small enough for the caches, large enough that threads rarely meet in the interpreter."""
-NOT_MATCHED = 255
-Positions = NDArray[np.int64]
+NOT_MATCHED = 0
+_VALUES_PER_TASK = 1 << 20
+_VALUES_PER_PASS = 1 << 24
+_ENTRIES_PER_READ = 1 << 19
+Found = tuple[NDArray[Any], U8 | None]
+"""Persons who hit, and the label of what each hit; a person may stand there several times."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Matches:
     """Who matched.
 
     Attributes:
-        first_key: (persons,) position of the first key that hit, `NOT_MATCHED` where none did.
+        first_key: (persons,) the first key that hit, counted from 1; `NOT_MATCHED` where none did.
         label: (persons,) position of the first declared label among all hits; None without labels.
     """
 
@@ -28,8 +34,31 @@ class Matches:
     label: U8 | None
 
 
+@dataclass(frozen=True)
+class SearchSizes:
+    """How much is held at once; every choice finds the same.
+
+    Attributes:
+        values: of a base searched for by one thread.
+        values_read: of a base held at once while a dataset's key is read in blocks.
+        entries: of a dataset's key read at once.
+        threads: that search.
+    """
+
+    values: int = _VALUES_PER_TASK
+    values_read: int = _VALUES_PER_PASS
+    entries: int = _ENTRIES_PER_READ
+    threads: int = 2
+
+
 def find_matches(
-    view: DatasetView, base: BaseView, keys: tuple[str, ...], *, labels: bool, pool: ThreadPoolExecutor
+    view: DatasetView,
+    base: BaseView,
+    keys: tuple[str, ...],
+    *,
+    labels: bool,
+    pool: ThreadPoolExecutor,
+    sizes: SearchSizes,
 ) -> Matches:
     """Match each person on its own keys; nothing of the base is consumed by a hit.
 
@@ -38,57 +67,128 @@ def find_matches(
         base: the base, under the dataset's token key.
         keys: fewer than 255, in the order that decides the first hit; a key that a side lacks hits nobody.
         labels: also find each person's label.
-        pool: where the blocks are searched.
+        pool: where it is searched.
+        sizes: how much is held at once.
 
     Returns:
         The matches of all persons, consented or not.
     """
-    first_key = np.full(view.persons, NOT_MATCHED, np.uint8)
-    label = np.full(view.persons, NOT_MATCHED, np.uint8) if labels else None
-    for position, name in enumerate(keys):
+    first_key = np.zeros(view.persons, np.uint8)
+    label = np.full(view.persons, 255, np.uint8) if labels else None
+    for number, name in enumerate(keys, 1):
         if name not in view.keys or name not in base.keys:
             continue
         index, wanted = view.keys[name], base.keys[name]
-        blocks = range(0, wanted.hi.size if index.hi.size else 0, BLOCK)
-        found = pool.map(_search, repeat(index), repeat(wanted.hi), blocks)
-        for entries, values in found:
-            persons = index.person[entries]
-            fresh = persons[first_key[persons] == NOT_MATCHED]
-            first_key[fresh] = position
-            if label is not None and wanted.label is not None:
-                _keep_first(label, persons, wanted.label[values], base.labels)
+        if not index.hi.size or not wanted.size:
+            continue
+        search = _in_memory if isinstance(index.hi, np.ndarray) else _in_blocks
+        for persons, found in search(index, wanted, pool, sizes):
+            fresh = persons if number == 1 else persons[first_key.take(persons, mode="clip") == NOT_MATCHED]
+            first_key[fresh] = number
+            if label is not None and found is not None:
+                _keep_first(label, persons, found, base.labels)
     return Matches(first_key, label)
 
 
-def _search(index: KeyIndex, wanted: U64, start: int) -> tuple[Positions, Positions]:
-    """Return the entries that equal a value of one block of the sorted values, and that value's position."""
-    block = wanted[start : start + BLOCK]
-    low = int(np.searchsorted(index.hi, block[0]))
-    high = int(np.searchsorted(index.hi, block[-1], side="right"))
-    part = index.hi[low:high]
-    if not part.size:
+def _in_memory(
+    index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+) -> Iterator[Found]:
+    """Look the base's values up where their first bits point, part by part of the base."""
+    hi = np.asarray(index.hi)
+    buckets = index.buckets or make_buckets(hi)
+
+    def search(start: int, stop: int) -> Found:
+        values, labels = wanted.part(start, stop)
+        order = roughly_ordered(values, hi.size)
+        values = values.take(order, mode="clip")
+        entries, hits = [], []
+        for low in range(0, values.size, BLOCK):
+            at, of = find(hi, buckets, values[low : low + BLOCK])
+            entries.append(at)
+            hits.append(of + low)
+        found = np.concatenate([np.empty(0, np.int64), *entries])
+        persons = found if index.person is None else np.asarray(index.person).take(found, mode="clip")
+        if labels is None:
+            return persons, None
+        return persons, labels[order[np.concatenate([np.empty(0, np.int64), *hits])]]
+
+    return _mapped(pool, search, _ranges(wanted.size, sizes.values, sizes.threads))
+
+
+def _in_blocks(
+    index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+) -> Iterator[Found]:
+    """Read the dataset's key once from one end to the other, in stretches of values that the base has in memory."""
+    passes = -(-wanted.size // sizes.values_read)
+    bounds = [(1 << 64) * number // passes for number in range(passes + 1)]
+    start = 0
+    for low, high in pairwise(bounds):
+        values, labels = _between(wanted, low, high - 1, pool, sizes)
+        stop = _position(index.hi, high) if high < 1 << 64 else index.hi.size
+
+        def search(first: int, last: int, values: U64 = values, labels: U8 | None = labels) -> Found:
+            part = index.hi[first:last]
+            begin = int(np.searchsorted(values, part[0]))
+            end = int(np.searchsorted(values, part[-1], side="right"))
+            entries, hits = meet(part, values[begin:end])
+            persons = entries + first if index.person is None else index.person[first:last][entries]
+            return persons, None if labels is None else labels[hits + begin]
+
+        if values.size:
+            blocks = [range(at, min(at + sizes.entries, stop)) for at in range(start, stop, sizes.entries)]
+            yield from _mapped(pool, search, blocks)
+        start = stop
+
+
+def meet(part: U64, values: U64) -> tuple[Positions, Positions]:
+    """Return the entries that equal a value, and that value's position; both sorted, values distinct."""
+    if not part.size or not values.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    if part.size < block.size:
-        # A base larger than the dataset: its values are distinct, so each entry has at most one.
-        at = np.searchsorted(block, part)
-        entries = np.flatnonzero(block.take(at, mode="clip") == part)
-        return entries + low, at[entries] + start
-    at = np.searchsorted(part, block)
-    values = np.flatnonzero(part.take(at, mode="clip") == block)
-    entries = at[values]
-    all_entries, all_values = [entries], [values]
-    while entries.size:
-        # A value's holders stand next to each other; few values have a second one.
-        following = entries + 1
-        same = part.take(following, mode="clip") == part[entries]
-        same &= following < part.size
-        entries, values = following[same], values[same]
-        all_entries.append(entries)
-        all_values.append(values)
-    return np.concatenate(all_entries) + low, np.concatenate(all_values) + start
+    if part.size < values.size:
+        at = np.searchsorted(values, part)
+        entries = np.flatnonzero(values.take(at, mode="clip") == part)
+        return entries, at[entries]
+    at = np.searchsorted(part, values)
+    hits = np.flatnonzero(part.take(at, mode="clip") == values)
+    return with_holders(part, at[hits], hits)
 
 
-def _keep_first(label: U8, persons: NDArray[np.uint32], found: U8, labels: int) -> None:
+def _between(
+    wanted: BaseValues, low: int, high: int, pool: ThreadPoolExecutor, sizes: SearchSizes
+) -> tuple[U64, U8 | None]:
+    """Return the base's values of a stretch, sorted and distinct, each with its first declared label."""
+
+    def select(start: int, stop: int) -> tuple[U64, U8 | None]:
+        values, labels = wanted.part(start, stop)
+        inside = (values >= np.uint64(low)) & (values <= np.uint64(high))
+        return values[inside], None if labels is None else labels[inside]
+
+    parts = list(_mapped(pool, select, _ranges(wanted.size, sizes.values, sizes.threads)))
+    values = np.concatenate([found for found, _ in parts])
+    labels = [found for _, found in parts if found is not None]
+    if not labels or not values.size:
+        return np.unique(values), labels[0][:0] if labels else None
+    order = np.argsort(values)
+    values = values[order]
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    return values[starts], np.minimum.reduceat(np.concatenate(labels)[order], starts)
+
+
+def _position(hi: Sliced, value: int) -> int:
+    """Return where a value would stand, reading a few entries only."""
+    return bisect_left(range(hi.size), value, key=lambda at: int(hi[at : at + 1][0]))
+
+
+def _ranges(size: int, most: int, threads: int) -> list[range]:
+    step = min(-(-size // threads), most)
+    return [range(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _mapped(pool: ThreadPoolExecutor, work: Any, ranges: list[range]) -> Iterator[Any]:
+    return pool.map(work, [part.start for part in ranges], [part.stop for part in ranges])
+
+
+def _keep_first(label: U8, persons: NDArray[Any], found: U8, labels: int) -> None:
     # Assigned from the last declared label to the first, so that the first one stays.
     for position in range(labels - 1, -1, -1):
         holders = persons[found == position]

@@ -1,11 +1,13 @@
 """Matching two versions: what is needed is collected in a transaction, the counting happens after it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cleanroom.consent.service import Consents
 from cleanroom.consent.view import ConsentView
+from cleanroom.datasets.cache import ColumnCache
 from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.kept import KeptReader
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import Dataset, DatasetVersion
 from cleanroom.db.database import Transaction
@@ -42,6 +44,7 @@ class Match:
         consents: of the dataset, as of an epoch.
         keys: on which both can meet, in the dataset's declared order.
         engine: does the counting.
+        cache: of decrypted columns.
     """
 
     dataset: Side
@@ -49,6 +52,7 @@ class Match:
     consents: ConsentView
     keys: tuple[str, ...]
     engine: MatchEngine
+    cache: ColumnCache
 
     def count(self, plan: Plan, *, at: datetime) -> ExactCounts:
         """Count exactly; the result goes into the release gate and nowhere else.
@@ -61,22 +65,27 @@ class Match:
             Exact counts of distinct persons.
         """
         keys = tuple(name for name in self.keys if name in plan.keys)
-        view = dataset_view(
-            self.dataset.reader,
-            self.dataset.dataset.schema,
-            persons=self.dataset.version.persons,
-            keys=keys,
-            consented=self.consents.mask(at),
-        )
-        base = base_view(
-            self.base.reader,
-            self.base.dataset.schema,
-            keys=keys,
-            own=self.base.tokens,
-            other=self.dataset.tokens,
-            junk=junk_of(self.dataset.reader, self.dataset.dataset.schema, keys),
-        )
-        return self.engine.count(view, base, plan)
+        with self.cache.scope() as scope:
+            dataset, base = KeptReader(self.dataset.reader, scope), KeptReader(self.base.reader, scope)
+            consents = replace(self.consents, reader=dataset)
+            return self.engine.count(
+                dataset_view(
+                    dataset,
+                    self.dataset.dataset.schema,
+                    persons=self.dataset.version.persons,
+                    keys=keys,
+                    consented=consents.mask(at),
+                ),
+                base_view(
+                    base,
+                    self.base.dataset.schema,
+                    keys=keys,
+                    own=self.base.tokens,
+                    other=self.dataset.tokens,
+                    junk=junk_of(dataset, self.dataset.dataset.schema, keys),
+                ),
+                plan,
+            )
 
 
 class Matching:
@@ -89,11 +98,26 @@ class Matching:
         datasets: Datasets,
         consents: Consents,
         engine: MatchEngine | None = None,
+        cache: ColumnCache | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            workspaces: keep the token keys.
+            datasets: keep the columns.
+            consents: tell who may be counted.
+            engine: counts; the local one, when not given.
+            cache: of decrypted columns; nothing is kept from one question to the next, when not given.
+        """
         self._workspaces = workspaces
         self._datasets = datasets
         self._consents = consents
         self._engine = engine or LocalEngine()
+        self._cache = cache or ColumnCache(0)
+
+    def close(self) -> None:
+        """Overwrite and forget all decrypted columns."""
+        self._cache.close()
 
     def open(
         self, tx: Transaction, *, dataset_version_id: str, base_version_id: str, purpose: str, epoch: int
@@ -107,6 +131,7 @@ class Matching:
             purpose: whose consents count.
             epoch: the consent epoch as of which they count.
         """
+        self._datasets.hold_versions(tx, dataset_version_id, base_version_id)
         dataset = self._side(tx, dataset_version_id)
         base = self._side(tx, base_version_id)
         return Match(
@@ -115,6 +140,7 @@ class Matching:
             consents=self._consents.view(tx, dataset_version_id, purpose=purpose, epoch=epoch),
             keys=shared_keys(dataset.dataset.schema, base.dataset.schema),
             engine=self._engine,
+            cache=self._cache,
         )
 
     def _side(self, tx: Transaction, version_id: str) -> Side:

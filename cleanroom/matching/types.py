@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.kept import Narrowed, Stored
 from policies.attributes import AttributeInfo
 from policies.nodes import Node
 
@@ -19,7 +20,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute of every person of a version.
+    """One attribute of some persons of a version.
 
     Attributes:
         info: the declared shape.
@@ -30,17 +31,65 @@ class Column:
     values: NDArray[Any]
 
 
+StoredValues: TypeAlias = "NDArray[Any] | Stored | Narrowed"
+
+
+@dataclass(frozen=True)
+class StoredColumn:
+    """One attribute of every person of a version, in memory or in its sealed file.
+
+    Attributes:
+        info: the declared shape.
+        values: as of `Column`.
+    """
+
+    info: AttributeInfo
+    values: StoredValues
+
+
+class Sliced(Protocol):
+    """A column that may lie in memory or in a sealed file; either gives arrays by slices."""
+
+    @property
+    def size(self) -> int:
+        """Return how many items there are."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> NDArray[Any]:
+        """Return the items of a slice without a step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Where the entries of each first few bits begin, so that a value is found in as many steps.
+
+    Attributes:
+        shift: what is left of a value shifted right by it is its bucket.
+        starts: (buckets,) position of the first entry that is not in an earlier bucket.
+        steps: halvings that find a value among the entries of any bucket, but for the crowded ones.
+        crowded: (buckets,) ascending, those with more entries than the steps can halve.
+    """
+
+    shift: int
+    starts: U32
+    steps: int
+    crowded: U64
+
+
 @dataclass(frozen=True)
 class KeyIndex:
     """The values of one key in a version, sorted.
 
     Attributes:
         hi: (entries,) first 64 bits of the tokens, ascending; one entry for each holder of a value.
-        person: (entries,) the holder's position.
+        person: (entries,) the holder's position; None when every entry stands at its holder's own position.
+        buckets: of `hi`, when it lies in memory and they are made already.
     """
 
-    hi: U64
-    person: U32
+    hi: Sliced
+    person: Sliced | None
+    buckets: Buckets | None = None
 
 
 def _no_dictionary(name: str) -> Sequence[str]:
@@ -62,21 +111,43 @@ class DatasetView:
     persons: int
     keys: Mapping[str, KeyIndex]
     consented: Bools
-    column: Callable[[str], Column]
+    column: Callable[[str], Column | StoredColumn]
     dictionary: Callable[[str], Sequence[str]] = _no_dictionary
+
+
+class BaseValues(Protocol):
+    """The values of one key in a base, given out in parts: as tokens of the dataset's workspace, junk left out."""
+
+    @property
+    def size(self) -> int:
+        """Return how many entries there are, junk included."""
+        ...
+
+    def part(self, start: int, stop: int) -> tuple[U64, U8 | None]:
+        """Return the first 64 bits of some entries in any order, and the position of each one's declared label."""
+        ...
 
 
 @dataclass(frozen=True)
 class BaseKey:
-    """The values of one key in a base, as tokens of the dataset's workspace, junk left out.
+    """The values of one key in a base, in memory.
 
     Attributes:
-        hi: (values,) first 64 bits, ascending, distinct.
-        label: (values,) position of the first declared label among the value's holders; None without labels.
+        hi: (values,) first 64 bits.
+        label: (values,) position of a declared label of the value's holder; None without labels.
     """
 
     hi: U64
     label: U8 | None
+
+    @property
+    def size(self) -> int:
+        """Return how many entries there are."""
+        return self.hi.size
+
+    def part(self, start: int, stop: int) -> tuple[U64, U8 | None]:
+        """Return some of the entries."""
+        return self.hi[start:stop], None if self.label is None else self.label[start:stop]
 
 
 @dataclass(frozen=True)
@@ -88,7 +159,7 @@ class BaseView:
         labels: how many labels are declared.
     """
 
-    keys: Mapping[str, BaseKey]
+    keys: Mapping[str, BaseValues]
     labels: int
 
 

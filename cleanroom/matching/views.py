@@ -3,17 +3,22 @@
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cleanroom.datasets.cache import Arrays
 from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.tokens import halves_of, starts_of, token_key, tokens_of
+from cleanroom.datasets.kept import KeptReader, each_chunk
+from cleanroom.datasets.tokens import token_key
 from cleanroom.datasets.types import Role
-from cleanroom.matching.types import BaseKey, BaseView, Bools, Column, DatasetView, KeyIndex
+from cleanroom.matching.base import MovedKey
+from cleanroom.matching.buckets import buckets_from_arrays, buckets_size, buckets_to_arrays, make_buckets
+from cleanroom.matching.types import BaseView, Bools, DatasetView, KeyIndex, StoredColumn, StoredValues
 from cleanroom.schema.layout import stored_column
 from cleanroom.schema.model import UNKNOWN, Attribute, Schema
-from crypto.tokens import retokenise
-from policies.attributes import AttributeInfo
+from crypto.sealed import SealedReader
+from policies.attributes import NUMERIC_TYPES, AttributeInfo
 
 
 class TokenKeys:
@@ -49,7 +54,7 @@ def info_of(attribute: Attribute) -> AttributeInfo:
 
 
 def dataset_view(
-    reader: PlaceReader, schema: Schema, *, persons: int, keys: tuple[str, ...], consented: Bools
+    reader: PlaceReader | KeptReader, schema: Schema, *, persons: int, keys: tuple[str, ...], consented: Bools
 ) -> DatasetView:
     """Open a dataset's version.
 
@@ -64,31 +69,58 @@ def dataset_view(
         A view that reads an attribute's column when it is first asked for.
     """
     names = schema.key_names
+    plain = reader.plain if isinstance(reader, KeptReader) else reader
     positions = {attribute.name: index for index, attribute in enumerate(schema.attributes)}
 
     @cache
-    def column(name: str) -> Column:
+    def column(name: str) -> StoredColumn:
         attribute = schema.attributes[positions[name]]
         spec = stored_column(attribute)
-        values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
-        return Column(info_of(attribute), values.reshape(spec.shape(persons)))
+        values: StoredValues
+        if isinstance(reader, KeptReader) and attribute.type.value in NUMERIC_TYPES:
+            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype)
+        else:
+            values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
+        return StoredColumn(info_of(attribute), values.reshape(spec.shape(persons)))
 
     @cache
     def dictionary(name: str) -> list[str]:
-        return [UNKNOWN, *(value.decode() for value in read_dictionary(reader, positions[name]))]
+        return [UNKNOWN, *(value.decode() for value in read_dictionary(plain, positions[name]))]
 
-    indexes = {
-        name: KeyIndex(
-            hi=reader.read(Role.KEY_HI, names.index(name), "<u8"),
-            person=reader.read(Role.KEY_PERSON, names.index(name), "<u4"),
-        )
-        for name in keys
-    }
+    indexes = {name: _index(reader, names.index(name)) for name in keys}
     return DatasetView(persons, indexes, consented, column, dictionary)
 
 
+def _index(reader: PlaceReader | KeptReader, position: int) -> KeyIndex:
+    hi = reader.read(Role.KEY_HI, position, "<u8")
+    if not isinstance(reader, KeptReader):
+        return KeyIndex(hi, reader.read(Role.KEY_PERSON, position, "<u4"))
+    in_order = reader.made(Role.KEY_PERSON, position, "in order", 1, _in_order)
+    person = None if in_order and in_order[0][0] else reader.read(Role.KEY_PERSON, position, "<u4")
+    if not isinstance(hi, np.ndarray):
+        return KeyIndex(hi, person)
+    made = reader.made(
+        Role.KEY_HI,
+        position,
+        "buckets",
+        buckets_size(hi.size),
+        lambda _: buckets_to_arrays(make_buckets(hi)),
+    )
+    return KeyIndex(hi, person, buckets_from_arrays(made) if made else None)
+
+
+def _in_order(sealed: SealedReader) -> Arrays:
+    """Tell whether every entry stands at its holder's position, as with one value for each person."""
+
+    def use(start: int, data: NDArray[np.uint8]) -> bool:
+        persons = data.view("<u4")
+        return np.array_equal(persons, np.arange(start // 4, start // 4 + persons.size, dtype=np.uint32))
+
+    return (np.array([each_chunk(sealed, use)]),)
+
+
 def base_view(
-    reader: PlaceReader,
+    reader: PlaceReader | KeptReader,
     schema: Schema,
     *,
     keys: tuple[str, ...],
@@ -107,34 +139,29 @@ def base_view(
         junk: first halves of the dataset's junk values, by key; they are left out.
 
     Returns:
-        Distinct tokens, sorted; a value that several rows hold has the first declared of their labels.
+        A view that moves the tokens of a key when they are asked for, part by part.
     """
     names = schema.key_names
-    labels = reader.read(Role.LABEL, 0, np.uint8) if schema.label else None
+    labels = reader.read(Role.LABEL, 0, np.uint8)[:] if schema.label else None
     opened = {}
     for name in keys:
         index = names.index(name)
-        hi, lo = (reader.read(role, index, "<u8") for role in (Role.KEY_HI, Role.KEY_LO))
-        starts = starts_of(hi, lo)
-        moved = retokenise(tokens_of(hi[starts], lo[starts]), old_key=own.of(name), new_key=other.of(name))
-        mine = np.ascontiguousarray(halves_of(moved)[:, 0])
-        kept = ~np.isin(mine, junk[name])
-        if labels is None:
-            opened[name] = BaseKey(np.sort(mine[kept]), None)
-            continue
-        order = np.argsort(mine)
-        order = order[kept[order]]
-        person = reader.read(Role.KEY_PERSON, index, "<u4")
-        # Labels are stored from 1 in declared order, so the lowest number is the first declared.
-        own_labels = np.minimum.reduceat(labels[person], starts) - 1 if starts.size else labels[:0]
-        opened[name] = BaseKey(mine[order], own_labels[order])
+        opened[name] = MovedKey(
+            hi=reader.read(Role.KEY_HI, index, "<u8"),
+            lo=reader.read(Role.KEY_LO, index, "<u8"),
+            old_key=own.of(name),
+            new_key=other.of(name),
+            junk=np.unique(junk[name]),
+            person=reader.read(Role.KEY_PERSON, index, "<u4") if schema.label else None,
+            labels=labels,
+        )
     return BaseView(opened, len(schema.label.values) if schema.label else 0)
 
 
 def junk_of(
-    reader: PlaceReader, schema: Schema, keys: tuple[str, ...]
+    reader: PlaceReader | KeptReader, schema: Schema, keys: tuple[str, ...]
 ) -> dict[str, np.ndarray[tuple[int], np.dtype[np.uint64]]]:
     """Return the first halves of a version's junk values, by key."""
-    junk = reader.read(Role.JUNK, 0, JUNK_DTYPE)
+    junk = reader.read(Role.JUNK, 0, JUNK_DTYPE)[:]
     names = schema.key_names
     return {name: junk["hi"][junk["key"] == names.index(name)] for name in keys}

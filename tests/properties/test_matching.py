@@ -1,15 +1,17 @@
 """The engine counts what a naive reading of the definitions counts; no person moves a figure by more than its unit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.matching import search
+from cleanroom.datasets.kept import Narrowed
+from cleanroom.matching.buckets import find, make_buckets
 from cleanroom.matching.local import LocalEngine
-from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, KeyIndex, Plan
+from cleanroom.matching.search import SearchSizes
+from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, ExactCounts, KeyIndex, Plan
 from policies.attributes import AttributeInfo
 from policies.canonical import canonical_condition
 from policies.condition import parse_condition
@@ -171,7 +173,10 @@ def engine() -> LocalEngine:
 
 
 def counted(engine: LocalEngine, people: list[Person], base: dict[str, dict[int, int]]):
-    exact = engine.count(view_of(people), base_of(base), PLAN)
+    return plain_counts(engine.count(view_of(people), base_of(base), PLAN))
+
+
+def plain_counts(exact: ExactCounts):
     assert exact.dataset is not None
     assert exact.dataset.sums == ()
 
@@ -194,13 +199,109 @@ def test_the_engine_counts_what_the_definitions_say(engine, people, base):
     assert counted(engine, people, base) == naive(people, base)
 
 
-@given(people=st.lists(persons, max_size=25), base=bases)
-@settings(deadline=None, max_examples=100)
-def test_blocks_leave_no_trace(engine, people, base):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "BLOCK", 2)
-        patch.setattr("cleanroom.matching.local._BLOCK", 3)
-        assert counted(engine, people, base) == naive(people, base)
+@dataclass(frozen=True)
+class OnDisk:
+    """A column that gives slices only, as one that stays in its sealed file."""
+
+    values: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.values[part].copy()
+
+
+def narrowed(column: Column) -> Column:
+    """A column as the cache keeps it, where its numbers fit; the smallest number is "no value"."""
+    wide = column.values
+    if wide.dtype != np.int64 or np.abs(wide[wide != NULL]).max(initial=0) > 100:
+        return column
+    kept = np.where(wide == NULL, -128, wide).astype(np.int8)
+    return Column(column.info, Narrowed(kept, wide.dtype))
+
+
+def lies(view: DatasetView, where: str) -> DatasetView:
+    """The same version with its columns elsewhere."""
+    if where == "disk":
+        keys = {name: KeyIndex(OnDisk(key.hi), OnDisk(key.person)) for name, key in view.keys.items()}
+        column = lambda name: Column(INFOS[name], OnDisk(view.column(name).values))  # noqa: E731
+    else:
+        keys = {
+            name: KeyIndex(key.hi, key.person, make_buckets(key.hi) if key.hi.size else None)
+            for name, key in view.keys.items()
+        }
+        column = lambda name: narrowed(view.column(name))  # noqa: E731
+    return replace(view, keys=keys, column=column)
+
+
+OPTIONS = {
+    "one thread": LocalEngine(1),
+    "two threads": LocalEngine(2),
+    "tiny blocks": LocalEngine(
+        2, search=SearchSizes(values=2, values_read=3, entries=2), persons_per_block=2, rows_at_once=3
+    ),
+    "one of each": LocalEngine(
+        1,
+        search=SearchSizes(values=1, values_read=1, entries=1, threads=1),
+        persons_per_block=1,
+        rows_at_once=1,
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ["memory", "cache", "disk"])
+@pytest.mark.parametrize("option", OPTIONS)
+@given(people=st.lists(persons, max_size=25), base=bases, spread=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_no_option_of_the_engine_leaves_a_trace(option, where, people, base, spread):
+    view, own = view_of(people), base_of(base)
+    if spread:
+        # Tokens are spread over all 64 bits; small numbers all stand in the first bucket.
+        view, own = spread_out(view, own)
+    assert plain_counts(OPTIONS[option].count(lies(view, where), own, PLAN)) == naive(people, base)
+
+
+def spread_out(view: DatasetView, base: BaseView) -> tuple[DatasetView, BaseView]:
+    """The same keys at other values in the same order, up to the last one that there is."""
+    step = np.uint64(2**64 // 14)
+
+    def moved(values: np.ndarray) -> np.ndarray:
+        return np.where(values == 14, np.uint64(2**64 - 1), values * step)
+
+    keys = {name: replace(key, hi=moved(key.hi)) for name, key in view.keys.items()}
+    values = {name: replace(key, hi=moved(key.hi)) for name, key in base.keys.items()}
+    return replace(view, keys=keys), replace(base, keys=values)
+
+
+@given(
+    held=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), min_size=1, max_size=200),
+    values=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=50, unique=True),
+    many=st.integers(1, 300),
+)
+@settings(deadline=None, max_examples=300)
+def test_buckets_find_every_entry_of_every_value_however_crowded(held, values, many):
+    hi = np.sort(np.array([*held, *[held[0]] * many], np.uint64))
+    wanted = np.array([*values, held[0]] if held[0] not in values else values, np.uint64)
+
+    entries, found = find(hi, make_buckets(hi), wanted)
+
+    pairs = sorted(zip(entries.tolist(), found.tolist(), strict=True))
+    assert pairs == sorted(
+        (e, v) for v in range(wanted.size) for e in np.flatnonzero(hi == wanted[v]).tolist()
+    )
+
+
+def test_every_entry_at_its_own_position_needs_no_list_of_persons(engine):
+    people = [Person(frozenset({value}), frozenset(), True, 1, 1, frozenset()) for value in (2, 5, 9)]
+    view, own = view_of(people), base_of({"email": {5: 0, 9: 1}, "phone": {}})
+    keys = {"email": KeyIndex(view.keys["email"].hi, None)}
+    for place in (
+        replace(view, keys=keys),
+        replace(view, keys={"email": KeyIndex(OnDisk(keys["email"].hi), None)}),
+    ):
+        assert engine.count(place, own, PLAN).overlap == 2
 
 
 @given(people=st.lists(persons, max_size=12), added=persons, base=bases, at=st.integers(0, 12))

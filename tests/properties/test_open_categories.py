@@ -4,12 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanroom.ingestion.value_codes import BAD, ValueCodes
-from cleanroom.matching import local
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, KeyIndex, Plan
 from cleanroom.schema.open_values import is_open_value, to_fixed
@@ -57,10 +55,10 @@ def view_of(people: list[Person]) -> DatasetView:
     )
 
 
-def counted(people: list[Person], base: frozenset[int]) -> dict[str, int]:
+def counted(people: list[Person], base: frozenset[int], engine: LocalEngine = ENGINE) -> dict[str, int]:
     sides = BaseView({"email/room": BaseKey(np.array(sorted(base), np.uint64), None)}, 0)
     plan = Plan("advertising", ("email/room",), open_breakdown="town")
-    return dict(ENGINE.count(view_of(people), sides, plan).open_breakdown)
+    return dict(engine.count(view_of(people), sides, plan).open_breakdown)
 
 
 @settings(deadline=None, max_examples=150)
@@ -88,11 +86,11 @@ def test_one_person_moves_one_key_by_one(
     assert set(moved) <= {one.town or "unknown"}
 
 
-def test_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_leave_no_trace() -> None:
     people = [Person(frozenset({n % 13}), TOWNS[n % 5], n % 3 > 0) for n in range(200)]
     whole = counted(people, frozenset(range(6)))
-    monkeypatch.setattr(local, "_BLOCK", 7)
-    assert counted(people, frozenset(range(6))) == whole
+    blocked = LocalEngine(persons_per_block=7, rows_at_once=5)
+    assert counted(people, frozenset(range(6)), blocked) == whole
 
 
 @settings(deadline=None, max_examples=150)

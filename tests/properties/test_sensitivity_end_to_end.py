@@ -14,7 +14,7 @@ from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE
 from cleanroom.ingestion import assembly, merging
 from cleanroom.matching import evaluate, local
 from cleanroom.matching.local import LocalEngine
-from cleanroom.matching.types import KeyIndex
+from cleanroom.matching.types import BaseKey, KeyIndex
 from cleanroom.schema.model import NULL_INT
 from policies.attributes import AttributeInfo
 from policies.question import question_from_dict
@@ -156,10 +156,8 @@ class LabelsTwice(LocalEngine):
             return counts
         labels = []
         for label in range(base.labels):
-            keys = {
-                name: replace(key, hi=key.hi[key.label == label], label=None)
-                for name, key in base.keys.items()
-            }
+            whole = {name: key.part(0, key.size) for name, key in base.keys.items()}
+            keys = {name: BaseKey(hi[own == label], None) for name, (hi, own) in whole.items()}
             own = super().count(view, replace(base, keys=keys), replace(plan, labels=False))
             labels.append(own.overlap)
         return replace(counts, labels=tuple(labels))

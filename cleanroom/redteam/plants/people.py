@@ -48,10 +48,12 @@ def _first_of_their_kind(view: DatasetView) -> NDArray[np.int64]:
     while True:
         before = lowest.copy()
         for index in view.keys.values():
-            starts = np.flatnonzero(np.append(True, index.hi[1:] != index.hi[:-1]))[: index.hi.size]
+            hi = index.hi[: index.hi.size]
+            person = np.arange(hi.size) if index.person is None else index.person[: hi.size]
+            starts = np.flatnonzero(np.append(True, hi[1:] != hi[:-1]))[: hi.size]
             if starts.size:
-                shared = np.minimum.reduceat(lowest[index.person], starts)
-                owner = np.repeat(shared, np.diff(np.append(starts, index.hi.size)))
-                np.minimum.at(lowest, index.person, owner)
+                shared = np.minimum.reduceat(lowest[person], starts)
+                owner = np.repeat(shared, np.diff(np.append(starts, hi.size)))
+                np.minimum.at(lowest, person, owner)
         if (lowest == before).all():
             return lowest

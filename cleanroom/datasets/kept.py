@@ -1,0 +1,208 @@
+"""A version's files read through the cache: decrypted once, by two threads, and in the narrowest integers."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanroom.datasets.cache import Arrays, Scope
+from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.types import Role
+from crypto.sealed import SealedReader
+
+_THREADS = 2
+_POOL = ThreadPoolExecutor(_THREADS, thread_name_prefix="open")
+_NARROWER = {8: (np.dtype("<i2"), np.dtype("<i4")), 4: (np.dtype("<i2"),)}
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A column that stays in its sealed file; a slice of it is decrypted when it is asked for.
+
+    Attributes:
+        reader: of the version's files.
+        role: what the file holds.
+        column: which one.
+        dtype: of an item.
+        shape: items, and words of each where it has several.
+    """
+
+    reader: PlaceReader
+    role: Role
+    column: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Return how many items there are."""
+        return self.shape[0]
+
+    def reshape(self, shape: tuple[int, ...]) -> "Stored":
+        """Return the same column in items of several words."""
+        return Stored(self.reader, self.role, self.column, self.dtype, shape)
+
+    def __getitem__(self, part: slice) -> Values:
+        """Read the items of a slice without a step."""
+        start, stop, _ = part.indices(self.size)
+        words = int(np.prod(self.shape[1:]))
+        found = self.reader.read_rows(self.role, self.column, self.dtype, start * words, stop * words)
+        return found.reshape(-1, *self.shape[1:])
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A column of numbers kept in fewer bytes than its file; the smallest number stands for "no value" in both.
+
+    Attributes:
+        values: the numbers.
+        dtype: as in the file, and as they are given out.
+    """
+
+    values: Values
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Return how many items there are."""
+        return self.values.size
+
+    def reshape(self, shape: tuple[int, ...]) -> "Narrowed":
+        """Return itself: a column of numbers has one word for each item."""
+        if shape != self.values.shape:
+            raise ValueError("A column of numbers does not have this shape.")
+        return self
+
+    def widened(self, values: Values) -> Values:
+        """Return some of the values as their file has them."""
+        wide = values.astype(self.dtype)
+        wide[values == np.iinfo(values.dtype).min] = np.iinfo(self.dtype).min
+        return wide
+
+
+class KeptReader:
+    """Reads the files of one place while a scope of the cache lasts.
+
+    Every use opens the file's header and its data key first, cached or not: what is gone from the disk, or whose key
+    was destroyed, cannot be had from the cache either.
+    """
+
+    def __init__(self, reader: PlaceReader, scope: Scope) -> None:
+        self.plain = reader
+        self._scope = scope
+
+    def has(self, role: Role, column: int = 0) -> bool:
+        """Tell whether there is such a file."""
+        return self.plain.has(role, column)
+
+    def read(self, role: Role, column: int, dtype: npt.DTypeLike) -> Values | Stored:
+        """Return a whole file as one flat array that must not be changed, or in slices where there is no room."""
+        with self._opened(role, column) as sealed:
+            key = (self.plain.file_id(role, column), "whole")
+            kept = self._scope.get(key, sealed.plaintext_size, lambda: (read_whole(sealed),))
+            if kept is not None:
+                return kept[0].view(dtype)
+            return self._stored(role, column, dtype, sealed)
+
+    def read_numbers(self, role: Role, column: int, dtype: npt.DTypeLike) -> Values | Stored | Narrowed:
+        """Like `read`, of signed numbers, in the fewest bytes that hold them all."""
+        wide = np.dtype(dtype)
+        with self._opened(role, column) as sealed:
+            for narrow in _NARROWER.get(wide.itemsize, ()):
+                size = sealed.plaintext_size // wide.itemsize * narrow.itemsize
+                key = (self.plain.file_id(role, column), narrow.str)
+                kept = self._scope.get(key, size, partial(_narrowed, sealed, wide, narrow))
+                if kept is None:
+                    return self._stored(role, column, dtype, sealed)
+                if kept:
+                    return Narrowed(kept[0], wide)
+        return self.read(role, column, dtype)
+
+    def made(
+        self, role: Role, column: int, what: str, size: int, make: Callable[[SealedReader], Arrays]
+    ) -> Arrays | None:
+        """Return what is made of a file, at most `size` bytes; None where there is no room."""
+        with self._opened(role, column) as sealed:
+            return self._scope.get((self.plain.file_id(role, column), what), size, lambda: make(sealed))
+
+    @contextmanager
+    def _opened(self, role: Role, column: int) -> Iterator[SealedReader]:
+        try:
+            with self.plain.opened(role, column) as sealed:
+                yield sealed
+        except Exception:
+            self._scope.drop(self.plain.file_id(role, column))
+            raise
+
+    def _stored(self, role: Role, column: int, dtype: npt.DTypeLike, sealed: SealedReader) -> Stored:
+        kind = np.dtype(dtype)
+        return Stored(self.plain, role, column, kind, (sealed.plaintext_size // kind.itemsize,))
+
+
+def stretches(sealed: SealedReader) -> list[range]:
+    """Split a file into one range of whole chunks for each thread."""
+    chunks = -(-sealed.plaintext_size // sealed.chunk_bytes)
+    step = max(-(-chunks // _THREADS), 1) * sealed.chunk_bytes
+    size = sealed.plaintext_size
+    return [range(start, min(start + step, size)) for start in range(0, max(size, 1), step)]
+
+
+def read_whole(sealed: SealedReader) -> Values:
+    """Read a file by two threads; nothing is given out before every chunk has verified."""
+    out = np.empty(sealed.plaintext_size, np.uint8)
+    list(
+        _POOL.map(lambda part: sealed.read_range(part.start, len(part), out[part.start :]), stretches(sealed))
+    )
+    return out
+
+
+def each_chunk(sealed: SealedReader, use: Callable[[int, npt.NDArray[np.uint8]], bool]) -> bool:
+    """Show a file chunk by chunk to a function, by two threads, until it says no to one.
+
+    Args:
+        sealed: the file.
+        use: takes the offset and the bytes, which are overwritten after it; called by several threads.
+
+    Returns:
+        Whether it never said no.
+    """
+
+    def go(part: range) -> bool:
+        room = np.empty(sealed.chunk_bytes, np.uint8)
+        try:
+            # A file without content has one chunk too, which says that it is complete.
+            return all(
+                use(start, sealed.read_range(start, min(sealed.chunk_bytes, part.stop - start), room))
+                for start in part[:: sealed.chunk_bytes] or (0,)
+            )
+        finally:
+            room.fill(0)
+
+    return all(list(_POOL.map(go, stretches(sealed))))
+
+
+def _narrowed(sealed: SealedReader, wide: np.dtype[Any], narrow: np.dtype[Any]) -> Arrays:
+    """Read numbers into fewer bytes; nothing when one does not fit."""
+    out = np.empty(sealed.plaintext_size // wide.itemsize, narrow)
+    none, small_none = np.iinfo(wide).min, np.iinfo(narrow).min
+
+    def use(start: int, data: npt.NDArray[np.uint8]) -> bool:
+        values = data.view(wide)
+        small = out[start // wide.itemsize :][: values.size]
+        small[:] = values
+        lost = small != values
+        if bool((small == small_none).any()):
+            return False
+        if lost.any():
+            if bool((values[lost] != none).any()):
+                return False
+            small[lost] = small_none
+        return True
+
+    return (out,) if each_chunk(sealed, use) else ()
