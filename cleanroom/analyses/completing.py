@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import update
+
 from cleanroom.analyses.cells import exact_cells
 from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import Facts
@@ -74,23 +76,24 @@ class Completing:
         epoch: int,
         changed: Reason | None,
     ) -> Refused | Answered:
-        row = tx.session.get_one(AnalysisRow, reserved.ticket.analysis_id)
-        row.finished_at = self.clock.now()
+        analysis_id = reserved.ticket.analysis_id
+        outcome = Outcome.RELEASED if changed is None else Outcome.REFUSED
+        tx.session.execute(
+            update(AnalysisRow)
+            .where(AnalysisRow.id == analysis_id)
+            .values(status=outcome.value, finished_at=self.clock.now()),
+            execution_options={"synchronize_session": False},
+        )
         if changed is not None:
-            row.status = Outcome.REFUSED.value
             budget = reserved.ticket.facts["budget"]
-            return self.refusals.record(tx, facts, row.id, Refused((changed,)), budget=budget)
-        row.status = Outcome.RELEASED.value
+            return self.refusals.record(tx, facts, analysis_id, Refused((changed,)), budget=budget)
         found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
-        return Answered(Outcome.RELEASED, found, reserved.layout)
+        return Answered(outcome, found, reserved.layout, reserved.ticket.names)
 
     def _changed(self, tx: Transaction, facts: Facts, epoch: int, *, counted: bool) -> Reason | None:
         """Tell what has changed since the budget was reserved, so that the counts must not leave."""
         # Midnight may have passed meanwhile, and consents with it.
-        self.consents.advance(tx, facts.dataset.id)
-        # Whoever stops the dataset or withdraws from it either comes first and is seen, or waits for the release.
-        self.datasets.lock(tx, facts.dataset.id, shared=True)
-        now = self.consents.epoch(tx, facts.dataset.id)
+        now = self.consents.locked_epoch(tx, facts.dataset)
         if self.rules.stopped(tx, facts.dataset.id):
             return kill_switch()
         if now != epoch:

@@ -15,6 +15,7 @@ from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
+from cleanroom.grants.types import Grant
 from cleanroom.matching.service import Matching
 from cleanroom.matching.types import Plan
 from cleanroom.release.answers import Asked, Found, find_answer
@@ -73,11 +74,9 @@ class Deciding:
                 raise NoStoredAnswerError(
                     "No answer to this question was released until then.", remedy="Ask for a fresh one."
                 )
-            decision = decide(documents, facts.request())
-            if isinstance(decision, Permit):
-                return self._reserve(tx, facts, analysis_id, decision, asked)
-        else:
-            decision = decide(documents, facts.request())
+            if _pays(facts.grant, permitted):
+                return self._reserve(tx, facts, analysis_id, permitted, asked)
+        decision = decide(documents, facts.request())
         if isinstance(decision, Deny):
             self.approving.put(tx, facts, decision)
             return self.refusals.at_once(tx, facts, analysis_id, Refused(decision.reasons))
@@ -94,7 +93,7 @@ class Deciding:
             organisation_id=facts.grant.advertiser_id,
             body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
         )
-        return Answered(Outcome.STORED, stored, layout)
+        return Answered(Outcome.STORED, stored, layout, layout.asked_names())
 
     def _reserve(
         self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked
@@ -167,6 +166,11 @@ class Deciding:
             open_breakdown=permit.question.open_breakdown,
         )
         return Reserved(ticket, plan, layout, match, reservation)
+
+
+def _pays(grant: Grant, permitted: Permit) -> bool:
+    """Tell whether a decision stands that left aside how much of the grant is left."""
+    return permitted.rho_micro <= grant.left_micro and permitted.delta_pico <= grant.left_delta_pico
 
 
 def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> Asked:

@@ -1,7 +1,7 @@
 """Entering questions in SQL, and recording refusals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cleanroom.analyses.facts import Facts
 from cleanroom.analyses.models import AnalysisRow
@@ -68,7 +68,7 @@ class Refusals:
         budget: Mapping[str, int],
     ) -> Refused:
         """Write the record that the refusal's receipt proves; `budget` is what the grant had left before and after."""
-        self.gate.refuse(
+        event = self.gate.refuse(
             tx,
             analysis_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
@@ -81,4 +81,4 @@ class Refusals:
             missing=refused.missing,
             at=self.clock.now(),
         )
-        return refused
+        return replace(refused, event=event)

@@ -28,6 +28,13 @@ def charged_by(begun: Refused | Answered | Reserved) -> Amount:
     return Amount(begun.reservation.rho_micro, begun.reservation.delta_pico)
 
 
+def left_by(begun: Refused | Answered | Reserved, grant: Grant) -> Amount:
+    """Return what a question has left of its grant, as its receipt says; the grant is as it stood before."""
+    if not isinstance(begun, Reserved):
+        return Amount(grant.left_micro, grant.left_delta_pico)
+    return Amount(begun.reservation.left_after_micro, begun.reservation.left_after_delta_pico)
+
+
 def estimate_of(
     begun: Refused | Answered | Reserved,
     grant: Grant,

@@ -141,9 +141,9 @@ class FactFinder:
             VersionNotFoundError: the base has no published version.
             NoSharedKeyError: nothing to match on.
         """
+        self.datasets.hold(tx, question.dataset_id, question.base_id)
         grant = self._grant(tx, grant_id, asker_id, question.dataset_id)
-        self.consents.advance(tx, question.dataset_id)
-        self.datasets.lock(tx, question.dataset_id, shared=True)
+        epoch = self.consents.locked_epoch(tx, self.datasets.dataset(tx, question.dataset_id))
         dataset = self.datasets.dataset(tx, question.dataset_id)
         base = self._base(tx, question.base_id, grant.advertiser_id)
         keys = _keys(dataset.schema, base.schema)
@@ -160,7 +160,7 @@ class FactFinder:
             base_version=self.datasets.current(tx, base.id),
             policy=policy,
             stopped=self.rules.stopped(tx, dataset.id),
-            epoch=self.consents.epoch(tx, dataset.id),
+            epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
             attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},

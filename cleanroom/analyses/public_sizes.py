@@ -78,9 +78,7 @@ class PublicSizes:
         return None
 
     def _locked_epoch(self, tx: Transaction, dataset_id: str) -> int:
-        self.consents.advance(tx, dataset_id)
-        self.datasets.lock(tx, dataset_id, shared=True)
-        return self.consents.epoch(tx, dataset_id)
+        return self.consents.locked_epoch(tx, self.datasets.dataset(tx, dataset_id))
 
     def _limits(self, tx: Transaction, dataset_id: str, purpose: str) -> Limits | None:
         """Return the rule's limits, if it lets a size for this purpose out now."""

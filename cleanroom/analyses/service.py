@@ -9,16 +9,16 @@ from sqlalchemy import select
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.estimate_types import Estimate
-from cleanroom.analyses.estimating import charged_by, estimate_of
+from cleanroom.analyses.estimating import charged_by, estimate_of, left_by
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.suggesting import suggestions_from
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.clock import Clock
-from cleanroom.db.database import Database, Transaction
+from cleanroom.db.database import Database, PendingEvent, Transaction
 from cleanroom.grants.service import Grants
-from cleanroom.grants.types import Amount, Grant
+from cleanroom.grants.types import Amount
 from cleanroom.ids import new_id
 from cleanroom.release.ratios import ratios
 from cleanroom.release.receipts import Receipts
@@ -78,10 +78,12 @@ class Analyses:
             with self._db.transaction() as tx:
                 facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of)
             done = self._completing.complete(facts, begun) if isinstance(begun, Reserved) else begun
-        charged = charged_by(begun)
+        charged, left = charged_by(begun), left_by(begun, facts.grant)
         if isinstance(done, Refused):
-            return self._refusal(facts, analysis_id, done, charged)
-        return self._answer(facts, analysis_id, done, charged)
+            receipt = self._receipt(analysis_id, done.event)
+            return _refusal(facts, analysis_id, done, charged, left, receipt)
+        receipt = self._receipt(done.found.analysis_id, done.found.event)
+        return _answer(facts, analysis_id, done, charged, left, receipt)
 
     def estimate(
         self,
@@ -153,50 +155,59 @@ class Analyses:
             tx.audit("analyses.lost", subject_id=analysis_id, body={"grant_id": row.grant_id})
         return True
 
-    def _refusal(self, facts: Facts, analysis_id: str, refused: Refused, charged: Amount) -> Answer:
-        receipt, grant = self._receipt(facts, analysis_id)
-        return Answer(
-            analysis_id=analysis_id,
-            outcome=Outcome.REFUSED,
-            figures=(),
-            ratios=(),
-            mechanism=None,
-            reasons=refused.reasons,
-            missing=refused.missing,
-            as_of=facts.at,
-            consent_epoch=None,
-            charged_micro=charged.rho_micro,
-            left_micro=grant.left_micro,
-            charged_delta_pico=charged.delta_pico,
-            left_delta_pico=grant.left_delta_pico,
-            receipt=receipt,
-        )
-
-    def _answer(self, facts: Facts, analysis_id: str, answered: Answered, charged: Amount) -> Answer:
-        found = answered.found
-        receipt, grant = self._receipt(facts, found.analysis_id)
-        figures = named(found.figures, answered.layout.asked_names())
-        if facts.public_size is not None and not answered.layout.question.affinity:
-            figures = (*figures, facts.public_size)
-        return Answer(
-            analysis_id=analysis_id,
-            outcome=answered.outcome,
-            figures=figures,
-            ratios=ratios(figures, base_persons=facts.base_version.persons, sums=found.mechanism.sums),
-            mechanism=found.mechanism,
-            reasons=(),
-            missing=(),
-            as_of=found.released_at,
-            consent_epoch=found.epoch,
-            charged_micro=charged.rho_micro,
-            left_micro=grant.left_micro,
-            charged_delta_pico=charged.delta_pico,
-            left_delta_pico=grant.left_delta_pico,
-            receipt=receipt,
-            suggestions=suggestions_from(found.figures, found.mechanism, answered.layout, facts.attributes),
-        )
-
-    def _receipt(self, facts: Facts, analysis_id: str) -> tuple[Path, Grant]:
+    def _receipt(self, analysis_id: str, event: PendingEvent | None) -> Path:
+        if event is not None and event.proven is not None:
+            return self._receipts.write(analysis_id, event.proven)
+        kept = self._receipts.kept(analysis_id)
+        if kept is not None:
+            return kept
+        # A crash came between the answer and its receipt.
         with self._db.transaction() as tx:
-            receipt = self._receipts.issue(tx, analysis_id)
-            return receipt, self._grants.status(tx, facts.grant.id)
+            return self._receipts.issue(tx, analysis_id)
+
+
+def _refusal(
+    facts: Facts, analysis_id: str, refused: Refused, charged: Amount, left: Amount, receipt: Path
+) -> Answer:
+    return Answer(
+        analysis_id=analysis_id,
+        outcome=Outcome.REFUSED,
+        figures=(),
+        ratios=(),
+        mechanism=None,
+        reasons=refused.reasons,
+        missing=refused.missing,
+        as_of=facts.at,
+        consent_epoch=None,
+        charged_micro=charged.rho_micro,
+        left_micro=left.rho_micro,
+        charged_delta_pico=charged.delta_pico,
+        left_delta_pico=left.delta_pico,
+        receipt=receipt,
+    )
+
+
+def _answer(
+    facts: Facts, analysis_id: str, answered: Answered, charged: Amount, left: Amount, receipt: Path
+) -> Answer:
+    found = answered.found
+    figures = named(found.figures, answered.names)
+    if facts.public_size is not None and not answered.layout.question.affinity:
+        figures = (*figures, facts.public_size)
+    return Answer(
+        analysis_id=analysis_id,
+        outcome=answered.outcome,
+        figures=figures,
+        ratios=ratios(figures, base_persons=facts.base_version.persons, sums=found.mechanism.sums),
+        mechanism=found.mechanism,
+        reasons=(),
+        missing=(),
+        as_of=found.released_at,
+        consent_epoch=found.epoch,
+        charged_micro=charged.rho_micro,
+        left_micro=left.rho_micro,
+        charged_delta_pico=charged.delta_pico,
+        left_delta_pico=left.delta_pico,
+        receipt=receipt,
+        suggestions=suggestions_from(found.figures, found.mechanism, answered.layout, facts.attributes),
+    )

@@ -1,9 +1,11 @@
 """The three ways the first half of a question can end; the second half turns a reservation into one of the others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.types import Outcome
+from cleanroom.db.database import PendingEvent
 from cleanroom.grants.types import Reservation
 from cleanroom.matching.service import Match
 from cleanroom.matching.types import Plan
@@ -19,10 +21,12 @@ class Refused:
     Attributes:
         reasons: the broken rules.
         missing: what would have to exist before it can be decided.
+        event: the log's record of it; None until it is written.
     """
 
     reasons: tuple[Reason, ...]
     missing: tuple[str, ...] = ()
+    event: PendingEvent | None = None
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Answered:
     Attributes:
         outcome: released now, or stored before.
         found: the answer, under canonical names.
-        layout: gives the asker's names back.
+        layout: of the question.
+        names: canonical name of each figure to the asker's names for it.
     """
 
     outcome: Outcome
     found: Found
     layout: Layout
+    names: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ class Answer:
         as_of: the instant of the release; a stored answer keeps its own date.
         consent_epoch: the last accepted batch of consent changes that the figures honour.
         charged_micro: what this question cost, in micro-rho.
-        left_micro: what the grant has left.
+        left_micro: what the question has left of the grant, as its receipt says.
         charged_delta_pico: what it cost of delta besides, in 10^-12; only unknown keys cost any.
-        left_delta_pico: what the grant has left of that.
+        left_delta_pico: what it has left of that.
         receipt: the signed proof, a file.
         suggestions: bands to merge, so that fewer cells are withheld; made of the figures, at no budget.
     """

@@ -34,6 +34,7 @@ class HeadFile:
     def __init__(self, path: Path, verifier_key: str) -> None:
         self._path = path
         self._verifier_key = verifier_key
+        self._checked: tuple[str, Checkpoint] | None = None
 
     def text(self) -> str:
         """Return what the file holds, unchecked; empty when it is missing or damaged."""
@@ -49,13 +50,13 @@ class HeadFile:
     def checked(self, text: str) -> Checkpoint | None:
         """Return the head that the file's text is, if the room has signed it."""
         try:
-            return open_note(text, self._verifier_key)
+            return self._opened(text)
         except CheckpointError:
             return None
 
     def advance(self, note: str) -> None:
         """Keep a head that continues the one that is kept, unless another process was faster."""
-        new = open_note(note, self._verifier_key)
+        new = self._opened(note)
         with self._locked():
             kept = self.read()
             if kept is None or kept.size < new.size:
@@ -65,6 +66,15 @@ class HeadFile:
         """Keep a head whatever was kept before."""
         with self._locked():
             self._write(note)
+
+    def _opened(self, note: str) -> Checkpoint:
+        # Mostly it is the text that was read or written last: the same text has the same good signature.
+        last = self._checked
+        if last is not None and last[0] == note:
+            return last[1]
+        found = open_note(note, self._verifier_key)
+        self._checked = (note, found)
+        return found
 
     def _write(self, note: str) -> None:
         write_private(self._path, note.encode("utf-8"), replace=True)

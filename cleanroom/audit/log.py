@@ -2,7 +2,9 @@
 
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,10 +13,11 @@ from sqlalchemy.orm import Session
 from cleanroom.audit.head import HeadFile, Restored
 from cleanroom.audit.models import AuditCheckpoint, AuditEvent, AuditHead, AuditNode
 from cleanroom.audit.reader import AuditReader, log_size, node_source
-from cleanroom.audit.tree import Peaks, closed_by, peak_positions
+from cleanroom.audit.tree import Growth, Peaks, closed_by, peak_positions
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock, rfc3339
-from cleanroom.db.database import PendingEvent, Transaction
+from cleanroom.db.base import Base
+from cleanroom.db.database import PendingEvent, Proven, Transaction
 from crypto import merkle
 from crypto.checkpoint import Checkpoint, format_checkpoint, sign_note, verifier_key
 from crypto.keys import public_key
@@ -24,6 +27,13 @@ _SALT_BYTES = 32
 # Any constant will do; it only has to differ from other users of advisory locks in the same database.
 _ADVISORY_LOCK = 0x636C65616E726F6F
 _HEAD_ID = 1
+
+# Made once: every commit runs them, and to put a statement together takes as long as to run it.
+_ADD_EVENTS, _ADD_NODES, _ADD_CHECKPOINT = (
+    insert(Base.metadata.tables[model.__tablename__]) for model in (AuditEvent, AuditNode, AuditCheckpoint)
+)
+_MOVE_HEAD = update(Base.metadata.tables[AuditHead.__tablename__]).where(AuditHead.id == _HEAD_ID)
+_HEAD = select(AuditHead.size, AuditHead.note)
 
 
 class AuditLog(AuditReader):
@@ -42,12 +52,13 @@ class AuditLog(AuditReader):
         self._origin = origin
         self._seed = seed
         self._clock = clock
-        self._outside = None if head_file is None else HeadFile(head_file, self.verifier_key)
+        self._verifier_key = verifier_key(origin, public_key(seed))
+        self._outside = None if head_file is None else HeadFile(head_file, self._verifier_key)
 
     @property
     def verifier_key(self) -> str:
         """The public text with which anyone verifies the room's checkpoints."""
-        return verifier_key(self._origin, public_key(self._seed))
+        return self._verifier_key
 
     def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
         """Number, hash, store and sign the events of a transaction; `Database` calls it last.
@@ -63,48 +74,32 @@ class AuditLog(AuditReader):
         # Read first: what it names was committed before, so a healthy database holds it by now.
         known = self._outside.read() if self._outside else None
         size = log_size(session)
-        peaks = Peaks(size, _peaks(session, size))
-        continued = size == 0 if known is None else _holds(session, known, size=size, root=peaks.root())
+        tree = Growth(Peaks(size, _peaks(session, size)))
+        continued = size == 0 if known is None else _holds(session, known, size=size, root=tree.root())
         now = self._clock.now()
-        rows: list[dict[str, object]] = []
-        nodes: list[dict[str, object]] = []
-        for pending in events:
-            pending.index = peaks.size
-            record = canonical_json(
-                {
-                    "v": RECORD_VERSION,
-                    "at": rfc3339(now),
-                    "kind": pending.kind,
-                    "organisation": pending.organisation_id,
-                    "subject": pending.subject_id,
-                    "body": pending.body,
-                    # Else the hashes of guessable records in other people's proofs could be tried out.
-                    "salt": secrets.token_hex(_SALT_BYTES),
-                }
-            )
-            leaf = merkle.leaf_hash(record)
-            rows.append(
-                {
-                    "index": pending.index,
-                    "recorded_at": now,
-                    "kind": pending.kind,
-                    "organisation_id": pending.organisation_id,
-                    "subject_id": pending.subject_id,
-                    "record": record,
-                    "leaf_hash": leaf,
-                }
-            )
-            completed = peaks.push(leaf)
-            nodes += [{"closed_by": pending.index, "level": level, "hash": node} for level, node in completed]
-        session.execute(insert(AuditEvent), rows)
-        if nodes:
-            session.execute(insert(AuditNode), nodes)
-        head = {"size": peaks.size, "note": self._sign(peaks.size, peaks.root())}
+        rows = [_enter(pending, tree, now) for pending in events]
+        session.execute(_ADD_EVENTS, rows)
+        if tree.completed:
+            nodes = [
+                {"closed_by": closed_by(level, position), "level": level, "hash": node}
+                for level, position, node in tree.completed
+            ]
+            session.execute(_ADD_NODES, nodes)
+        head = {"size": tree.size, "note": self._sign(tree.size, tree.root())}
         if size:
-            session.execute(update(AuditHead).where(AuditHead.id == _HEAD_ID).values(head))
+            session.execute(_MOVE_HEAD, head)
         else:
             session.execute(insert(AuditHead).values(id=_HEAD_ID, **head))
-        return str(head["note"]) if self._outside and continued else None
+        note = str(head["note"])
+        if any(pending.prove for pending in events):
+            # Its receipt will carry this head out of the room.
+            session.execute(_ADD_CHECKPOINT, head)
+        for pending, row in zip(events, rows, strict=True):
+            if pending.prove:
+                index = row["index"]
+                proof = tuple(merkle.inclusion_from(tree.node, index, tree.size))
+                pending.proven = Proven(row["record"], index, proof, note)
+        return note if self._outside and continued else None
 
     def committed(self, head: str) -> None:
         """Keep the head of a committed transaction outside the database, before anything of it is handed out."""
@@ -120,7 +115,7 @@ class AuditLog(AuditReader):
             return None
         # Read first: what it names was committed before, so a healthy database holds it by now.
         text = self._outside.text()
-        head = tx.session.execute(select(AuditHead.size, AuditHead.note)).one_or_none()
+        head = tx.session.execute(_HEAD).one_or_none()
         if head and head.note == text:
             return None
         known = self._outside.checked(text)
@@ -154,6 +149,33 @@ class AuditLog(AuditReader):
 
     def _sign(self, size: int, root: bytes) -> str:
         return sign_note(format_checkpoint(self._origin, size, root), name=self._origin, seed=self._seed)
+
+
+def _enter(pending: PendingEvent, tree: Growth, now: datetime) -> dict[str, Any]:
+    """Give an event its place in the log; returns its row."""
+    record = canonical_json(
+        {
+            "v": RECORD_VERSION,
+            "at": rfc3339(now),
+            "kind": pending.kind,
+            "organisation": pending.organisation_id,
+            "subject": pending.subject_id,
+            "body": pending.body,
+            # Else the hashes of guessable records in other people's proofs could be tried out.
+            "salt": secrets.token_hex(_SALT_BYTES),
+        }
+    )
+    leaf = merkle.leaf_hash(record)
+    pending.index = tree.push(leaf)
+    return {
+        "index": pending.index,
+        "recorded_at": now,
+        "kind": pending.kind,
+        "organisation_id": pending.organisation_id,
+        "subject_id": pending.subject_id,
+        "record": record,
+        "leaf_hash": leaf,
+    }
 
 
 def _holds(session: Session, known: Checkpoint, *, size: int, root: bytes | None = None) -> bool:

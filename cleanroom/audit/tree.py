@@ -25,6 +25,11 @@ class Peaks:
         self.size = size
         self._hashes = list(hashes)
 
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """The hashes of its peaks, widest first."""
+        return tuple(self._hashes)
+
     def push(self, leaf: bytes) -> list[tuple[int, bytes]]:
         """Append a leaf hash; returns (level, hash) of each subtree that it completes, lowest first."""
         completed = []
@@ -45,3 +50,35 @@ class Peaks:
         for peak in reversed(self._hashes[:-1]):
             root = node_hash(peak, root)
         return root
+
+
+class Growth:
+    """A tree that grows by some leaves, and all it takes to prove them in it afterwards, in memory."""
+
+    def __init__(self, peaks: Peaks) -> None:
+        self._peaks = peaks
+        self._nodes = dict(zip(peak_positions(peaks.size), peaks.hashes, strict=True))
+        self.completed: list[tuple[int, int, bytes]] = []
+        """Level, position and hash of each subtree above the leaves that was completed, in order."""
+
+    @property
+    def size(self) -> int:
+        """How many leaves it has by now."""
+        return self._peaks.size
+
+    def push(self, leaf: bytes) -> int:
+        """Append a leaf hash; returns its index."""
+        index = self._peaks.size
+        self._nodes[0, index] = leaf
+        for level, node in self._peaks.push(leaf):
+            self._nodes[level, index >> level] = node
+            self.completed.append((level, index >> level, node))
+        return index
+
+    def node(self, level: int, position: int) -> bytes:
+        """Return a complete subtree that a proof of a new leaf takes: the new ones and the first tree's peaks."""
+        return self._nodes[level, position]
+
+    def root(self) -> bytes:
+        """Return the root of all leaves."""
+        return self._peaks.root()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 
 from cleanroom.clock import Clock, rfc3339
 from cleanroom.consent.binding import bound
@@ -26,6 +26,9 @@ from crypto.keys import WrapKey
 from crypto.limits import DIGEST_BYTES
 
 MAX_BATCH = 1_000_000
+_NEWEST_EPOCH = select(func.max(ConsentEpochRow.epoch)).where(
+    ConsentEpochRow.dataset_id == bindparam("dataset_id")
+)
 
 
 class Consents:
@@ -42,8 +45,8 @@ class Consents:
 
     def epoch(self, tx: Transaction, dataset_id: str) -> int:
         """Return the dataset's consent epoch; 0 before the first change."""
-        last = self._last(tx, dataset_id)
-        return last.epoch if last else 0
+        epoch: int | None = tx.session.scalar(_NEWEST_EPOCH, {"dataset_id": dataset_id})
+        return epoch or 0
 
     def advance(self, tx: Transaction, dataset_id: str) -> int:
         """Begin a new epoch if consents can have expired since the last one, and return the current epoch.
@@ -51,17 +54,25 @@ class Consents:
         Decided by the calendar alone, once a day and only when the schema knows last days of validity:
         whether anybody did expire must not show.
         """
-        dataset = self._datasets.dataset(tx, dataset_id)
-        expiring = any(consent.expires_at for consent in dataset.schema.consents)
-        if not expiring or dataset.current_version_id is None:
+        if not self._due(tx, dataset_id):
             return self.epoch(tx, dataset_id)
         self._datasets.lock(tx, dataset_id)
-        last, now = self._last(tx, dataset_id), self._clock.now()
-        published = self._datasets.version(tx, dataset.current_version_id).published_at or now
-        since = max(last.at, published) if last else published
-        if since.astimezone(UTC).date() >= now.astimezone(UTC).date():
-            return last.epoch if last else 0
+        if not self._due(tx, dataset_id):
+            # Another transaction was faster.
+            return self.epoch(tx, dataset_id)
+        dataset, now = self._datasets.dataset(tx, dataset_id), self._clock.now()
         return self._enter(tx, dataset, "expiry", now, submitted=0, token_key_version=0, file=None)
+
+    def locked_epoch(self, tx: Transaction, dataset: Dataset) -> int:
+        """Hold a dataset, shared, and return its epoch, which stays the last one until the transaction ends.
+
+        It is a new one if consents can have expired since. Whoever withdraws or stops the dataset either came before,
+        and is seen, or waits.
+        """
+        if any(consent.expires_at for consent in dataset.schema.consents):
+            self.advance(tx, dataset.id)
+        self._datasets.lock(tx, dataset.id, shared=True)
+        return self.epoch(tx, dataset.id)
 
     def view(self, tx: Transaction, version_id: str, *, purpose: str, epoch: int) -> ConsentView:
         """Collect what decides who may be counted, as of an epoch; evaluate it after the transaction."""
@@ -111,7 +122,7 @@ class Consents:
             ConsentEpochRow.epoch <= epoch,
             ConsentEpochRow.object_key.is_not(None),
         )
-        kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
+        kek = self._workspaces.kek(tx, dataset.workspace_id)
         return tuple(
             withdrawals_reader(self._store, Place(dataset.workspace_id, dataset.id, row.id), row, kek=kek)
             for row in tx.session.scalars(rows.order_by(ConsentEpochRow.epoch))
@@ -194,7 +205,7 @@ class Consents:
     ) -> int:
         batch_id = new_id("ce", self._clock.now())
         place = Place(dataset.workspace_id, dataset.id, batch_id)
-        kek = self._workspaces.secrets(tx, dataset.workspace_id).kek
+        kek = self._workspaces.kek(tx, dataset.workspace_id)
         with PlaceWriter(self._store, place, kek=kek, clock=self._clock) as writer:
             writer.write(Role.WITHDRAWALS, 0, withdrawals)
         return self._enter(
@@ -251,6 +262,16 @@ class Consents:
             },
         )
         return epoch
+
+    def _due(self, tx: Transaction, dataset_id: str) -> bool:
+        dataset = self._datasets.dataset(tx, dataset_id)
+        expiring = any(consent.expires_at for consent in dataset.schema.consents)
+        if not expiring or dataset.current_version_id is None:
+            return False
+        last, now = self._last(tx, dataset_id), self._clock.now()
+        published = self._datasets.version(tx, dataset.current_version_id).published_at or now
+        since = max(last.at, published) if last else published
+        return since.astimezone(UTC).date() < now.astimezone(UTC).date()
 
     def _last(self, tx: Transaction, dataset_id: str) -> ConsentEpochRow | None:
         rows = select(ConsentEpochRow).where(ConsentEpochRow.dataset_id == dataset_id)

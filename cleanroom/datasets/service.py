@@ -1,8 +1,10 @@
 """Registering datasets and bases, and finding their versions and files."""
 
 import json
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.errors import DatasetNotFoundError, DatasetSchemaError, VersionNotFoundError
@@ -22,9 +24,36 @@ from cleanroom.ids import new_id
 from cleanroom.schema.codec import schema_from_dict
 from cleanroom.schema.model import Schema, schema_to_dict
 from cleanroom.storage import ObjectStore
+from cleanroom.workspaces.models import WorkspaceRow, WorkspaceSecretRow, token_secret_of
 from cleanroom.workspaces.service import Workspaces
 
 MAX_NAME_CHARACTERS = 200
+_SCHEMAS = 64
+
+# What every question runs is made once: to put a statement together takes as long as to run it.
+_ONE = select(DatasetRow).where(DatasetRow.id == bindparam("id"))
+# Read anew: what was read before may have changed while the lock was waited for.
+_LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
+_LOCKED_SHARED = _ONE.with_for_update(read=True).execution_options(populate_existing=True)
+_TABLES = (
+    select(DatasetRow, WorkspaceRow, DatasetVersionRow)
+    .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
+    .outerjoin(DatasetVersionRow, DatasetVersionRow.id == DatasetRow.current_version_id)
+    .where(DatasetRow.id.in_(bindparam("ids", expanding=True)))
+)
+_VERSIONS = (
+    select(DatasetVersionRow, DatasetRow, WorkspaceRow, WorkspaceSecretRow)
+    .join(DatasetRow, DatasetRow.id == DatasetVersionRow.dataset_id)
+    .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
+    .outerjoin(WorkspaceSecretRow, token_secret_of(DatasetVersionRow.token_key_version))
+    .where(DatasetVersionRow.id.in_(bindparam("ids", expanding=True)))
+    .execution_options(populate_existing=True)
+)
+_FILES = (
+    select(*SealedFileRow.__table__.columns)
+    .where(SealedFileRow.version_id.in_(bindparam("ids", expanding=True)))
+    .order_by(SealedFileRow.version_id, SealedFileRow.role, SealedFileRow.column)
+)
 
 
 class Datasets:
@@ -110,9 +139,20 @@ class Datasets:
             dataset_id: which dataset; one that does not exist locks nothing.
             shared: others may hold it shared too; whoever changes it holds it alone.
         """
-        tx.session.execute(
-            select(DatasetRow.id).where(DatasetRow.id == dataset_id).with_for_update(read=shared)
-        )
+        locked = _LOCKED_SHARED if shared else _LOCKED
+        tx.held["dataset", dataset_id] = tx.session.scalar(locked, {"id": dataset_id})
+
+    def hold(self, tx: Transaction, *dataset_ids: str) -> None:
+        """Read tables, their workspaces and their published versions at once, for the whole transaction."""
+        tx.held["tables", ""] = tx.session.execute(_TABLES, {"ids": dataset_ids}).all()
+
+    def hold_versions(self, tx: Transaction, *version_ids: str) -> None:
+        """Read versions, with what opening them takes, as they are now and at once, for the whole transaction."""
+        tx.held["versions", ""] = tx.session.execute(_VERSIONS, {"ids": version_ids}).all()
+        files = {version_id: list[SealedFile]() for version_id in version_ids}
+        for row in tx.session.execute(_FILES, {"ids": version_ids}):
+            files[row.version_id].append(sealed_file(row))
+        tx.held |= {("files", version_id): tuple(found) for version_id, found in files.items()}
 
     def version(self, tx: Transaction, version_id: str) -> DatasetVersion:
         """Return a version; raises VersionNotFoundError."""
@@ -139,9 +179,10 @@ class Datasets:
 
     def files(self, tx: Transaction, version_id: str) -> tuple[SealedFile, ...]:
         """Return the sealed files of a version."""
-        rows = select(SealedFileRow).where(SealedFileRow.version_id == version_id)
-        ordered = rows.order_by(SealedFileRow.role, SealedFileRow.column)
-        return tuple(sealed_file(row) for row in tx.session.scalars(ordered))
+        held: tuple[SealedFile, ...] | None = tx.held.get(("files", version_id))
+        if held is not None:
+            return held
+        return tuple(sealed_file(row) for row in tx.session.execute(_FILES, {"ids": [version_id]}))
 
     def place(self, tx: Transaction, version_id: str) -> Place:
         """Return where a version's files belong."""
@@ -151,7 +192,7 @@ class Datasets:
     def reader(self, tx: Transaction, version_id: str) -> PlaceReader:
         """Return a reader of a version's files; it may outlive the transaction."""
         place = self.place(tx, version_id)
-        kek = self._workspaces.secrets(tx, place.workspace_id).kek
+        kek = self._workspaces.kek(tx, place.workspace_id)
         return PlaceReader(self._store, place, self.files(tx, version_id), kek=kek)
 
     def report(self, tx: Transaction, version_id: str) -> OwnerFigure:
@@ -177,7 +218,7 @@ def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] |
     tx.session.flush()
 
 
-def sealed_file(row: SealedFileRow) -> SealedFile:
+def sealed_file(row: SealedFileRow | Row[Any]) -> SealedFile:
     """Return a sealed file as SQL names it; raises ValueError for a role that does not exist."""
     return SealedFile(
         id=row.id,
@@ -190,13 +231,19 @@ def sealed_file(row: SealedFileRow) -> SealedFile:
     )
 
 
+@lru_cache(maxsize=_SCHEMAS)
+def _schema(text: str) -> Schema:
+    """Read a stored schema; each question meets two, and checking what was checked when it came in takes longest."""
+    return schema_from_dict(json.loads(text))
+
+
 def _dataset(row: DatasetRow) -> Dataset:
     return Dataset(
         id=row.id,
         workspace_id=row.workspace_id,
         kind=DatasetKind(row.kind),
         name=row.name,
-        schema=schema_from_dict(row.schema),
+        schema=_schema(json.dumps(row.schema)),
         schema_sha256=row.schema_sha256,
         current_version_id=row.current_version_id,
         created_at=row.created_at,

@@ -9,6 +9,23 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import Session
 
 
+@dataclass(frozen=True)
+class Proven:
+    """What the log says for one event, complete without SQL; it proves nothing before its transaction has committed.
+
+    Attributes:
+        record: the event exactly as it stands in the log: canonical JSON.
+        index: its place.
+        proof: sibling hashes, lowest first, 32 bytes each, up to the checkpoint's root.
+        checkpoint: the signed note of the log as the transaction leaves it, which the log keeps for good.
+    """
+
+    record: bytes
+    index: int
+    proof: tuple[bytes, ...]
+    checkpoint: str
+
+
 @dataclass
 class PendingEvent:
     """An audit event waiting for the end of its transaction.
@@ -18,21 +35,25 @@ class PendingEvent:
         organisation_id: whose event it is; None for the room's own.
         subject_id: the thing it is about.
         body: canonical-JSON-able facts; never anything about one person.
+        prove: whether the log is to prove it: a receipt will be made of it.
         index: its place in the log, set while the transaction ends.
+        proven: set while the transaction ends, if it was asked for.
     """
 
     kind: str
     organisation_id: str | None
     subject_id: str
     body: dict[str, Any]
+    prove: bool = False
     index: int | None = None
+    proven: Proven | None = None
 
 
 class Appender(Protocol):
     """Writes the events of a transaction as its last statements."""
 
     def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
-        """Number and store the events, in order, and set each one's index.
+        """Number and store the events, in order; set each one's index, and the proof of those that want one.
 
         Returns:
             The head that `committed` is told of; None when there is nothing to tell.
@@ -46,10 +67,17 @@ class Appender(Protocol):
 
 @dataclass
 class Transaction:
-    """What a service gets to write with; only `Database` commits it."""
+    """What a service gets to write with; only `Database` commits it.
+
+    Attributes:
+        session: of the transaction; it forgets rows that nobody holds, and would read them again.
+        events: queued for the log.
+        held: what was read for the whole transaction.
+    """
 
     session: Session
     events: list[PendingEvent] = field(default_factory=list)
+    held: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def audit(
         self,
@@ -58,13 +86,14 @@ class Transaction:
         subject_id: str,
         organisation_id: str | None = None,
         body: dict[str, Any] | None = None,
+        prove: bool = False,
     ) -> PendingEvent:
         """Queue an event; it becomes part of the log in this very transaction, or not at all.
 
         Returns:
-            The event; its `index` is known once the transaction has ended.
+            The event; its `index`, and with `prove` its proof, are known once the transaction has ended.
         """
-        pending = PendingEvent(kind, organisation_id, subject_id, body or {})
+        pending = PendingEvent(kind, organisation_id, subject_id, body or {}, prove)
         self.events.append(pending)
         return pending
 

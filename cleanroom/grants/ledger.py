@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.grants.models import BudgetAccountRow, LedgerRow
 from cleanroom.grants.types import Account, AccountKind, Amount
@@ -13,6 +14,9 @@ from cleanroom.ids import new_id
 
 AccountKey = tuple[AccountKind, str]
 
+# Made once: to put a statement together takes as long as to run it.
+_RECORD = insert(Base.metadata.tables[LedgerRow.__tablename__])
+_MOVEMENTS = select(LedgerRow).where(LedgerRow.subject_id == bindparam("subject_id"))
 # The population's total comes first, so that it alone orders all who lock several accounts of one population.
 _ORDER = {kind: position for position, kind in enumerate(AccountKind)}
 
@@ -92,26 +96,28 @@ def record(
     base_id: str | None = None,
 ) -> None:
     """Add a movement to the ledger."""
-    tx.session.execute(
-        insert(LedgerRow).values(
-            id=new_id("le", now),
-            population_id=population_id,
-            grant_id=grant_id,
-            kind=kind,
-            subject_id=subject_id,
-            base_id=base_id,
-            rho_micro=amount.rho_micro,
-            delta_pico=amount.delta_pico,
-            at=now,
-        )
-    )
+    movement = {
+        "id": new_id("le", now),
+        "population_id": population_id,
+        "grant_id": grant_id,
+        "kind": kind,
+        "subject_id": subject_id,
+        "base_id": base_id,
+        "rho_micro": amount.rho_micro,
+        "delta_pico": amount.delta_pico,
+        "at": now,
+    }
+    tx.session.execute(_RECORD, movement)
 
 
 def recorded(tx: Transaction, kind: str, subject_id: str) -> LedgerRow | None:
     """Return the movement of one kind about one subject, if there is one."""
-    return tx.session.scalar(
-        select(LedgerRow).where(LedgerRow.subject_id == subject_id, LedgerRow.kind == kind)
-    )
+    return movements(tx, subject_id).get(kind)
+
+
+def movements(tx: Transaction, subject_id: str) -> dict[str, LedgerRow]:
+    """Return every movement about one subject, by kind."""
+    return {row.kind: row for row in tx.session.scalars(_MOVEMENTS, {"subject_id": subject_id})}
 
 
 def accounts_of(tx: Transaction, population_id: str) -> tuple[Account, ...]:

@@ -1,17 +1,19 @@
 """Grants between values and rows."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
 
+# Made once: every question loads its grant, and to put a statement together takes as long as to run it.
+_BY_ID = select(GrantRow).where(GrantRow.id == bindparam("id")).execution_options(populate_existing=True)
+
 
 def load(tx: Transaction, grant_id: str) -> Grant:
     """Return a grant as the database has it now; raises UnknownGrantError."""
-    found = select(GrantRow).where(GrantRow.id == grant_id).execution_options(populate_existing=True)
-    row = tx.session.scalar(found)
+    row = tx.session.scalar(_BY_ID, {"id": grant_id})
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
     return grant_of(row)

@@ -232,10 +232,11 @@ class Grants:
         Raises:
             ReservationError: the analysis has reserved nothing.
         """
-        reserved = ledger.recorded(tx, "reserved", analysis_id)
+        movements = ledger.movements(tx, analysis_id)
+        reserved = movements.get("reserved")
         if reserved is None:
             raise ReservationError("This analysis has no reservation.", remedy="Reserve before computing.")
-        if ledger.recorded(tx, "settled", analysis_id) is None:
+        if "settled" not in movements:
             ledger.record(
                 tx,
                 "settled",

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from cleanroom.canonical import canonical_json
-from cleanroom.db.database import Transaction
+from cleanroom.db.database import PendingEvent, Transaction
 from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_from_dict, mechanism_to_dict
 from cleanroom.release.mechanism import FAMILY
 from cleanroom.release.models import StoredAnswer
@@ -65,6 +65,7 @@ class Found:
         released_at: its date.
         mechanism: how it was made.
         figures: as they were released.
+        event: the log's record of the release that has just been made; None when it was found in the store.
     """
 
     analysis_id: str
@@ -72,6 +73,7 @@ class Found:
     released_at: datetime
     mechanism: Mechanism
     figures: tuple[ReleasedFigure, ...]
+    event: PendingEvent | None = field(default=None, compare=False, repr=False)
 
 
 def find_answer(

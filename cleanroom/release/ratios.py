@@ -31,10 +31,11 @@ def ratios(
     found = [_over_known("match_rate:base", overlap, base_persons)]
     if "dataset" in by_name:
         found.append(_quotient("match_rate:dataset", overlap, by_name["dataset"]))
+    sided = "dataset" in by_name
     for figure in figures:
         if figure.name.startswith(("segment:", "breakdown:", "label:", "key:")):
             found.append(_quotient(f"share:{figure.name}", figure, overlap))
-        if f"dataset:{figure.name}" in by_name and "dataset" in by_name:
+        if sided and f"dataset:{figure.name}" in by_name:
             found.append(_affinity(figure, by_name))
     for noise in sums:
         prefix = f"sum:{noise.attribute}"

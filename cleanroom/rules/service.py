@@ -1,8 +1,10 @@
 """Setting analysis rules and stopping questions."""
 
+import json
 from dataclasses import asdict
+from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.models import DatasetRow
@@ -16,6 +18,16 @@ from cleanroom.schema.codec import schema_from_dict
 from policies.codec import policy_from_data, policy_to_data
 from policies.diff import preset_above, unsafe_reason
 from policies.model import PolicyDocument
+
+_DOCUMENTS = 64
+# What every question runs is made once: to put a statement together takes as long as to run it.
+_NEWEST = (
+    select(PolicyRow)
+    .where(PolicyRow.dataset_id == bindparam("dataset_id"))
+    .order_by(PolicyRow.number.desc())
+    .limit(1)
+)
+_SWITCH = select(KillSwitchRow.stopped).where(KillSwitchRow.dataset_id == bindparam("dataset_id"))
 
 
 class Rules:
@@ -113,8 +125,7 @@ class Rules:
 
     def current(self, tx: Transaction, dataset_id: str) -> PolicyVersion | None:
         """Return the version in force, or None when the owner has set none: then nothing is answered."""
-        newest = select(PolicyRow).where(PolicyRow.dataset_id == dataset_id).order_by(PolicyRow.number.desc())
-        row = tx.session.scalar(newest.limit(1))
+        row = tx.session.scalar(_NEWEST, {"dataset_id": dataset_id})
         return None if row is None else _version(row)
 
     def policy(self, tx: Transaction, policy_id: str) -> PolicyVersion:
@@ -142,8 +153,7 @@ class Rules:
     def stopped(self, tx: Transaction, dataset_id: str) -> bool:
         """Tell whether the kill switch is on."""
         # Read as a column: a question's second transaction must see what was committed while it computed.
-        switch = select(KillSwitchRow.stopped).where(KillSwitchRow.dataset_id == dataset_id)
-        return bool(tx.session.scalar(switch))
+        return bool(tx.session.scalar(_SWITCH, {"dataset_id": dataset_id}))
 
     def _switch(self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str) -> None:
         require_owner(tx, dataset_id, organisation_id)
@@ -157,8 +167,15 @@ class Rules:
         tx.audit(kind, subject_id=dataset_id, organisation_id=organisation_id)
 
 
+@lru_cache(maxsize=_DOCUMENTS)
+def _read(text: str) -> tuple[PolicyDocument, str | None, str | None]:
+    """Read a stored document, and tell which preset it stands under and why it needs none."""
+    document = policy_from_data(json.loads(text))
+    return document, preset_above(document), unsafe_reason(document)
+
+
 def _version(row: PolicyRow) -> PolicyVersion:
-    document = policy_from_data(row.document)
+    document, preset, unsafe = _read(json.dumps(row.document))
     return PolicyVersion(
         id=row.id,
         dataset_id=row.dataset_id,
@@ -166,7 +183,7 @@ def _version(row: PolicyRow) -> PolicyVersion:
         document=document,
         sha256=row.sha256,
         created_at=row.created_at,
-        preset=preset_above(document),
+        preset=preset,
         report_sha256=row.report_sha256,
-        unsafe=unsafe_reason(document),
+        unsafe=unsafe,
     )

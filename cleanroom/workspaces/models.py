@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, ForeignKey, String, and_
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from cleanroom.db.base import Base
+
+TOKEN = "token"  # noqa: S105 - the name of a purpose
+"""The purpose of the secrets that token keys are derived from."""
 
 
 class PopulationRow(Base):
@@ -56,3 +59,12 @@ class RetiredKekRow(Base):
     kek_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"), index=True)
     retired_at: Mapped[datetime]
+
+
+def token_secret_of(version: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Join a workspace with its token secret of a version, as `token_secret` will ask for it."""
+    return and_(
+        WorkspaceSecretRow.workspace_id == WorkspaceRow.id,
+        WorkspaceSecretRow.purpose == TOKEN,
+        WorkspaceSecretRow.version == version,
+    )

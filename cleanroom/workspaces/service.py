@@ -15,16 +15,16 @@ from cleanroom.workspaces.errors import (
     WorkspaceDestroyedError,
     WorkspaceNameError,
 )
-from cleanroom.workspaces.models import PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
+from cleanroom.workspaces.models import TOKEN, PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
 from cleanroom.workspaces.types import EitherKek, KekRotation, Population, Workspace, WorkspaceKeys
-from crypto.keys import BoundKek, KeyProvider
+from crypto.keys import BoundKek, KeyProvider, WrapKey
 from crypto.package import generate_identity
 
 MAX_NAME_LENGTH = 200
 _SECRET_BYTES = 32
-_TOKEN, _AGE_IDENTITY, _FINGERPRINT = "token", "age_identity", "fingerprint"
+_AGE_IDENTITY, _FINGERPRINT = "age_identity", "fingerprint"
 # Fixed-width numbers, not names: a joined text could be read in two ways.
-_PURPOSE_NUMBERS = {_TOKEN: 1, _AGE_IDENTITY: 2, _FINGERPRINT: 3}
+_PURPOSE_NUMBERS = {TOKEN: 1, _AGE_IDENTITY: 2, _FINGERPRINT: 3}
 
 
 class Workspaces:
@@ -104,7 +104,7 @@ class Workspaces:
         tx.session.add(row)
         tx.session.flush()
         for purpose, secret in (
-            (_TOKEN, secrets.token_bytes(_SECRET_BYTES)),
+            (TOKEN, secrets.token_bytes(_SECRET_BYTES)),
             (_AGE_IDENTITY, identity.encode("ascii")),
             (_FINGERPRINT, secrets.token_bytes(_SECRET_BYTES)),
         ):
@@ -141,20 +141,24 @@ class Workspaces:
         kek = BoundKek(self._keys, row.kek_id)
         version = row.token_key_version
         return WorkspaceKeys(
-            token_secret=_open(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version),
+            token_secret=_open(tx, kek, workspace_id=row.id, purpose=TOKEN, version=version),
             token_version=version,
             age_identity=_open(tx, kek, workspace_id=row.id, purpose=_AGE_IDENTITY, version=1).decode(
                 "ascii"
             ),
             fingerprint_key=_open(tx, kek, workspace_id=row.id, purpose=_FINGERPRINT, version=1),
-            kek=kek if row.next_kek_id is None else EitherKek(BoundKek(self._keys, row.next_kek_id), kek),
+            kek=self._kek(row),
         )
+
+    def kek(self, tx: Transaction, workspace_id: str) -> WrapKey:
+        """Return the key that opens a workspace's files, without unwrapping its secrets; raises as `secrets`."""
+        return self._kek(_living(tx, workspace_id))
 
     def token_secret(self, tx: Transaction, workspace_id: str, version: int) -> bytes:
         """Unwrap the token secret of one version; a rotation needs the old one and the new one together."""
         row = _living(tx, workspace_id)
         kek = BoundKek(self._keys, row.kek_id)
-        return _open(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version)
+        return _open(tx, kek, workspace_id=row.id, purpose=TOKEN, version=version)
 
     def add_token_secret(self, tx: Transaction, workspace_id: str) -> int:
         """Make the next token secret without using it yet.
@@ -164,12 +168,12 @@ class Workspaces:
         """
         row = _living(tx, workspace_id)
         newest = select(func.max(WorkspaceSecretRow.version)).where(
-            WorkspaceSecretRow.workspace_id == row.id, WorkspaceSecretRow.purpose == _TOKEN
+            WorkspaceSecretRow.workspace_id == row.id, WorkspaceSecretRow.purpose == TOKEN
         )
         version = (tx.session.scalar(newest) or 0) + 1
         kek = BoundKek(self._keys, row.kek_id)
         fresh = secrets.token_bytes(_SECRET_BYTES)
-        _store(tx, kek, workspace_id=row.id, purpose=_TOKEN, version=version, secret=fresh)
+        _store(tx, kek, workspace_id=row.id, purpose=TOKEN, version=version, secret=fresh)
         tx.audit(
             "workspaces.token_secret_added",
             subject_id=row.id,
@@ -190,12 +194,12 @@ class Workspaces:
             UnknownSecretError: the version does not exist.
         """
         row = _living(tx, workspace_id)
-        _secret(tx, workspace_id=row.id, purpose=_TOKEN, version=version)
+        _secret(tx, workspace_id=row.id, purpose=TOKEN, version=version)
         old = row.token_key_version
         if old == version:
             return
         row.token_key_version = version
-        retired = _secret(tx, workspace_id=row.id, purpose=_TOKEN, version=old)
+        retired = _secret(tx, workspace_id=row.id, purpose=TOKEN, version=old)
         retired.wrapped = b""
         retired.retired_at = self._clock.now()
         tx.session.flush()
@@ -294,6 +298,10 @@ class Workspaces:
         for kek_id in left_over:
             self._keys.destroy(kek_id)
         return left_over
+
+    def _kek(self, row: WorkspaceRow) -> WrapKey:
+        kek = BoundKek(self._keys, row.kek_id)
+        return kek if row.next_kek_id is None else EitherKek(BoundKek(self._keys, row.next_kek_id), kek)
 
     def _new_kek(self, tx: Transaction, workspace_id: str) -> str:
         kek_id = self._keys.create_kek(workspace_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.service import Analyses
 from cleanroom.datasets.models import DatasetVersionRow
 from cleanroom.grants import allocation
@@ -15,7 +16,6 @@ from cleanroom.grants.service import Grants
 from cleanroom.grants.types import AccountKind, Grant, Reservation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.redteam.plants.registry import plant, swapped
-from cleanroom.release.receipts import Receipts
 
 Keys = list[tuple[AccountKind, str]]
 _sound: Callable[[Grant], Keys] = allocation.enclosing
@@ -114,10 +114,10 @@ def budget_by_version() -> Iterator[None]:
         yield
 
 
-@plant("A question is charged when its receipt is written, after its answer was kept.")
+@plant("A question is charged after its answer was kept.")
 def settle_at_release() -> Iterator[None]:
     """Reserve nothing; charge in a transaction of its own, to which a crash may never come."""
-    ask, reserve, issue = Analyses.ask, Grants.reserve, Receipts.issue
+    ask, reserve, complete = Analyses.ask, Grants.reserve, Completing.complete
     due: list[tuple[Grants, str, dict[str, Any]]] = []
 
     def asking(self: Analyses, *question: Any, **how: Any) -> Any:
@@ -129,16 +129,18 @@ def settle_at_release() -> Iterator[None]:
         left, rho_micro = self.status(tx, grant_id).left_micro, cost["rho_micro"]
         return Reservation(cost["analysis_id"], grant_id, rho_micro, left, left - rho_micro, 0, 0, 0)
 
-    def issuing(self: Receipts, tx: Any, analysis_id: str) -> Any:
-        for grants, grant_id, cost in due:
-            reserve(grants, tx, grant_id, **cost)
+    def completing(self: Completing, *reserved: Any) -> Any:
+        done = complete(self, *reserved)
+        with self.db.transaction() as tx:
+            for grants, grant_id, cost in due:
+                reserve(grants, tx, grant_id, **cost)
         due.clear()
-        return issue(self, tx, analysis_id)
+        return done
 
     with (
         swapped(Analyses, "ask", lambda _sound: asking),
         swapped(Grants, "reserve", lambda _sound: reserving),
         swapped(Grants, "settle", lambda _sound: lambda *_question: None),
-        swapped(Receipts, "issue", lambda _sound: issuing),
+        swapped(Completing, "complete", lambda _sound: completing),
     ):
         yield
