@@ -73,7 +73,7 @@ def _leaf(leaf: Leaf, info: AttributeInfo, *, negate: bool) -> Node:
 def _single(attribute: str, values: ValueSet, info: AttributeInfo) -> Node:
     if values.empty:
         return NOBODY
-    if values.complement(info.domain).empty:
+    if values.null and values.ranges == (info.domain,):
         return EVERYONE
     return CLeaf(attribute, values, coded=info.type in CODED_TYPES)
 
@@ -102,6 +102,9 @@ def _combine(items: Sequence[Node], attributes: Mapping[str, AttributeInfo], *, 
             composites[item.key] = item
     leaves: dict[str, CLeaf] = {}
     for name, found in singles.items():
+        if len(found) == 1:
+            leaves[name] = found[0]
+            continue
         values = [leaf.values for leaf in found]
         merged = _single(
             name, intersection(values, attributes[name].domain) if every else union(values), attributes[name]

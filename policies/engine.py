@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from policies.canonical_question import canonical_question
 from policies.combine import combine, limits_of, missing_rules, with_budgets
 from policies.decision import Decision, Deny, Gap, Limits, Permit, Reason
 from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
@@ -41,7 +40,7 @@ def decide(documents: Sequence[PolicyDocument], request: Request) -> Decision:
     limits = limits_of(rules)
     cost, unknown = Cost(limits), UnknownKeys(limits)
     checks: tuple[Check, ...] = (KillSwitch(), *rules.values(), GrantTerm(), GrantPurpose(), cost, unknown)
-    canonical = canonical_question(request.question, request.attributes)
+    canonical = request.canonical
     reasons = _reasons(checks, request)
     if not reasons:
         cells, rho_micro = cost.price(request)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 from policies.accounting import questions_left
-from policies.canonical_question import canonical_question
 from policies.decision import Limits, Reason
 from policies.l0 import l0
 from policies.mechanisms import narrowest_half_width, rho_for
@@ -75,7 +74,12 @@ class Cost:
         """Return the question's L0, computed once whatever its precision, and its cost in micro-rho."""
         unpriced = replace(request.question, precision=Precision())
         if unpriced not in self._cells:
-            self._cells[unpriced] = self._l0(request)
+            self._cells[unpriced] = l0(
+                request.canonical,
+                request.attributes,
+                labels=request.labels,
+                match_keys=request.match_keys,
+            )
         rho_micro = rho_for(
             self._cells[unpriced],
             request.question.precision,
@@ -83,15 +87,6 @@ class Cost:
             kind=request.question.kind,
         )
         return self._cells[unpriced], rho_micro
-
-    def _l0(self, request: Request) -> int:
-        question = canonical_question(request.question, request.attributes)
-        return l0(
-            question,
-            request.attributes,
-            labels=request.labels,
-            match_keys=request.match_keys,
-        )
 
     def check(self, request: Request) -> Reason | None:
         """Forbid a question that costs more than may or can be paid."""

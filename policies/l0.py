@@ -1,5 +1,6 @@
 """How many cells one person can touch: read off the question, never off the data."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import prod
@@ -10,6 +11,7 @@ from policies.nodes import CAll, CAny, CLeaf, Node
 from policies.values import ValueSet, intersection, union
 
 Projection = Mapping[str, ValueSet]
+Masks = Mapping[str, int]
 
 # Trying every group is quadratic, and would hold up other askers; a group missed only adds noise.
 _GROUPS_TRIED = 64
@@ -60,18 +62,17 @@ def disjoint_groups(
     Returns:
         The groups, as indices into `nodes`. Conditions that hold for nobody are in no group.
     """
-    groups: list[tuple[list[int], list[Projection]]] = []
-    for index, node in enumerate(nodes):
-        shape = projection(node, attributes)
-        if shape is None:
-            continue
-        for members, shapes in groups[:_GROUPS_TRIED]:
-            if all(_apart(shape, other) for other in shapes):
+    found = [(index, projection(node, attributes)) for index, node in enumerate(nodes)]
+    shapes = [(index, shape) for index, shape in found if shape is not None]
+    groups: list[tuple[list[int], list[Masks]]] = []
+    for (index, _), masks in zip(shapes, _masks([shape for _, shape in shapes]), strict=True):
+        for members, others in groups[:_GROUPS_TRIED]:
+            if _apart_from_all(masks, others):
                 members.append(index)
-                shapes.append(shape)
+                others.append(masks)
                 break
         else:
-            groups.append(([index], [shape]))
+            groups.append(([index], [masks]))
     return tuple(tuple(members) for members, _ in groups)
 
 
@@ -105,21 +106,33 @@ def _all(node: CAll, attributes: Mapping[str, AttributeInfo]) -> Projection | No
     return None if any(values.empty for values in joined.values()) else joined
 
 
-def _apart(one: Projection, other: Projection) -> bool:
-    small, large = (one, other) if len(one) <= len(other) else (other, one)
-    return any(name in large and _exclusive(values, large[name]) for name, values in small.items())
+def _masks(shapes: Sequence[Projection]) -> list[Masks]:
+    """Write value sets as binary numbers, a digit for each stretch of values that no set divides.
+
+    Two sets have a value in common if their numbers have a digit in common.
+    """
+    ends: dict[str, set[int]] = defaultdict(set)
+    for shape in shapes:
+        for name, values in shape.items():
+            ends[name].update(end for low, high in values.ranges for end in (low, high + 1))
+    # The digit before the first end is left to "no value".
+    digits = {name: {end: at for at, end in enumerate(sorted(found), 1)} for name, found in ends.items()}
+    return [{name: _mask(values, digits[name]) for name, values in shape.items()} for shape in shapes]
 
 
-def _exclusive(one: ValueSet, other: ValueSet) -> bool:
-    if one.null and other.null:
-        return False
-    i = j = 0
-    while i < len(one.ranges) and j < len(other.ranges):
-        (low, high), (first, last) = one.ranges[i], other.ranges[j]
-        if low <= last and first <= high:
-            return False
-        if high < last:
-            i += 1
+def _mask(values: ValueSet, digits: Mapping[int, int]) -> int:
+    mask = int(values.null)
+    for low, high in values.ranges:
+        mask |= (1 << digits[high + 1]) - (1 << digits[low])
+    return mask
+
+
+def _apart_from_all(one: Masks, others: Sequence[Masks]) -> bool:
+    for other in others:
+        for name, mask in one.items():
+            # Where an attribute is not named, any value is possible.
+            if not mask & other.get(name, mask):
+                break
         else:
-            j += 1
+            return False
     return True

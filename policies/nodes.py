@@ -133,7 +133,8 @@ def node_to_data(node: Node, attributes: Mapping[str, AttributeInfo]) -> dict[st
         }
     data["null"] = node.values.null
     if node.coded:
-        return data | {"in": _names(node.codes, info), "other": _other(node.codes, info)}
+        codes = node.codes
+        return data | {"in": _names(codes, info), "other": _other(codes, info)}
     low, high = info.domain
     data["ranges"] = [
         [None if first == low else str(first), None if last == high else str(last)]

@@ -150,6 +150,12 @@ class Question:
         if any(len(set(group)) < len(group) or not group for group in self.breakdowns):
             raise QuestionError("A breakdown is a list of at least one attribute, each once.")
 
+    def __hash__(self) -> int:
+        # Equal questions agree on these; the conditions of a thousand segments would take longer.
+        return hash(
+            (self.kind, self.purpose, self.dataset_id, self.base_id, len(self.segments), self.breakdowns)
+        )
+
     def as_kind(self, kind: str) -> "Question | None":
         """Return the question as another kind, without what that kind does not have; None if it lacks something."""
         if kind == "statistics" and not self.sums:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 from policies.attributes import AttributeInfo
+from policies.canonical_question import CanonicalQuestion, canonical_question
 from policies.decision import Reason
 from policies.question import Question
 
@@ -88,6 +90,11 @@ class Request:
     sector: str | None = None
     recent: tuple[datetime, ...] = ()
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
+
+    @cached_property
+    def canonical(self) -> CanonicalQuestion:
+        """The question's canonical form, found once for all that decide on it; raises QuestionError."""
+        return canonical_question(self.question, self.attributes)
 
 
 def wait_until(request: Request, instant: datetime) -> Request:

@@ -120,27 +120,29 @@ def _code(literal: Scalar, attribute: str, info: AttributeInfo) -> int:
         raise _mismatch(attribute, info, "true or false")
     if isinstance(literal, bool):
         raise _mismatch(attribute, info, "text; put words such as yes and no in quotes")
-    return info.codes.get(unicodedata.normalize("NFC", str(literal)), 0)
+    text = str(literal)
+    # Most literals are spelled as they were declared.
+    return info.codes.get(text) or info.codes.get(unicodedata.normalize("NFC", text), 0)
 
 
-def _number(literal: Scalar, leaf: Leaf, info: AttributeInfo) -> Fraction:
+def _number(literal: Scalar, leaf: Leaf, info: AttributeInfo) -> int | Fraction:
     """Return a literal in stored units, exactly."""
     if info.type == "date":
         if isinstance(literal, str):
             try:
-                return Fraction(date.fromisoformat(literal).toordinal() - _EPOCH)
+                return date.fromisoformat(literal).toordinal() - _EPOCH
             except ValueError:
                 pass
         raise _mismatch(leaf.attribute, info, "dates such as 2026-01-31")
     scale = 10**info.scale if info.type == "decimal" else 1
     if isinstance(literal, int) and not isinstance(literal, bool):
-        return Fraction(literal) * scale
+        return literal * scale
     if isinstance(literal, str) and _NUMBER.fullmatch(literal):
         return Fraction(literal) * scale
     raise _mismatch(leaf.attribute, info, "numbers")
 
 
-def _numeric(op: str, numbers: Sequence[Fraction], domain: tuple[int, int]) -> ValueSet:
+def _numeric(op: str, numbers: Sequence[int | Fraction], domain: tuple[int, int]) -> ValueSet:
     first, last = numbers[0], numbers[-1]
     lowest, highest = domain
     if op == "<":

@@ -6,8 +6,7 @@ from math import lcm
 from typing import Any, ClassVar, Self
 
 from policies.attributes import AttributeInfo
-from policies.canonical import canonical_condition
-from policies.condition import Condition, Leaf, parse_condition
+from policies.condition import Leaf, parse_condition
 from policies.decision import Reason
 from policies.errors import PolicyFormatError, QuestionError
 from policies.nodes import CAll, CAny, CHasAny, CLeaf, Node
@@ -80,8 +79,8 @@ class Literals(Rule):
         """Forbid conditions with other literals."""
         refused = {
             name
-            for segment in request.question.segments
-            for name in self._refused(segment.condition, request.attributes)
+            for condition in request.canonical.segments
+            for name in self._refused(condition, request.attributes)
         }
         if not refused:
             return None
@@ -92,11 +91,11 @@ class Literals(Rule):
 
     def repair(self, request: Request) -> Request | None:
         """Leave out the segments with other literals."""
-        question = request.question
+        question, canonical = request.question, request.canonical
         kept = tuple(
             segment
             for segment in question.segments
-            if not self._refused(segment.condition, request.attributes)
+            if not self._refused(canonical.segments[canonical.segment_of[segment.name]], request.attributes)
         )
         return replace(request, question=replace(question, segments=kept))
 
@@ -123,11 +122,10 @@ class Literals(Rule):
             )
         return cls({nfc(name): _cuts(name, limit) for name, limit in allowed.items()})
 
-    def _refused(self, condition: Condition, attributes: Mapping[str, AttributeInfo]) -> set[str]:
-        leaves = _leaves(canonical_condition(condition, attributes))
+    def _refused(self, condition: Node, attributes: Mapping[str, AttributeInfo]) -> set[str]:
         return {
             leaf.attribute
-            for leaf in leaves
+            for leaf in _leaves(condition)
             if leaf.attribute in self.allowed
             and not self.allowed[leaf.attribute].allow(leaf, attributes[leaf.attribute])
         }
