@@ -1,9 +1,10 @@
 """Attributes, consents and labels of a whole column at once, as the payload's codes and stored units."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,8 @@ Mask = NDArray[np.bool_]
 _FALSE = ("false", "0", "no", "n", "f", "нет", "ложь")
 _TRUE = ("true", "1", "yes", "y", "t", "да", "истина")
 _DIGITS = 15
+_COMPARED = 24
+_UNSEEN = np.iinfo(np.uint16).max
 _DATE_AND_TIME = r"^([0-9]{4}-[0-9][0-9]-[0-9][0-9])[T ][0-9]"
 _INSTANT = (
     r"^(?<day>[0-9]{4}-[0-9][0-9]-[0-9][0-9])(?:[T ](?<hour>[01][0-9]|2[0-3]):(?<minute>[0-5][0-9])"
@@ -79,14 +82,9 @@ def encode_attribute(values: pl.Series, attribute: Attribute) -> Encoded:
 
 def encode_consent(values: pl.Series, consent: Consent) -> NDArray[np.uint8]:
     """Encode the states of one purpose; what is not listed, or missing, is DENIED."""
-    states = consent.states()
-    codes = values.str.to_lowercase().replace_strict(
-        list(states),
-        [int(state) for state in states.values()],
-        default=int(ConsentState.DENIED),
-        return_dtype=pl.UInt8,
-    )
-    return codes.fill_null(int(ConsentState.DENIED)).to_numpy()
+    table = {text: int(state) for text, state in consent.states().items()}
+    denied = int(ConsentState.DENIED)
+    return _lower_mapped(values, table, other=denied, missing=denied).astype(np.uint8)
 
 
 def encode_instants(values: pl.Series) -> Encoded:
@@ -124,19 +122,37 @@ def _codes(values: pl.Series, declared: Sequence[str]) -> NDArray[np.uint16]:
     other = len(declared) + 1
     table = {value: code for code, value in enumerate(declared, start=1)}
     codes = _mapped(values, table, other)
-    odd = values.filter(codes == other).unique()
-    spelled = {
-        text: table[nfc] for text in odd.to_list() if (nfc := unicodedata.normalize("NFC", text)) in table
-    }
-    if spelled:
-        codes = _mapped(values, table | spelled, other)
-    return codes.fill_null(0).to_numpy()
+    strange = codes == other
+    odd = values.filter(pl.Series(strange)).unique().to_list() if strange.any() else []
+    spelled = {text: table[nfc] for text in odd if (nfc := unicodedata.normalize("NFC", text)) in table}
+    return _mapped(values, table | spelled, other) if spelled else codes
 
 
-def _mapped(values: pl.Series, table: dict[str, int], other: int) -> pl.Series:
-    return values.replace_strict(
-        list(table), list(table.values()), default=other, return_dtype=pl.UInt16
-    ).set(values.is_null(), None)
+def _mapped(values: pl.Series, table: Mapping[str, int], other: int, missing: int = 0) -> NDArray[np.uint16]:
+    if len(table) > _COMPARED:
+        codes = values.replace_strict(
+            list(table), list(table.values()), default=other, return_dtype=pl.UInt16
+        ).set(values.is_null(), missing)
+    else:
+        # A comparison with one text costs a fraction of looking it up.
+        v, lit = pl.col("v"), partial(pl.lit, dtype=pl.UInt16)
+        chain = pl.when(v.is_null()).then(lit(missing))
+        for text, code in table.items():
+            chain = chain.when(v == text).then(lit(code))
+        codes = values.to_frame("v").select(chain.otherwise(lit(other))).to_series()
+    return codes.to_numpy()
+
+
+def _lower_mapped(
+    values: pl.Series, table: Mapping[str, int], other: int, missing: int = 0
+) -> NDArray[np.uint16]:
+    lower = {text: code for text, code in table.items() if text == text.lower()}
+    codes = _mapped(values, lower, _UNSEEN, missing)
+    rest = np.flatnonzero(codes == _UNSEEN)
+    if rest.size:
+        codes = codes.copy()
+        codes[rest] = _mapped(values.gather(rest).str.to_lowercase(), table, other, missing)
+    return codes
 
 
 def _encode_open(values: pl.Series, attribute: Attribute) -> Encoded:
@@ -158,10 +174,9 @@ def _encode_open(values: pl.Series, attribute: Attribute) -> Encoded:
 
 def _encode_booleans(values: pl.Series) -> Encoded:
     table = dict.fromkeys(_FALSE, 1) | dict.fromkeys(_TRUE, 2)
-    codes = _mapped(values.str.to_lowercase(), table, 0)
-    return Encoded(
-        codes.fill_null(0).cast(pl.UInt8).to_numpy(), (codes == 0).fill_null(value=False).to_numpy()
-    )
+    codes = _lower_mapped(values, table, other=_UNSEEN)
+    bad = codes == _UNSEEN
+    return Encoded(np.where(bad, 0, codes).astype(np.uint8), bad)
 
 
 def _encode_days(values: pl.Series, date_format: str) -> Encoded:
@@ -177,6 +192,9 @@ def _encode_days(values: pl.Series, date_format: str) -> Encoded:
 
 
 def _encode_numbers(values: pl.Series, *, scale: int, mark: str) -> Encoded:
+    whole = values.cast(pl.Int64, strict=False)
+    if whole.null_count() == values.null_count() and _within(whole, 10 ** (_DIGITS - scale)):
+        return _finished(whole * 10**scale, values, NULL_INT, "<i8")
     # Digits without the mark, moved by as many places as stood after it.
     places = values.str.find(mark, literal=True)
     places = (values.str.len_bytes() - places - 1).fill_null(0)
@@ -189,6 +207,11 @@ def _encode_numbers(values: pl.Series, *, scale: int, mark: str) -> Encoded:
     if rest.len():
         stored = stored.scatter(rest, _odd_numbers(values.gather(rest), scale=scale, mark=mark))
     return _finished(stored, values, NULL_INT, "<i8")
+
+
+def _within(numbers: pl.Series, limit: int) -> bool:
+    least, most = numbers.min(), numbers.max()
+    return least is None or (-limit < cast(int, least) and cast(int, most) < limit)
 
 
 def _odd_numbers(values: pl.Series, *, scale: int, mark: str) -> pl.Series:
@@ -218,5 +241,8 @@ def _encode_sets(values: pl.Series, attribute: Attribute) -> Encoded:
 
 
 def _finished(stored: pl.Series, values: pl.Series, null: int, dtype: str) -> Encoded:
-    bad = (stored.is_null() & values.is_not_null()).to_numpy()
+    if stored.null_count() == values.null_count():
+        bad = np.zeros(values.len(), dtype=bool)
+    else:
+        bad = (stored.is_null() & values.is_not_null()).to_numpy()
     return Encoded(stored.fill_null(null).to_numpy().astype(dtype, copy=False), bad)

@@ -153,7 +153,10 @@ class RowEncoder:
             declared = forms[normal_form(hash_profile(key.hash_profile))]
             valid[:, index] = declared.is_not_null().to_numpy()
             junk[:, index] = is_junk(declared, key.identifier).to_numpy()
-        stacked = {name: np.stack(columns, axis=1) for name, columns in digests.items()}
+        stacked = {
+            name: columns[0][:, np.newaxis] if len(columns) == 1 else np.stack(columns, axis=1)
+            for name, columns in digests.items()
+        }
         return _Key(stacked, present, valid, junk)
 
     def _attributes(self, frame: pl.DataFrame, columns: Columns, rejects: "_Rejects") -> None:

@@ -129,7 +129,9 @@ def _clean_emails(values: pl.Series, profile: HashProfile) -> pl.Series:
         folded = clean.str.ends_with(f"@{domain}").arg_true()
         if folded.len():
             local = clean.gather(folded).str.head(-len(domain) - 1)
-            local = local.str.replace(r"\+.*$", "").str.replace_all(".", "", literal=True)
+            if local.str.contains("+", literal=True).any():
+                local = local.str.extract("^([^+]*)")
+            local = local.str.replace_all(".", "", literal=True)
             clean = clean.scatter(folded, _only(local, local.str.len_bytes() > 0) + f"@{domain}")
     return clean
 

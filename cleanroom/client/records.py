@@ -1,5 +1,6 @@
 """Finds the records of a CSV block and which of them are malformed, by byte positions alone (RFC 4180)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,28 +137,29 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
         ragged=numbers[ragged].tolist(),
         broken=numbers[broken].tolist(),
         next_row=int(numbers[-1]) + 1,
-        plain=_plain(codes, records.marks.reshape(-1, fields), ord(separator)) if whole else frozenset(),
+        plain=_plain(codes, records.marks, fields, ord(separator)) if whole else frozenset(),
     )
 
 
-def _plain(codes: NDArray[np.uint8], marks: Positions, separator: int) -> frozenset[int]:
+def _plain(codes: NDArray[np.uint8], marks: Positions, fields: int, separator: int) -> frozenset[int]:
     # By the bytes at both ends of each field: up to `"` lie the ASCII blanks and the quote; a character beyond
     # ASCII could be a blank too, unless it is Cyrillic. What is in doubt is not plain.
-    def doubtful(edges: NDArray[np.uint8], leads: NDArray[np.uint8]) -> bool:
-        low = (edges <= _QUOTE) & (edges != _NEWLINE) & (edges != separator)
-        beyond = edges >= _BEYOND_ASCII
-        return bool(low.any() or (beyond.any() and not np.isin(leads[beyond], _CYRILLIC).all()))
+    first = np.append(codes[0], codes[marks[:-1] + 1])
+    doubtful = _doubtful(first, separator, lambda at: first[at])
+    doubtful |= _doubtful(codes[marks - 1], separator, lambda at: codes[marks[at] - 2])
+    if not doubtful.any():
+        return frozenset(range(fields))
+    return frozenset(range(fields)).difference((np.flatnonzero(doubtful) % fields).tolist())
 
-    found = set()
-    for field in range(marks.shape[1]):
-        before = marks[:-1, -1] if field == 0 else marks[:, field - 1]
-        first = codes[before + 1]
-        if field == 0:
-            first = np.append(first, codes[0])
-        final = marks[:, field]
-        if not doubtful(first, first) and not doubtful(codes[final - 1], codes[final - 2]):
-            found.add(field)
-    return frozenset(found)
+
+def _doubtful(
+    edges: NDArray[np.uint8], separator: int, leads: Callable[[Positions], NDArray[np.uint8]]
+) -> NDArray[np.bool_]:
+    found = (edges <= _QUOTE) & (edges != _NEWLINE) & (edges != separator)
+    beyond: Positions = np.flatnonzero(edges >= _BEYOND_ASCII)
+    if beyond.size:
+        found[beyond] = ~np.isin(leads(beyond), _CYRILLIC)
+    return np.asarray(found)
 
 
 def _misplaced(codes: NDArray[np.uint8], quotes: Positions, separator: int) -> bool:
