@@ -12,7 +12,7 @@ from cleanroom.matching.types import I64, U64, Column
 from policies.attributes import NUMERIC_TYPES, AttributeInfo
 from policies.nodes import Node
 
-_CHUNK = 1 << 19
+CHUNK = 1 << 19
 """Persons whose bitmaps are made at a time: a thousand segments share a few hundred bitmaps, of 64 KiB each."""
 
 
@@ -74,8 +74,8 @@ class Rows:
         """
         found = np.zeros((1 + len(summed), len(conditions)), np.int64)
         shared = Shared(conditions)
-        for start in range(0, self._size, _CHUNK):
-            chunk = slice(start, min(start + _CHUNK, self._size))
+        for start in range(0, self._size, CHUNK):
+            chunk = slice(start, min(start + CHUNK, self._size))
             bitmaps = Bitmaps(chunk.stop - chunk.start, self._part(chunk), shared)
             layers = [_Layers(self.totals(name)[chunk], self._column(name).info) for name in summed]
             for at, node in enumerate(conditions):
