@@ -59,7 +59,8 @@ class SealedInfo:
         file_id: random identity of this write attempt; give it to the reader to refuse an older attempt.
         size: bytes of the whole file.
         plaintext_size: bytes that went in.
-        sha256: hex, over the file without the 512 bytes of the wrapped data key, so that rotation keeps it.
+        sha256: hex, over the file without the 512 bytes of the wrapped data key, so that rotation keeps it; empty
+            when the writer was told not to hash.
     """
 
     file_id: UUID
@@ -77,8 +78,24 @@ class SealedWriter:
     """
 
     def __init__(
-        self, sink: BinaryIO, *, context: SealedContext, kek: WrapKey, chunk_bytes: int = CHUNK_BYTES
+        self,
+        sink: BinaryIO,
+        *,
+        context: SealedContext,
+        kek: WrapKey,
+        chunk_bytes: int = CHUNK_BYTES,
+        hashed: bool = True,
     ) -> None:
+        """Begin a file.
+
+        Args:
+            sink: where it goes.
+            context: what it will be bound to.
+            kek: wraps its data key.
+            chunk_bytes: of plaintext in every chunk but the last.
+            hashed: False for a file that no catalogue will name: the tags of its chunks are enough, and hashing
+                takes longer than encrypting.
+        """
         if not MIN_CHUNK_BYTES <= chunk_bytes <= MAX_CHUNK_BYTES:
             raise SealedFileError(f"A chunk has {MIN_CHUNK_BYTES} to {MAX_CHUNK_BYTES} bytes.")
         header = Header(
@@ -93,7 +110,7 @@ class SealedWriter:
         self._plaintext_size = 0
         self._info: SealedInfo | None = None
         fixed = header.encoded()
-        self._digest = hashlib.sha256(fixed)
+        self._digest = hashlib.sha256(fixed) if hashed else None
         self._sink.write(fixed + encode_slot(kek.wrap(data_key, context=header.wrap_context())))
 
     def write(self, data: Octets) -> int:
@@ -124,7 +141,7 @@ class SealedWriter:
                 file_id=self._header.file_id,
                 size=HEADER_BYTES + self._plaintext_size + self._chunks * TAG_BYTES,
                 plaintext_size=self._plaintext_size,
-                sha256=self._digest.hexdigest(),
+                sha256=self._digest.hexdigest() if self._digest else "",
             )
         return self._info
 
@@ -144,7 +161,8 @@ class SealedWriter:
             )
         room = _scratch_of(self._header.chunk_bytes + TAG_BYTES)
         length = self._cipher.seal(self._chunks, plaintext, room, last=last)
-        self._digest.update(room[:length])
+        if self._digest:
+            self._digest.update(room[:length])
         self._sink.write(room[:length])
         self._chunks += 1
         self._plaintext_size += len(plaintext)

@@ -1,10 +1,12 @@
 """The sealed files of one version: written column by column, read whole or in ranges."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from uuid import UUID
 
 import numpy as np
@@ -19,6 +21,8 @@ from cleanroom.storage import ObjectStore
 from crypto.buffers import Octets
 from crypto.keys import WrapKey
 from crypto.sealed import SealedContext, SealedReader, SealedWriter
+
+_SYNC_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ class PlaceWriter:
         self._kek = kek
         self._clock = clock
         self._stack = ExitStack()
-        self._open: dict[tuple[Role, int], tuple[str, str, SealedWriter]] = {}
+        self._open: dict[tuple[Role, int], tuple[str, str, SealedWriter, BinaryIO]] = {}
+        self._syncing = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        self._synced: Future[None] | None = None
+        self._unsynced_bytes = 0
         self.files: list[SealedFile] = []
 
     def write(self, role: Role, column: int, data: Octets) -> None:
@@ -70,20 +77,45 @@ class PlaceWriter:
             key = self._place.prefix + file_id
             sink = self._stack.enter_context(self._store.create(key))
             writer = SealedWriter(sink, context=self._place.context(role, column), kek=self._kek)
-            self._open[role, column] = (file_id, key, writer)
-        self._open[role, column][2].write(data)
+            self._open[role, column] = (file_id, key, writer, sink)
+        self._unsynced_bytes += self._open[role, column][2].write(data)
+        if self._unsynced_bytes > _SYNC_BYTES and (self._synced is None or self._synced.done()):
+            self._sync_early()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            for (role, column), (file_id, key, writer) in self._open.items():
-                info = writer.close()
-                self.files.append(
-                    SealedFile(file_id, role, column, info.file_id.hex, info.plaintext_size, info.sha256, key)
-                )
+        with self._syncing:
+            pass
+        try:
+            if error[0] is None:
+                self._complete()
+        except BaseException as failure:
+            self._stack.__exit__(type(failure), failure, failure.__traceback__)
+            raise
         self._stack.__exit__(*error)
+
+    def _complete(self) -> None:
+        if self._synced is not None:
+            self._synced.result()
+        for (role, column), (file_id, key, writer, _) in self._open.items():
+            info = writer.close()
+            self.files.append(
+                SealedFile(file_id, role, column, info.file_id.hex, info.plaintext_size, info.sha256, key)
+            )
+
+    def _sync_early(self) -> None:
+        """Let the disk take what there is while more is made; else all would have to wait for it at the end."""
+        if self._synced is not None:
+            self._synced.result()
+        self._unsynced_bytes = 0
+        self._synced = self._syncing.submit(_sync, [sink.fileno() for *_, sink in self._open.values()])
+
+
+def _sync(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.fdatasync(descriptor)
 
 
 class PlaceReader:

@@ -21,6 +21,8 @@ from cleanroom.ingestion.value_codes import Codes, OpenCategories
 
 _BLOCK = 65_536
 """Rows arranged at a time: few enough for the processor's cache, and many against the cost of a call."""
+_BUCKET_BYTES = 1 << 21
+"""A bucket is sorted in the processor's cache, more than twice as fast as outside it."""
 _MAX_PERSONS = (1 << 32) - 1
 
 
@@ -84,7 +86,7 @@ class Assembly:
         self._layout = layout
         self._open = open_categories or OpenCategories(layout.attributes)
         self._pool = pool
-        bucket_bytes = memory_bytes // 128
+        bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
         # Rows of one person each are never held as rows, and leave their share to the others.
         share = memory_bytes // 6 if layout.person else memory_bytes * 3 // 8
         self._row_bits = bucket_bits(rows * layout.row_dtype.itemsize, bucket_bytes=bucket_bytes)

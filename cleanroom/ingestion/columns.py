@@ -73,7 +73,7 @@ def person_columns(
         position: takes each person's position, by number of arrival.
         labels: takes each person's label, by position; empty without labels.
     """
-    persons = pick(persons, np.argsort(persons["primary"]))
+    persons = pick(persons, sort_order(persons["primary"]))
     end = first + persons.size
     position[persons["seq"]] = np.arange(first, end, dtype=np.uint32)
     columns: list[tuple[Role, int, NDArray[Any]]] = []

@@ -30,8 +30,10 @@ class SealedSpill:
         context = self._place.context(Role.SPOOL, self._runs)
         key = self._place.prefix + new_id("fl", self._clock.now())
         with (
-            self._store.create(key) as sink,
-            SealedWriter(sink, context=context, kek=self._kek, chunk_bytes=_CHUNK_BYTES) as writer,
+            self._store.create(key, lasting=False) as sink,
+            SealedWriter(
+                sink, context=context, kek=self._kek, chunk_bytes=_CHUNK_BYTES, hashed=False
+            ) as writer,
         ):
             for part in parts:
                 writer.write(part)

@@ -104,7 +104,8 @@ class Spool:
     def sizes(self) -> NDArray[np.int64]:
         """Return how many records each bucket has."""
         sizes = np.zeros(self.buckets, np.int64)
-        for item in (*self._runs, *self._held):
+        items: list[_Spilled | Block] = [*self._runs, *self._held]
+        for item in items:
             sizes += np.diff(item.bounds)
         return sizes
 

@@ -25,11 +25,12 @@ class LocalDirectory:
         self.root = root
 
     @contextmanager
-    def create(self, key: str) -> Iterator[BinaryIO]:
+    def create(self, key: str, *, lasting: bool = True) -> Iterator[BinaryIO]:
         """Write a new object.
 
         Args:
             key: ids joined by slashes.
+            lasting: False for what is of no use after a crash; it is not synced to disk.
 
         Yields:
             A binary file; when the block ends it is synced to disk and renamed, when it raises it is removed.
@@ -48,12 +49,14 @@ class LocalDirectory:
             with os.fdopen(descriptor, "wb") as sink:
                 yield sink
                 sink.flush()
-                os.fsync(sink.fileno())
+                if lasting:
+                    os.fsync(sink.fileno())
             unfinished.replace(target)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        sync_directory(target.parent)
+        if lasting:
+            sync_directory(target.parent)
 
     def path(self, key: str) -> Path:
         """Return the path of an existing object; raises ObjectMissingError when there is none."""

@@ -9,8 +9,11 @@ from typing import BinaryIO, Protocol
 class ObjectStore(Protocol):
     """Keeps immutable files under keys such as `ws_.../dv_.../fl_...`."""
 
-    def create(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Write a new object; it appears whole when the block ends, and not at all when the block raises."""
+    def create(self, key: str, *, lasting: bool = True) -> AbstractContextManager[BinaryIO]:
+        """Write a new object; it appears whole when the block ends, and not at all when the block raises.
+
+        One that is not lasting need not survive a loss of power.
+        """
         ...
 
     def path(self, key: str) -> Path:

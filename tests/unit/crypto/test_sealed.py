@@ -246,3 +246,12 @@ def test_equal_chunks_of_one_file_do_not_look_equal(tmp_path: Path, kek: BoundKe
     write(tmp_path / "file", bytes(2 * 4096), kek)
     body = (tmp_path / "file").read_bytes()[1024:]
     assert body[:4096] != body[4112 : 4112 + 4096]
+
+
+def test_a_file_that_no_catalogue_names_has_no_hash_and_reads_back(tmp_path: Path, kek: BoundKek) -> None:
+    path = tmp_path / "spool"
+    with path.open("wb") as sink, SealedWriter(sink, context=CONTEXT, kek=kek, hashed=False) as writer:
+        writer.write(b"content")
+    assert writer.close().sha256 == ""
+    with SealedReader(path, context=CONTEXT, kek=kek) as reader:
+        assert reader.read_all().tobytes() == b"content"

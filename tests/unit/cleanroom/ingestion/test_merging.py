@@ -1,6 +1,7 @@
 """Merging rows of a person, where arithmetic could go wrong."""
 
 import numpy as np
+import pytest
 
 from cleanroom.ingestion.columns import sort_values
 from cleanroom.ingestion.merging import merge_rows, sort_order
@@ -18,6 +19,17 @@ def test_tied_first_halves_are_ordered_by_the_second_and_then_by_arrival():
     hi = np.array([7, 7, 1, 7, 7], np.uint64)
     lo = np.array([2, 1, 9, 1, 2], np.uint64)
     assert sort_order(hi, lo).tolist() == [2, 1, 3, 0, 4]
+
+
+@pytest.mark.parametrize("spread", [1, 3, 1 << 20, 1 << 33, (1 << 64) - 1])
+@pytest.mark.parametrize("shared", [0, 0xABC << 52])
+@pytest.mark.parametrize("count", [0, 1, 2, 3_000])
+def test_the_order_is_that_of_sorting_whole_numbers(spread, shared, count):
+    chance = np.random.default_rng(count)
+    hi = chance.integers(0, spread, count, dtype=np.uint64, endpoint=True) | np.uint64(shared)
+    lo = chance.integers(0, 2, count, dtype=np.uint64, endpoint=True)
+    assert sort_order(hi, lo).tolist() == np.lexsort((np.arange(count), lo, hi)).tolist()
+    assert sort_order(hi).tolist() == np.argsort(hi, kind="stable").tolist()
 
 
 def test_persons_whose_first_halves_tie_stay_apart():

@@ -97,3 +97,16 @@ def test_a_sweep_removes_orphans_and_unfinished_files_only(store: LocalDirectory
     assert store.sweep({"ws_1/fl_known"}, prefix="ws_1/") == ["ws_1/.fl_x.0011.tmp", "ws_1/fl_orphan"]
     assert list(store.keys()) == ["ws_1/fl_known", "ws_2/fl_orphan"]
     assert store.sweep({"ws_1/fl_known"}) == ["ws_2/fl_orphan"]
+
+
+@pytest.mark.parametrize(("lasting", "synced"), [(True, True), (False, False)])
+def test_only_what_is_of_use_after_a_crash_is_synced(
+    store: LocalDirectory, monkeypatch: pytest.MonkeyPatch, lasting: bool, synced: bool
+) -> None:
+    put(store, "ws_1/fl_1")
+    descriptors: list[int] = []
+    monkeypatch.setattr("os.fsync", descriptors.append)
+    with store.create("ws_1/fl_2", lasting=lasting) as sink:
+        sink.write(b"content")
+    assert bool(descriptors) == synced
+    assert store.path("ws_1/fl_2").read_bytes() == b"content"
