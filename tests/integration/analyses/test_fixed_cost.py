@@ -60,7 +60,9 @@ def test_a_question_takes_few_statements_and_two_commits(stage):
 
 def test_the_receipt_carries_the_head_of_its_own_commit_and_that_head_is_kept(stage):
     grant = stage.grant()
-    for answer in (stage.ask(grant, **RICH), stage.ask(grant, precision="rough", purpose="research")):
+    for asked, outcome in ((RICH, Outcome.RELEASED), ({"purpose": "research"}, Outcome.REFUSED)):
+        answer = stage.ask(grant, **asked)
+        assert answer.outcome is outcome
         proven = receipt_of(stage, answer)
         with stage.room.db.reading() as tx:
             head = tx.session.execute(select(AuditHead.size, AuditHead.note)).one()
