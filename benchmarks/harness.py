@@ -5,12 +5,13 @@ import gc
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -176,17 +177,20 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def memory_mb(field: str = "VmRSS") -> float:
-    """Return what this process holds now, or with `VmHWM` the most it ever held; Linux only."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    raise OSError(field)
+    """Return what this process holds now, or with `VmHWM` the most it held since the mark was set back."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        # Elsewhere than on Linux there is but one mark, for the process's whole life.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def peak_of(work: Callable[[], object]) -> dict[str, float]:
     """Do a piece of work once and return seconds, the memory held before it, and the most held during it."""
-    # 5 sets the high-water mark back to what is held now.
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    with suppress(OSError):
+        # 5 sets the high-water mark back to what is held now.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = memory_mb()
     seconds = timed(work)
     return {"seconds": seconds, "before_mb": before, "peak_mb": memory_mb("VmHWM")}

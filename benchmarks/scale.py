@@ -79,8 +79,6 @@ def grown(points: list[dict[str, Any]]) -> dict[str, Any]:
                 / rows,
             }
         )
-    alone = points[0]["question_s"]
-    beside = points[-1].get("neighbour_question_s")
     found = compared(
         "scale", [Side(OURS, lambda _run: None, LEFT_OUT[OURS])], {OURS: points[-1]["question_s"]}
     )
@@ -88,8 +86,19 @@ def grown(points: list[dict[str, Any]]) -> dict[str, Any]:
         **found,
         "points": points,
         "growth": growth,
-        "beside_the_largest": statistics.median(beside) / statistics.median(alone) if beside else None,
+        "steepest": max((step[kind] for step in growth for kind in ("ingest", "question")), default=None),
+        **_beside(points),
     }
+
+
+def _beside(points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Tell how much slower the smallest question was in the room of a large dataset."""
+    alone = statistics.median(points[0]["question_s"])
+    for point in points:
+        if "neighbour_question_s" in point:
+            taken = statistics.median(point["neighbour_question_s"])
+            return {"beside_rows": point["rows"], "beside_the_largest": taken / alone}
+    return {"beside_rows": None, "beside_the_largest": None}
 
 
 def main() -> None:

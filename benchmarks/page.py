@@ -1,0 +1,273 @@
+"""The results page, made of the results; nothing on it is typed by hand."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.harness import OURS
+from benchmarks.plots import Bar, bars, lines
+from benchmarks.targets import TARGETS, Results
+
+QUESTIONS = {"match": "one key", "keys": "two keys", "large": "one key"}
+_HEAD = """\
+# Performance
+
+<!-- Written by `python -m benchmarks.report`; change benchmarks/page.py or measure again. -->
+
+How long a question takes beside the raw limit: DuckDB joining the same people as plaintext in memory, with no privacy
+at all. [Benchmarks](../reference/benchmarks.md) says how to measure it yourself; [the results](performance.json) have
+every single time.
+
+"""
+_METHOD = """\
+## How it was measured
+
+- All sides of a comparison ran in one process in turns, who began changing from run to run. The first run warmed up and
+  was not kept; the medians of the others are compared, and the range is that of the single runs.
+- After every run the exact counts of all sides were compared, and the benchmark stops where they differ. They come from
+  the engine alone, outside the timed path: what an advertiser gets is noised.
+- Every baseline is in its best form: of the ways to write a join DuckDB's fastest on this machine was taken, its tables
+  lie in memory with 128-bit tokens and one-byte attributes, it uses all cores, and it groups by what the whole question
+  can be read from, rather than counting each segment on its own.
+- Cold means a fresh process, with the program loaded, the room open, and the files in the page cache. DuckDB's side of
+  that comparison stays warm, with its tables in memory.
+- Memory is the most a fresh process ever held. What the room's process takes above the program itself is set against
+  the bytes of the columns that the question is about.
+- The floor is a merge written in C: both sides sorted beforehand, half of each token, consent folded into the cells.
+"""
+
+
+def page(results: Results) -> str:
+    """Return the page."""
+    parts = [
+        _HEAD,
+        _place(results),
+        _targets(results),
+        _plots(results),
+        _questions(results),
+        _segments(results),
+    ]
+    parts += [
+        _files(results),
+        _release(results),
+        _serve(results),
+        _growth(results),
+        _METHOD,
+        _left_out(results),
+    ]
+    return "\n".join(parts)
+
+
+def _place(results: Results) -> str:
+    first = results["match"]
+    machine, versions = first["machine"], first["versions"]
+    loads = [found["machine"]["load_average"] for found in results.values()]
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Measured on {first['date'][:10]}: {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, {machine['system']}; {named}. The machine's load was {min(loads)} to "
+        f"{max(loads)}, this work included.\n"
+    )
+
+
+def _targets(results: Results) -> str:
+    rows = []
+    for target in TARGETS:
+        figure = target.figure(results)
+        what = f"{target.what} ({target.note})" if target.note else target.what
+        verdict = target.verdict(figure)
+        shown = verdict if verdict.startswith("met") else f"**{verdict}**"
+        rows.append((what, target.shown(figure), target.limit(target.must), target.limit(target.goal), shown))
+    met = sum(target.holds(target.figure(results), target.must) for target in TARGETS)
+    table = _table(("what", "measured", "limit", "goal", ""), rows)
+    return f"## Targets\n\n{met} of {len(TARGETS)} are met.\n\n{table}"
+
+
+def _plots(results: Results) -> str:
+    return "".join(f"![{name}](../img/{file})\n\n" for file, name in _PLOTS.items()) if results else ""
+
+
+def _questions(results: Results) -> str:
+    rows = []
+    for name, keys in QUESTIONS.items():
+        found = results[name]
+        size = f"{found['provider_rows']:,} x {found['base_rows']:,}, {keys}"
+        for side, times in found["spread"].items():
+            memory = f"{found['peak_mb'][side]:,.0f} MB" if side in found["peak_mb"] else ""
+            ratio = f"{found['ours_s'] / times['median']:.2f}" if side != OURS else ""
+            rows.append((size, side, _seconds(times), ratio, memory))
+        if cold := found.get("cold"):
+            rows.append(
+                (
+                    size,
+                    f"{OURS}, cold",
+                    _seconds(cold["spread"][OURS]),
+                    f"{cold['ratio']:.2f} (to duckdb)",
+                    "",
+                )
+            )
+    table = _table(("size", "side", "median (range)", "ours to it", "peak memory"), rows)
+    cells, forms = results["match"]["cells"], {results[name]["duckdb_form"] for name in QUESTIONS}
+    return (
+        f"## One question\n\nAn overlap, 12 segments and a profile by sex, age band and city, {cells} figures in all, "
+        f"through `analyses.ask`: from the decision to the written receipt. DuckDB's fastest forms were: "
+        f"{', '.join(sorted(forms))}.\n\n{table}"
+    )
+
+
+def _segments(results: Results) -> str:
+    found = results["segments"]
+    rows = [(side, _seconds(times)) for side, times in found["spread"].items()]
+    whole = found["through_the_room"]
+    rows.append(("the whole question through the room", _seconds(whole["with"])))
+    rows.append(("the same with one segment", _seconds(whole["without"])))
+    return (
+        f"## A thousand segments\n\n{found['segments']:,} conditions on {found['matched']:,} matched people. "
+        f"{found['joins_measured']} of the joins were measured and scaled.\n\n"
+        f"{_table(('side', 'median (range)'), rows)}"
+    )
+
+
+def _files(results: Results) -> str:
+    ingest, prepare = results["ingest"], results["prepare"]
+    dirty = prepare["dirty"]
+    rows = []
+    for name, found in (("taking in", ingest), ("preparing", prepare)):
+        for side, times in found["spread"].items():
+            rate = f"{found['rows'] / times['median']:,.0f}"
+            rows.append((name, side, _seconds(times), rate, f"{found['peak_mb'][side]:,.0f} MB"))
+    rows.append(
+        (
+            "preparing dirty telephone numbers",
+            OURS,
+            _seconds(dirty["spread"]),
+            f"{dirty['rows_per_s']:,.0f}",
+            "",
+        )
+    )
+    rows.append(("the same", "libphonenumber", "", f"{dirty['libphonenumber_rows_per_s']:,.0f}", ""))
+    table = _table(("what", "side", "median (range)", "rows/s", "peak memory"), rows)
+    return (
+        f"## Files\n\nTaking in: {ingest['rows']:,} people from a CSV of 11 columns and {ingest['file_mb']:,.0f} MB, "
+        f"prepared in {ingest['prepare_s']:.1f} s, {'with' if ingest['person_id'] else 'without'} a person's id; "
+        f"memory setting {ingest['memory_setting_mb']:,.0f} MB. Preparing: {prepare['rows']:,} people with raw e-mail "
+        f"address and telephone number; dirty: {dirty['rows']:,} numbers as people type them, of which "
+        f"{dirty['rows_kept']:,} are numbers; libphonenumber alone was measured on "
+        f"{dirty['libphonenumber_measured']:,}.\n\n{table}"
+    )
+
+
+def _release(results: Results) -> str:
+    rows = [
+        (job["job"], *(_seconds(job["spread"][side]) for side in (OURS, "opendp")), f"{job['ratio']:.2f}")
+        for job in results["release"]["jobs"]
+    ]
+    head = ("figures", "through the gate", "bare OpenDP", "ratio")
+    return f"## Noise\n\n{_table(head, rows)}"
+
+
+def _serve(results: Results) -> str:
+    serve, psi = results["serve"], results["psi"]
+    rate = serve["at_rate"]
+    return (
+        f"## Stored answers\n\nThe same question again, through the service: {_seconds(serve['spread'][OURS])}, one "
+        f"after the other; one durable commit to SQLite takes {_seconds(serve['spread']['commit'])}. At "
+        f"{rate['asked_per_s']} a second for {serve['during_s']} s: {rate['served_per_s']:.0f} a second served, half "
+        f"within {rate['p50_s'] * 1e3:.1f} ms, 99 of 100 within {rate['p99_s'] * 1e3:.1f} ms, {rate['given_up']} given "
+        f"up.\n\n## Private set intersection\n\n{psi['rows']:,} x {psi['rows']:,}, measured once: "
+        f"{psi['baseline_s']:.1f} s for the size of the overlap alone; the room's question took "
+        f"{psi['ours_s']:.3f} s.\n"
+    )
+
+
+def _growth(results: Results) -> str:
+    scale = results["scale"]
+    rows = [
+        (
+            f"{point['rows']:,}",
+            f"{point['ingest_s']:.2f} s",
+            f"{statistics.median(point['question_s']):.3f} s",
+        )
+        for point in scale["points"]
+    ]
+    steps = ", ".join(
+        f"{step['from']:,} to {step['to']:,}: {step['ingest']:.2f} and {step['question']:.2f}"
+        for step in scale["growth"]
+    )
+    return (
+        f"## Growth\n\nThe base has a tenth as many people as the dataset.\n\n"
+        f"{_table(('people', 'taking in', 'question'), rows)}\n"
+        f"Time's factor by the rows' factor, taking in and question; 1 is linear: {steps}. The smallest question took "
+        f"{scale['beside_the_largest']:.2f} times its time when a dataset of {scale['beside_rows']:,} people lay in "
+        "the same room.\n"
+    )
+
+
+def _left_out(results: Results) -> str:
+    rows = []
+    for name, found in results.items():
+        if name in ("keys", "large"):
+            continue
+        rows += [(name, side, "; ".join(left)) for side, left in found["left_out"].items() if left]
+    return f"## What each side leaves out\n\n{_table(('benchmark', 'side', 'leaves out'), rows)}"
+
+
+def _seconds(times: Mapping[str, Any]) -> str:
+    median = times["median"]
+    if median < 0.1:
+        low, high = times["low"] * 1e3, times["high"] * 1e3
+        return f"{median * 1e3:.1f} ms ({low:.1f} to {high:.1f})"
+    return f"{median:.2f} s ({times['low']:.2f} to {times['high']:.2f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lined = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lined)
+
+
+_PLOTS = {
+    "performance-ratios.svg": "Questions to DuckDB",
+    "performance-growth.svg": "Time against rows",
+    "performance-segments.svg": "A thousand segments",
+}
+
+
+def plots(results: Results) -> dict[str, str]:
+    """Return the plots by file name."""
+    musts = {target.path: target.must for target in TARGETS}
+    ratios = []
+    for path in (
+        "match.ratio",
+        "match.cold.ratio",
+        "large.ratio",
+        "large.cold.ratio",
+        "keys.ratio",
+        "ingest.ratio",
+    ):
+        name, *rest = path.split(".")
+        found = results[name][rest[0]] if rest[0] == "cold" else results[name]
+        low, high = found["ratio_range"]
+        ratios.append(Bar(_LABELS[path], found["ratio"], low, high, musts[path]))
+    points = results["scale"]["points"]
+    series = {
+        "taking in": [(point["rows"], point["ingest_s"]) for point in points],
+        "question": [(point["rows"], statistics.median(point["question_s"])) for point in points],
+    }
+    segments = results["segments"]["spread"]
+    sides = [Bar(side, times["median"], times["low"], times["high"]) for side, times in segments.items()]
+    drawn = (
+        bars("Ours to the baseline: less is faster", ratios),
+        lines("Time against rows; dotted: linear", series, x="people in the dataset", y="seconds"),
+        bars("A thousand segments on the matched people", sides, logarithmic=True, unit=" s"),
+    )
+    return dict(zip(_PLOTS, drawn, strict=True))
+
+
+_LABELS = {
+    "match.ratio": "warm, 10M x 1M",
+    "match.cold.ratio": "cold, 10M x 1M",
+    "large.ratio": "warm, 50M x 10M",
+    "large.cold.ratio": "cold, 50M x 10M",
+    "keys.ratio": "two keys, 10M x 1M",
+    "ingest.ratio": "taking in, to a bare read",
+}
