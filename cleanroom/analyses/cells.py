@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from math import prod
 
 from cleanroom.matching.types import ExactCounts, ExactSums, SideCounts
 from cleanroom.release.types import Cell
@@ -54,15 +54,18 @@ class Layout:
         for breakdown in self.question.asked_breakdowns:
             stored = self.question.breakdowns[breakdown.index]
             sizes = [len(self.cell_labels[name]) for name in stored]
-            for position in product(*(range(len(self.cell_labels[name])) for name in breakdown.attributes)):
-                at = dict(zip(breakdown.attributes, position, strict=True))
-                flat = 0
-                for name, size in zip(stored, sizes, strict=True):
-                    flat = flat * size + at[name]
-                labels = ",".join(
-                    f"{name}={self.cell_labels[name][at[name]]}" for name in breakdown.attributes
-                )
-                yield f"breakdown:{breakdown.index}:{flat}", f"breakdown:{labels}"
+            step_of = {name: prod(sizes[at + 1 :]) for at, name in enumerate(stored)}
+            cells = [(0, "breakdown:")]
+            for name in breakdown.attributes:
+                separator = "" if name == breakdown.attributes[0] else ","
+                step = step_of[name]
+                parts = [
+                    (step * at, f"{separator}{name}={label}")
+                    for at, label in enumerate(self.cell_labels[name])
+                ]
+                cells = [(flat + more, text + part) for flat, text in cells for more, part in parts]
+            for flat, text in cells:
+                yield f"breakdown:{breakdown.index}:{flat}", text
 
 
 def _prefixed(prefix: str, names: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -107,5 +110,5 @@ def _numbered(parts: ExactCounts | SideCounts | ExactSums) -> Iterator[tuple[str
     for i, segment in enumerate(parts.segments):
         yield f"segment:{i}", segment
     for i, table in enumerate(parts.breakdowns):
-        for j, cell in enumerate(table):
-            yield f"breakdown:{i}:{j}", int(cell)
+        for j, cell in enumerate(table.tolist()):
+            yield f"breakdown:{i}:{j}", cell
