@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.matching.buckets import BLOCK, Positions, find, make_buckets, roughly_ordered, with_holders
+from cleanroom.matching.buckets import Firsts, Positions, find_all, first_bits, make_buckets, roughly_ordered
 from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex, Sliced
 
 NOT_MATCHED = 0
 _VALUES_PER_TASK = 1 << 20
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
+Meeting = tuple[NDArray[Any], Positions]
 Found = tuple[NDArray[Any], U8 | None]
 """Persons who hit, and the label of what each hit; a person may stand there several times."""
 
@@ -101,16 +102,9 @@ def _in_memory(
         values, labels = wanted.part(start, stop)
         order = roughly_ordered(values, hi.size)
         values = values.take(order, mode="clip")
-        entries, hits = [], []
-        for low in range(0, values.size, BLOCK):
-            at, of = find(hi, buckets, values[low : low + BLOCK])
-            entries.append(at)
-            hits.append(of + low)
-        found = np.concatenate([np.empty(0, np.int64), *entries])
-        persons = found if index.person is None else np.asarray(index.person).take(found, mode="clip")
-        if labels is None:
-            return persons, None
-        return persons, labels[order[np.concatenate([np.empty(0, np.int64), *hits])]]
+        entries, hits = find_all(hi, buckets, values)
+        persons = entries if index.person is None else index.person[: hi.size].take(entries, mode="clip")
+        return persons, None if labels is None else labels[order[hits]]
 
     return _mapped(pool, search, _ranges(wanted.size, sizes.values, sizes.threads))
 
@@ -124,39 +118,31 @@ def _in_blocks(
     start = 0
     for low, high in pairwise(bounds):
         values, labels = _between(wanted, low, high - 1, pool, sizes)
+        order = roughly_ordered(values, index.hi.size)
+        values = values.take(order, mode="clip")
+        firsts = first_bits(values, index.hi.size)
         stop = _position(index.hi, high) if high < 1 << 64 else index.hi.size
 
-        def search(first: int, last: int, values: U64 = values, labels: U8 | None = labels) -> Found:
+        def search(first: int, last: int, values: U64 = values, firsts: Firsts = firsts) -> Meeting:
             part = index.hi[first:last]
-            begin = int(np.searchsorted(values, part[0]))
-            end = int(np.searchsorted(values, part[-1], side="right"))
-            entries, hits = meet(part, values[begin:end])
-            persons = entries + first if index.person is None else index.person[first:last][entries]
-            return persons, None if labels is None else labels[hits + begin]
+            ends = first_bits(part[[0, -1]], index.hi.size)
+            begin = int(np.searchsorted(firsts, ends[0]))
+            end = int(np.searchsorted(firsts, ends[1], side="right"))
+            entries, hits = find_all(part, make_buckets(part, threads=1), values[begin:end])
+            if index.person is None:
+                return entries + first, hits + begin
+            return index.person[first:last].take(entries, mode="clip"), hits + begin
 
-        if values.size:
-            blocks = [range(at, min(at + sizes.entries, stop)) for at in range(start, stop, sizes.entries)]
-            yield from _mapped(pool, search, blocks)
+        blocks = [range(at, min(at + sizes.entries, stop)) for at in range(start, stop, sizes.entries)]
+        for persons, hits in _mapped(pool, search, blocks if values.size else []):
+            yield persons, None if labels is None else labels[order[hits]]
         start = stop
-
-
-def meet(part: U64, values: U64) -> tuple[Positions, Positions]:
-    """Return the entries that equal a value, and that value's position; both sorted, values distinct."""
-    if not part.size or not values.size:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    if part.size < values.size:
-        at = np.searchsorted(values, part)
-        entries = np.flatnonzero(values.take(at, mode="clip") == part)
-        return entries, at[entries]
-    at = np.searchsorted(part, values)
-    hits = np.flatnonzero(part.take(at, mode="clip") == values)
-    return with_holders(part, at[hits], hits)
 
 
 def _between(
     wanted: BaseValues, low: int, high: int, pool: ThreadPoolExecutor, sizes: SearchSizes
 ) -> tuple[U64, U8 | None]:
-    """Return the base's values of a stretch, sorted and distinct, each with its first declared label."""
+    """Return the base's values of a stretch, and their labels."""
 
     def select(start: int, stop: int) -> tuple[U64, U8 | None]:
         values, labels = wanted.part(start, stop)
@@ -164,14 +150,8 @@ def _between(
         return values[inside], None if labels is None else labels[inside]
 
     parts = list(_mapped(pool, select, _ranges(wanted.size, sizes.values, sizes.threads)))
-    values = np.concatenate([found for found, _ in parts])
     labels = [found for _, found in parts if found is not None]
-    if not labels or not values.size:
-        return np.unique(values), labels[0][:0] if labels else None
-    order = np.argsort(values)
-    values = values[order]
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    return values[starts], np.minimum.reduceat(np.concatenate(labels)[order], starts)
+    return np.concatenate([found for found, _ in parts]), np.concatenate(labels) if labels else None
 
 
 def _position(hi: Sliced, value: int) -> int:

@@ -97,7 +97,7 @@ def _index(reader: PlaceReader | KeptReader, position: int) -> KeyIndex:
         return KeyIndex(hi, reader.read(Role.KEY_PERSON, position, "<u4"))
     in_order = reader.made(Role.KEY_PERSON, position, "in order", 1, _in_order)
     person = None if in_order and in_order[0][0] else reader.read(Role.KEY_PERSON, position, "<u4")
-    if not isinstance(hi, np.ndarray):
+    if not isinstance(hi, np.ndarray) or not hi.size:
         return KeyIndex(hi, person)
     made = reader.made(
         Role.KEY_HI,

@@ -12,6 +12,7 @@ def test_a_home_alone_is_enough(tmp_path: Path) -> None:
     assert settings.database_url == f"sqlite:///{tmp_path / 'room.sqlite3'}"
     assert settings.origin == "room.local/cleanroom"
     assert settings.memory_bytes == 1 << 30
+    assert settings.cache_bytes == 1 << 30
     assert settings.verifier_key_path == tmp_path / "keys" / "verifier.key"
     assert settings.objects_dir == tmp_path / "objects"
     assert settings.receipts_dir == tmp_path / "receipts"
@@ -41,6 +42,10 @@ def test_the_environment_wins_over_the_file_and_the_argument_over_both(tmp_path:
     assert settings.memory_bytes == 100_000_000
 
 
+def test_a_room_may_keep_no_columns_between_questions(tmp_path: Path) -> None:
+    assert load_settings({"CLEANROOM_CACHE_BYTES": "0"}, home=tmp_path).cache_bytes == 0
+
+
 def test_the_home_comes_from_the_environment(tmp_path: Path) -> None:
     assert load_settings({"CLEANROOM_HOME": str(tmp_path)}).home == tmp_path
 
@@ -65,6 +70,8 @@ def test_a_missing_home_names_the_variable() -> None:
         ("CLEANROOM_ORIGIN", "x" * 256),
         ("CLEANROOM_MEMORY_BYTES", "much"),
         ("CLEANROOM_MEMORY_BYTES", "1024"),
+        ("CLEANROOM_CACHE_BYTES", "-7"),
+        ("CLEANROOM_CACHE_BYTES", "half of it"),
         ("CLEANROOM_WITNESS_DIR", "a\0b"),
     ],
 )
