@@ -1,7 +1,7 @@
 """Attributes, consents and labels of a whole column at once, as the payload's codes and stored units."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -128,7 +128,7 @@ def _codes(values: pl.Series, declared: Sequence[str]) -> NDArray[np.uint16]:
     return _mapped(values, table | spelled, other) if spelled else codes
 
 
-def _mapped(values: pl.Series, table: Mapping[str, int], other: int, missing: int = 0) -> NDArray[np.uint16]:
+def _mapped(values: pl.Series, table: dict[str, int], other: int, missing: int = 0) -> NDArray[np.uint16]:
     if len(table) > _COMPARED:
         codes = values.replace_strict(
             list(table), list(table.values()), default=other, return_dtype=pl.UInt16
@@ -136,15 +136,16 @@ def _mapped(values: pl.Series, table: Mapping[str, int], other: int, missing: in
     else:
         # A comparison with one text costs a fraction of looking it up.
         v, lit = pl.col("v"), partial(pl.lit, dtype=pl.UInt16)
-        chain = pl.when(v.is_null()).then(lit(missing))
-        for text, code in table.items():
-            chain = chain.when(v == text).then(lit(code))
-        codes = values.to_frame("v").select(chain.otherwise(lit(other))).to_series()
+        coded = lit(other)
+        for text, code in reversed(table.items()):
+            coded = pl.when(v == text).then(lit(code)).otherwise(coded)
+        coded = pl.when(v.is_null()).then(lit(missing)).otherwise(coded)
+        codes = values.to_frame("v").select(coded).to_series()
     return codes.to_numpy()
 
 
 def _lower_mapped(
-    values: pl.Series, table: Mapping[str, int], other: int, missing: int = 0
+    values: pl.Series, table: dict[str, int], other: int, missing: int = 0
 ) -> NDArray[np.uint16]:
     lower = {text: code for text, code in table.items() if text == text.lower()}
     codes = _mapped(values, lower, _UNSEEN, missing)

@@ -155,7 +155,7 @@ def _hex_digests(hexes: pl.Series) -> Digests:
     # Missing values become zeros as text: putting them in their places afterwards cost as much as the hashing.
     fixed = pl.Array(pl.UInt8, 2 * DIGEST_BYTES)
     text = hexes.fill_null(_NO_DIGEST_HEX).cast(pl.Binary).bin.reinterpret(dtype=fixed).to_numpy()
-    return np.frombuffer(binascii.unhexlify(text), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+    return np.frombuffer(binascii.unhexlify(text.data), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _scattered(values: pl.Series, digest_all: Callable[[list[str]], bytes]) -> Digests:

@@ -178,16 +178,15 @@ def _national(numbers: pl.DataFrame, region: _Region) -> pl.DataFrame:
     # `final`: when what is left is no valid number, no other reading of it is either.
     number, every = pl.col("number"), region.every.pattern
     with_code, after_code = number.str.starts_with(region.code), number.str.slice(len(region.code))
-    bare = pl.when(with_code).then(after_code)
-    final = pl.lit(value=True)
+    bare, final = number, pl.lit(value=True)
     if region.prefix and region.prefix != region.code:
         with_prefix = number.str.starts_with(region.prefix)
-        bare = bare.when(with_prefix).then(number.str.slice(len(region.prefix)))
+        bare = pl.when(with_prefix).then(number.str.slice(len(region.prefix))).otherwise(bare)
         final = ~(with_prefix & number.str.contains(every))
     # A country code without its `+` is one only where the number is none of the region's with it, but without.
     doubtful = with_code & (number.str.contains(every) | ~after_code.str.contains(every))
     return numbers.filter(~doubtful).with_columns(
-        bare.otherwise(number), code=pl.lit(region.code), final=final
+        pl.when(with_code).then(after_code).otherwise(bare), code=pl.lit(region.code), final=final
     )
 
 

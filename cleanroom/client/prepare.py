@@ -1,7 +1,7 @@
 """Prepares a file on its owner's machine: normalise, hash, encrypt, sign. Raw identifiers go no further."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +10,7 @@ from pathlib import Path
 from cleanroom.client.encoder import OP_COLUMN, EncodedBatch, RowEncoder
 from cleanroom.client.errors import PrepareError
 from cleanroom.client.parties import Recipient, Signer
+from cleanroom.client.progress import Progress
 from cleanroom.client.readers import RowBatch, read_rows
 from cleanroom.clock import Clock, SystemClock, rfc3339
 from cleanroom.ids import new_id
@@ -20,8 +21,6 @@ from crypto.package import Manifest, PackageWriter, recipient_key_id, sign_manif
 
 VALID_FOR = timedelta(days=7)
 _WORKERS = 2
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ def prepare(
         expected_version_id: the version that a delta changes.
         clock: tells the time; the machine's when absent.
         valid_for: how long the room may accept the package.
-        progress: called with rows read so far, and their total when known.
+        progress: called with rows read so far, and their total: that of a text file is estimated from the
+            bytes read, and is right at the end. `Pace` makes a rate and the time left of it.
 
     Returns:
         The package and the counts of what was left out; no file remains when an error is raised.
@@ -151,7 +151,7 @@ def _write(
     invalid: Counter[str] = Counter()
     junk: Counter[str] = Counter()
     rejects: list[tuple[int, str]] = []
-    for encoded in _side_by_side(batches, encoder):
+    for encoded, share in _side_by_side(batches, encoder):
         writer.write(encoded.columns)
         rows_written += len(encoded.columns["row"])
         rows_read += len(encoded.columns["row"]) + len(encoded.rejected)
@@ -160,7 +160,7 @@ def _write(
         junk.update(encoded.junk)
         rejects += encoded.rejected[: MAX_REJECTS - len(rejects)]
         if progress:
-            progress(rows_read, None)
+            progress(rows_read, round(rows_read / share))
     if not rows_written:
         listed = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common(5))
         raise PrepareError(
@@ -172,13 +172,14 @@ def _write(
     return trailer
 
 
-def _side_by_side(batches: Iterable[RowBatch], encoder: RowEncoder) -> Iterator[EncodedBatch]:
+def _side_by_side(batches: Iterable[RowBatch], encoder: RowEncoder) -> Iterator[tuple[EncodedBatch, float]]:
     # polars and numpy release the GIL: while one batch is written and the next read, two are being encoded.
     with ThreadPoolExecutor(_WORKERS) as pool:
-        waiting: deque[Future[EncodedBatch]] = deque()
+        waiting: deque[tuple[Future[EncodedBatch], float]] = deque()
         for batch in batches:
-            waiting.append(pool.submit(encoder.encode, batch))
+            waiting.append((pool.submit(encoder.encode, batch), batch.share))
             if len(waiting) > _WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+                encoded, share = waiting.popleft()
+                yield encoded.result(), share
+        for encoded, share in waiting:
+            yield encoded.result(), share

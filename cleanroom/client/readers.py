@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -38,11 +39,13 @@ class RowBatch:
         frame: the wanted columns as text, blanks around values removed, null for empty.
         rows: 1-based numbers of the rows in the file, the header not counted.
         rejected: rows that could not be read: number and reason.
+        share: of the file that is read with these rows, up to 1.
     """
 
     frame: pl.DataFrame
     rows: NDArray[np.uint64]
     rejected: list[tuple[int, str]] = field(default_factory=list)
+    share: float = 1.0
 
 
 def read_rows(
@@ -75,7 +78,8 @@ def read_rows(
     if magic == _PARQUET_MAGIC:
         yield from _read_parquet(path, required, optional, list_separators or {})
     else:
-        yield from _read_csv(path, required, optional)
+        with path.open("rb") as file:
+            yield from _read_csv(file, path.stat().st_size, required, optional)
 
 
 def _trimmed(frame: pl.DataFrame, plain: Collection[str] = ()) -> pl.DataFrame:
@@ -149,10 +153,12 @@ class _CsvTable:
         return _trimmed(named, [name for name, index in self._positions.items() if index in plain])
 
 
-def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[RowBatch]:
+def _read_csv(
+    file: BinaryIO, size: int, required: Sequence[str], optional: Sequence[str]
+) -> Iterator[RowBatch]:
     table: _CsvTable | None = None
     pending, next_row = b"", 1
-    for block in _with_end(utf8_blocks(path)):
+    for block in _with_end(utf8_blocks(file)):
         data = pending + block if block else pending + b"\n"
         if not block and not pending:
             break
@@ -184,7 +190,8 @@ def _read_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> I
             bad = [(row, "ragged_row") for row in checked.ragged] + [
                 (row, "broken_quotes") for row in checked.broken
             ]
-            yield RowBatch(frame, checked.rows, sorted(bad))
+            share = min(file.tell() / size, 1.0)
+            yield RowBatch(frame, checked.rows, sorted(bad), share)
             next_row = checked.next_row
     if pending.strip(b"\r\n"):
         raise UnclosedQuoteError(
@@ -218,11 +225,12 @@ def _read_parquet(
             _as_text(name, names[index], schema[names[index]], separators.get(name))
             for name, index in chosen.items()
         ]
+        total = lazy.select(pl.len()).collect().item()
         for frame in lazy.select(text).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
             for part in frame.iter_slices(BATCH_ROWS):
                 rows = np.arange(next_row, next_row + part.height, dtype=np.uint64)
-                yield RowBatch(_trimmed(part), rows)
                 next_row += part.height
+                yield RowBatch(_trimmed(part), rows, share=(next_row - 1) / total)
     except pl.exceptions.PolarsError:
         raise DamagedFileError(
             "The Parquet file is truncated or damaged.", remedy="Write it again."

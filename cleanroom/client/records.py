@@ -12,7 +12,7 @@ from crypto.limits import MAX_LINE_BYTES
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _PIECE = 2**18
 _BEYOND_ASCII = 0x80
-_CYRILLIC = (0xD0, 0xD1)  # the first byte of such a character in UTF-8; the second is the last
+_CYRILLIC = 0xD1  # or D0: the first byte of such a character in UTF-8; the second is its last
 Positions = NDArray[np.int64]
 
 
@@ -158,7 +158,7 @@ def _doubtful(
     found = (edges <= _QUOTE) & (edges != _NEWLINE) & (edges != separator)
     beyond: Positions = np.flatnonzero(edges >= _BEYOND_ASCII)
     if beyond.size:
-        found[beyond] = ~np.isin(leads(beyond), _CYRILLIC)
+        found[beyond] = (leads(beyond) | 1) != _CYRILLIC
     return np.asarray(found)
 
 

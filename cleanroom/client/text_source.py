@@ -4,7 +4,6 @@ import codecs
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -18,8 +17,11 @@ _SAVE_AS_CSV = "Save it as a CSV file in UTF-8."
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def utf8_blocks(path: Path) -> Iterator[bytes]:
+def utf8_blocks(file: BinaryIO) -> Iterator[bytes]:
     """Yield the text of a file as UTF-8, without a byte order mark; characters may be split between blocks.
+
+    Args:
+        file: at its beginning; it is read block by block.
 
     Raises:
         NulBytesError: a NUL byte, so not text.
@@ -28,7 +30,7 @@ def utf8_blocks(path: Path) -> Iterator[bytes]:
     """
     encoding = _Encoding()
     first = True
-    for raw in _raw_blocks(path):
+    for raw in _raw_blocks(file):
         block = raw
         if first:
             if block.startswith(_UTF_16_MARKS):
@@ -42,18 +44,17 @@ def utf8_blocks(path: Path) -> Iterator[bytes]:
     encoding.finish()
 
 
-def _raw_blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        source = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-        try:
-            while block := source.read(BLOCK_BYTES):
-                yield block
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise DamagedFileError(
-                "The gzip file is truncated or damaged.", remedy="Compress it again."
-            ) from None
+def _raw_blocks(file: BinaryIO) -> Iterator[bytes]:
+    packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    source = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+    try:
+        while block := source.read(BLOCK_BYTES):
+            yield block
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DamagedFileError(
+            "The gzip file is truncated or damaged.", remedy="Compress it again."
+        ) from None
 
 
 class _Encoding:

@@ -108,6 +108,23 @@ def test_categories_have_codes_other_and_null() -> None:
     assert encoded(body, "Й", "b", "c", None, "?", "и\u0306".upper(), "B")[0] == [1, 2, 3, 0, 0, 1, 3]
 
 
+@pytest.mark.parametrize("declared", [3, 24, 25, 300])
+def test_codes_do_not_depend_on_how_many_values_are_declared(declared: int) -> None:
+    values = ["Й", "b", *(f"v{number}" for number in range(declared - 2))]
+    texts = ["b", None, "Й", "И\u0306", "nope", "", "B", values[-1]]
+    body = f"type: category, values: [{', '.join(values)}]"
+    other = declared + 1
+    assert encoded(body, *texts)[0] == [2, 0, 1, 1, other, other, other, declared]
+
+
+@given(st.lists(st.none() | st.integers(-(10**15), 10**15).map(str) | st.sampled_from(["+5", "007", "-0"])))
+def test_a_number_reads_alike_whatever_stands_beside_it(texts: list[str | None]) -> None:
+    for body in ("type: integer", "type: decimal, scale: 3"):
+        alone = encoded(body, *texts)
+        beside = encoded(body, *texts, "5.0")
+        assert (beside[0][:-1], beside[1][:-1]) == alone
+
+
 def test_booleans_have_two_codes() -> None:
     assert encoded("type: boolean", "TRUE", "да", "0", "No", None, "maybe") == (
         [2, 2, 1, 1, 0, 0],
@@ -152,6 +169,14 @@ def test_only_listed_consents_count() -> None:
     )
     texts = ["да", "SENT", "old", "no", "stop", "perhaps", None]
     assert encode_consent(pl.Series(texts), consent).tolist() == [0, 1, 2, 3, 4, 3, 3]
+
+
+def test_consent_words_are_read_in_any_case_however_many_there_are() -> None:
+    words = tuple(f"Yes{number}" for number in range(30))
+    texts = [text for word in words for text in (word, word.lower(), word.upper(), word + "!")]
+    for granted in (words, words[:3]):
+        codes = encode_consent(pl.Series(texts), Consent("ads", "c", granted=granted)).tolist()
+        assert codes == [0 if text.lower() in {word.lower() for word in granted} else 3 for text in texts]
 
 
 @pytest.mark.parametrize(

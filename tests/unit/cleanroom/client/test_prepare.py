@@ -262,7 +262,7 @@ def test_progress_tells_rows_done_and_batches_keep_their_order(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", 4096)
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int]] = []
     content = "id,email\n" + "".join(f"{i},u{i}@b.ru\n" for i in range(2000))
     schema = "person_id: id\nmatch_keys: {email: {column: email}}"
     prepared = desk.prepare(
@@ -272,7 +272,8 @@ def test_progress_tells_rows_done_and_batches_keep_their_order(
     assert opened.columns["row"].tolist() == list(range(1, 2001))
     assert opened.columns["key:email/room"][1234, 0].tobytes() == sha("u1234@b.ru")
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
-    assert seen[-1] == (2000, None)
+    assert seen[-1] == (2000, 2000)
+    assert all(1900 < total < 2700 for _, total in seen)
     assert len(seen) > 3
 
 
@@ -285,6 +286,20 @@ def test_parquet_prepares_like_csv(desk: Any, tmp_path: Path) -> None:
     assert from_csv.columns.keys() == from_parquet.columns.keys()
     for name, array in from_csv.columns.items():
         np.testing.assert_array_equal(array, from_parquet.columns[name], err_msg=name)
+
+
+def test_the_total_of_a_parquet_file_is_known_from_the_start(
+    desk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cleanroom.client.readers.BATCH_ROWS", 40)
+    pl.DataFrame({"email": [f"u{i}@b.ru" for i in range(100)]}).write_parquet(tmp_path / "f.parquet")
+    seen: list[tuple[int, int]] = []
+    desk.prepare(
+        tmp_path / "f.parquet",
+        "match_keys: {email: {column: email}}",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(40, 100), (80, 100), (100, 100)]
 
 
 def test_two_spellings_of_one_person_meet(desk: Any) -> None:
