@@ -117,8 +117,9 @@ def holders_of(
         labels: of each person, by position; empty without labels.
         paired: whether to make `pairs`.
     """
-    hi, lo, person = sort_values(values["hi"], values["lo"], position[values["seq"]])
-    starts = starts_of(hi, lo)
+    holders_by_arrival = position.take(np.ascontiguousarray(values["seq"]))
+    hi, lo, person = sort_values(values["hi"], values["lo"], holders_by_arrival)
+    starts = starts_of(hi, lo) if (hi[1:] == hi[:-1]).any() else np.arange(hi.size)
     holders = np.diff(starts, append=hi.size)
     over = np.flatnonzero(holders > MAX_HOLDERS)
     found = np.empty(over.size, JUNK_DTYPE)
@@ -132,11 +133,13 @@ def sort_values(
     hi: NDArray[np.uint64], lo: NDArray[np.uint64], person: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]:
     """Sort the holders of a key's values by token; a person that holds a value twice holds it once."""
+    hi, lo = np.ascontiguousarray(hi), np.ascontiguousarray(lo)
     order = sort_order(hi, lo)
-    hi, lo, person = hi[order], lo[order], person[order]
-    same = (hi[1:] == hi[:-1]) & (lo[1:] == lo[:-1])
+    hi, lo, person = hi.take(order), lo.take(order), person.take(order)
+    same = hi[1:] == hi[:-1]
     if not same.any():
         return hi, lo, person
+    same &= lo[1:] == lo[:-1]
     shared = np.zeros(hi.size, np.bool_)
     shared[1:] |= same
     shared[:-1] |= same

@@ -56,7 +56,7 @@ def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged
     values = []
     for index in range(len(layout.keys)):
         tokens = rows[f"k{index}"]
-        held = (tokens[:, :, 0] | tokens[:, :, 1]) != 0
+        held = _held(tokens)
         values.append(_values(tokens, held, owner))
         _set_primary(persons, index, tokens[:, :, 0], held, starts)
     return Merged(persons, tuple(values))
@@ -166,21 +166,39 @@ def _sums(values: NDArray[Any], starts: I64) -> I64:
     return np.where(any_known, sums, NULL_INT)
 
 
+def _held(tokens: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell which tokens are not all zero."""
+    held: NDArray[np.bool_] = tokens[:, :, 0] != 0
+    if not held.all():
+        held |= tokens[:, :, 1] != 0
+    return held
+
+
 def _values(tokens: NDArray[np.uint64], held: NDArray[np.bool_], owner: NDArray[np.uint32]) -> Records:
-    at = np.flatnonzero(held)
-    made = np.empty(at.size, VALUE_DTYPE)
-    made["hi"], made["lo"] = tokens[:, :, 0].ravel()[at], tokens[:, :, 1].ravel()[at]
-    made["seq"] = owner[at // held.shape[1]]
+    hi, lo = tokens[:, :, 0].ravel(), tokens[:, :, 1].ravel()
+    if held.shape[1] > 1:
+        owner = np.repeat(owner, held.shape[1])
+    if not held.all():
+        at = np.flatnonzero(held)
+        hi, lo, owner = hi.take(at), lo.take(at), owner.take(at)
+    made = np.empty(hi.size, VALUE_DTYPE)
+    made["hi"], made["lo"], made["seq"] = hi, lo, owner
     return made
 
 
 def _set_primary(persons: Records, index: int, hi: U64, held: NDArray[np.bool_], starts: I64) -> None:
     """Give persons that no earlier key placed their place by this key: its lowest token."""
-    lowest = np.where(held, hi, np.iinfo(np.uint64).max).min(axis=1)
-    found = held.any(axis=1)
+    lowest = np.full(len(hi), np.iinfo(np.uint64).max)
+    # Column by column, of which there are few: reducing short rows is slow.
+    for tokens, present in zip(hi.T, held.T, strict=True):
+        np.minimum(lowest, tokens, out=lowest, where=present)
+    found = np.logical_or.reduce(list(held.T))
     if starts.size < lowest.size:
         lowest = np.minimum.reduceat(lowest, starts)
         found = np.maximum.reduceat(found.astype(np.uint8), starts).astype(np.bool_)
     fresh = found & (persons["rank"] > index)
-    persons["rank"][fresh] = index
-    persons["primary"][fresh] = lowest[fresh]
+    if fresh.all():
+        persons["rank"], persons["primary"] = index, lowest
+    else:
+        persons["rank"][fresh] = index
+        persons["primary"][fresh] = lowest[fresh]

@@ -107,9 +107,9 @@ def test_spilling_changes_nothing(room, monkeypatch):
     monkeypatch.setattr(room.ingestion, "_memory_bytes", 200_000)
     write = type(room.store).create
 
-    def counting(store, key):
+    def counting(store, key, **options):
         runs.append(key)
-        return write(store, key)
+        return write(store, key, **options)
 
     monkeypatch.setattr(type(room.store), "create", counting)
     spilled = room.load(dataset, text)
