@@ -34,7 +34,7 @@ from cleanroom.analyses.types import Outcome
 from cleanroom.bootstrap import Room, open_room
 from cleanroom.settings import load_settings
 
-BATCH = 20
+BATCH = 10
 WORKERS = 2
 LEFT_OUT = {
     OURS: ("HTTP, which does not exist yet, and who asks: no session, no token is checked",),
@@ -82,11 +82,21 @@ def at_a_rate(work: Callable[[], object], *, per_second: float, seconds: float) 
     }
 
 
-def measure(people: int, *, per_second: int, seconds: int, runs: int = RUNS) -> dict[str, Any]:
-    """Answer a question once, then serve it."""
+def measure(
+    people: int, *, per_second: int, seconds: float, wanted: int | None = None, runs: int = RUNS
+) -> dict[str, Any]:
+    """Answer a question once, then serve it.
+
+    Args:
+        people: in the dataset.
+        per_second: how many answers are asked for.
+        seconds: for how long.
+        wanted: people in the base; a tenth of the dataset's if not given.
+        runs: how many batches are timed one after the other.
+    """
     with tempfile.TemporaryDirectory() as place, new_room(Path(place)) as room:
         directory = Path(place)
-        deal = make_deal(room, provider_rows=people, base_rows=people // 10, directory=directory)
+        deal = make_deal(room, provider_rows=people, base_rows=wanted or people // 10, directory=directory)
         asking = deal.asking
         asked = question(asking, twelve(0))
         ask(room, asking, asked)
