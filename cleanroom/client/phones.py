@@ -16,9 +16,12 @@ import polars as pl
 
 from crypto.normalise import MAX_PHONE_CHARACTERS
 
+# A number begins at the first plus or digit; a semicolon could name its country before that.
+_START = r"[+\uff0b\d]"
+_BEFORE = r"^[^+\uff0b\d;]+"
 # Digits with the marks that libphonenumber skips: blanks, brackets, dots, dashes.
 _MARKS = "[ \u00a0().\u2010-\u2015-]"
-_WRITTEN = rf"^{_MARKS}*\+?(?:{_MARKS}*[0-9]){{4,}}{_MARKS}*$"
+_WRITTEN = rf"^\+?(?:{_MARKS}*[0-9])+{_MARKS}*$"
 # Patterns are long; few numbers are faster one by one.
 _FEWEST = 16
 _NEVER = "[^\\s\\S]"
@@ -138,7 +141,9 @@ def _by_patterns(values: pl.Series, default_region: str | None) -> Phones:
     numbers = (
         values.to_frame("v")
         .with_row_index()
-        .filter(v.str.contains(_WRITTEN) & (v.str.len_bytes() <= MAX_PHONE_CHARACTERS))
+        .filter(v.str.len_bytes() <= MAX_PHONE_CHARACTERS)
+        .with_columns(v.str.replace(_BEFORE, ""))
+        .filter(v.str.contains(_WRITTEN))
         .select("index", number=v.str.replace_all(_MARKS, ""))
     )
     plus, national = number.str.starts_with("+"), []
@@ -154,7 +159,7 @@ def _by_patterns(values: pl.Series, default_region: str | None) -> Phones:
             with_country = pl.when(plus).then(with_country).otherwise(dialled)
     parts = [_international(numbers.filter(abroad).with_columns(with_country)), *national]
     found = pl.repeat(None, values.len(), dtype=pl.String, eager=True)
-    still_open = np.ones(values.len(), dtype=bool)
+    still_open = values.str.contains(_START).to_numpy().copy()
     for (code,), group in pl.concat(parts).group_by("code"):
         if group.height >= _FEWEST:
             clear, valid = _owned(str(code), group["number"])

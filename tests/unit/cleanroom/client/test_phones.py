@@ -38,6 +38,8 @@ def spellings(seed: int, region: str | None, foreign: int) -> list[str]:
     texts = []
     for code, prefix, number in [*own, *others]:
         for before in (
+            "tel. ",
+            "т. +" + code,
             "",
             "+" + code,
             code,
@@ -106,6 +108,10 @@ def test_patterns_decide_right_in_every_region(region: str) -> None:
         "+44 7911 123456",
         "+375 29 123-45-67",
         "+7 200 123-45-67",
+        "тел. (916) 123-45-67",
+        "tel:+7-916-123-45-67",
+        "123",
+        "нет",
     ],
 )
 def test_usual_spellings_need_no_asking(text: str) -> None:
@@ -115,7 +121,15 @@ def test_usual_spellings_need_no_asking(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["+7 (916) 123-45-67 доб. 5", "тел. 89161234567", "8916123456\u0967", "+", "12", "+999 12345678"]
+    "text",
+    [
+        "+7 (916) 123-45-67 доб. 5",
+        "8916123456\u0967",
+        "\uff0b79161234567",
+        "+",
+        "+999 12345678",
+        "tel:9161234567;phone-context=+7",
+    ],
 )
 def test_what_is_no_plain_number_is_asked_about(text: str) -> None:
     column = e164_column(pl.Series([None, text]), default_region="RU")
