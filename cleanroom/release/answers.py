@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import select
@@ -36,7 +37,7 @@ class Asked:
     base_fingerprint: bytes
     tree: Mapping[str, Any]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256, in hex, over the canonical form of all of it and the family of the mechanism."""
         return hashlib.sha256(

@@ -4,9 +4,13 @@ A sum, which can pass the 53 bits of canonical JSON, and the ends of its interva
 """
 
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from cleanroom.release.types import Mechanism, OpenKeys, ReleasedFigure, SumNoise
+
+# The figures of an answer share one sigma, or a few.
+_exact = lru_cache(maxsize=64)(repr)
 
 
 def figure_to_dict(figure: ReleasedFigure) -> dict[str, Any]:
@@ -15,7 +19,7 @@ def figure_to_dict(figure: ReleasedFigure) -> dict[str, Any]:
         "name": figure.name,
         "value": figure.value,
         "suppressed": figure.suppressed,
-        "sigma": repr(figure.sigma),
+        "sigma": _exact(figure.sigma),
         "interval95": None if figure.interval95 is None else list(figure.interval95),
     }
     if figure.scale is not None:

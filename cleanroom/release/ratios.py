@@ -30,11 +30,13 @@ def ratios(
     overlap = by_name["overlap"]
     found = [_over_known("match_rate:base", overlap, base_persons)]
     if "dataset" in by_name:
-        found.append(_quotient("match_rate:dataset", overlap, by_name["dataset"]))
-    sided = "dataset" in by_name
+        found.append(
+            _quotient("match_rate:dataset", overlap, by_name["dataset"], _ends(by_name["dataset"], 2))
+        )
+    sided, ends = "dataset" in by_name, _ends(overlap, 2)
     for figure in figures:
         if figure.name.startswith(("segment:", "breakdown:", "label:", "key:")):
-            found.append(_quotient(f"share:{figure.name}", figure, overlap))
+            found.append(_quotient(f"share:{figure.name}", figure, overlap, ends))
         if sided and f"dataset:{figure.name}" in by_name:
             found.append(_affinity(figure, by_name))
     for noise in sums:
@@ -56,10 +58,10 @@ def _over_known(name: str, figure: ReleasedFigure, known: int) -> ReleasedRatio:
     )
 
 
-def _quotient(name: str, part: ReleasedFigure, whole: ReleasedFigure) -> ReleasedRatio:
+def _quotient(name: str, part: ReleasedFigure, whole: ReleasedFigure, whole_ends: _Ends) -> ReleasedRatio:
     if part.value is None or not whole.value:
         return ReleasedRatio(name, None, None)
-    part_ends, whole_ends = _ends(part, 2), _ends(whole, 2)
+    part_ends = _ends(part, 2)
     low = part_ends[0] / whole_ends[1]
     high = min(1.0, part_ends[1] / whole_ends[0]) if whole_ends[0] > 0 else 1.0
     return ReleasedRatio(name, min(1.0, part.value / whole.value), (low, high))
