@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from xml.sax.saxutils import escape
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 70, 20, 34, 44
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 70, 48, 34, 44
 _COLOURS = ("#0b6e99", "#c2571a", "#5b7f2b", "#7a4fa3")
 _STYLE = (
     "<style>text{font:13px system-ui,sans-serif;fill:#222}.end{text-anchor:end}.middle{text-anchor:middle}"

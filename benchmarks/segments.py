@@ -173,8 +173,8 @@ def _through_the_room(room: Room, asking: dict[str, str], runs: int, count: int)
     # The literals of these runs have not been asked yet.
     first = 2 * runs + 3
     sides = [
-        Side("with", lambda run: ask(room, asking, _asked(asking, thousand(first + run, count))) and None),
-        Side("without", lambda run: ask(room, asking, _asked(asking, {"one": aged(18, 40 + run)})) and None),
+        Side("with", lambda run: ask(room, asking, _asked(asking, thousand(first + run, count)))),
+        Side("without", lambda run: ask(room, asking, _asked(asking, {"one": aged(18, 40 + run)}))),
     ]
     seconds = in_turns(sides, runs=runs)
     difference = statistics.median(seconds["with"]) - statistics.median(seconds["without"])
