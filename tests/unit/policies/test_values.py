@@ -80,6 +80,11 @@ def test_declared_values_and_literals_meet_in_one_unicode_form():
     assert values("==", "\u00e9", AttributeInfo("category", values=("e\u0301",))).ranges == ((1, 1),)
 
 
+def test_a_literal_that_was_not_parsed_meets_the_declared_value_too():
+    info = AttributeInfo("category", values=("\u00e9",))
+    assert leaf_values(Leaf("a", "==", "e\u0301"), info).ranges == ((1, 1),)
+
+
 def test_numbers_find_categories_that_are_written_with_digits():
     assert values("in", [1, 2.5], AttributeInfo("category", values=("1", "2.5"))).ranges == ((1, 2),)
 
