@@ -3,13 +3,12 @@
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from functools import lru_cache
 from typing import Any
 
 from cleanroom.errors import CleanroomError
 
 _MAX_INTEGER = 2**53 - 1
-_KEY = itemgetter(0)
 # The standard encoder spells text and integers as RFC 8785 does, and is much faster than one in Python.
 _ENCODE = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False
@@ -62,10 +61,20 @@ def _plain(value: Any) -> Any:
 
 
 def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
-    keys = [str(key) for key in value]
-    if "".join(keys).isascii():
-        # For such keys the order of UTF-16 code units is that of Python.
-        items = sorted(dict(zip(keys, value.values(), strict=True)).items(), key=_KEY)
-        return {key: item if type(item) is str and item.isascii() else _plain(item) for key, item in items}
-    plain = {_plain(key): item for key, item in zip(keys, value.values(), strict=True)}
-    return {key: _plain(plain[key]) for key in sorted(plain, key=lambda key: key.encode("utf-16-be"))}
+    try:
+        ascii_keys = "".join(value).isascii()
+    except TypeError:
+        return _object({str(key): item for key, item in value.items()})
+    if ascii_keys:
+        plain, order = value, _in_order(tuple(value))
+    else:
+        plain = {_plain(key): item for key, item in value.items()}
+        order = tuple(sorted(plain, key=lambda key: key.encode("utf-16-be")))
+    items = ((key, plain[key]) for key in order)
+    return {key: item if type(item) is str and item.isascii() else _plain(item) for key, item in items}
+
+
+@lru_cache(maxsize=512)
+def _in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Sort keys by their UTF-16 code units, which for ASCII is the order of Python; objects of a kind come in rows."""
+    return tuple(sorted(keys))

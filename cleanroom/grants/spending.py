@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import BindParameter, bindparam, update
 
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
 from cleanroom.grants.models import GrantRow
@@ -11,27 +12,32 @@ from cleanroom.grants.types import Amount, Grant, GrantStatus, Reservation
 from policies.decision import Deny
 from policies.reasons import budget_left, delta_left, grant_term
 
+_GRANTS = Base.metadata.tables[GrantRow.__tablename__].c
+_RHO: BindParameter[int] = bindparam("rho")
+_DELTA: BindParameter[int] = bindparam("delta")
+_NOW: BindParameter[datetime] = bindparam("now")
+# Made once: to put a statement together takes as long as to run it.
+_SPEND = (
+    update(Base.metadata.tables[GrantRow.__tablename__])
+    .where(
+        _GRANTS.id == bindparam("grant"),
+        _GRANTS.status == GrantStatus.ACTIVE.value,
+        _GRANTS.valid_from <= _NOW,
+        _GRANTS.expires_at > _NOW,
+        _GRANTS.spent_micro + _RHO <= _GRANTS.rho_micro,
+        _GRANTS.spent_delta_pico + _DELTA <= _GRANTS.delta_pico,
+    )
+    .values(spent_micro=_GRANTS.spent_micro + _RHO, spent_delta_pico=_GRANTS.spent_delta_pico + _DELTA)
+    .returning(_GRANTS.spent_micro, _GRANTS.spent_delta_pico)
+)
+
 
 def spend(
     tx: Transaction, grant: Grant, cost: Amount, *, analysis_id: str, base_id: str, now: datetime
 ) -> Reservation | Deny:
     """Reserve a cost for an analysis, or say why the grant does not pay it."""
-    spent = tx.session.execute(
-        update(GrantRow)
-        .where(
-            GrantRow.id == grant.id,
-            GrantRow.status == GrantStatus.ACTIVE.value,
-            GrantRow.valid_from <= now,
-            GrantRow.expires_at > now,
-            GrantRow.spent_micro + cost.rho_micro <= GrantRow.rho_micro,
-            GrantRow.spent_delta_pico + cost.delta_pico <= GrantRow.delta_pico,
-        )
-        .values(
-            spent_micro=GrantRow.spent_micro + cost.rho_micro,
-            spent_delta_pico=GrantRow.spent_delta_pico + cost.delta_pico,
-        )
-        .returning(GrantRow.spent_micro, GrantRow.spent_delta_pico)
-    ).one_or_none()
+    parameters = {"grant": grant.id, "now": now, "rho": cost.rho_micro, "delta": cost.delta_pico}
+    spent = tx.session.execute(_SPEND, parameters).one_or_none()
     if spent is None:
         return _refusal(repository.load(tx, grant.id), cost, now)
     ledger.record(
