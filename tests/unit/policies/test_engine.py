@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+import policies.request
 from policies.codec import load_preset
 from policies.decision import Deny, Gap, Limits, Permit, reason_to_dict
 from policies.engine import decide, grant_limits
@@ -15,6 +16,8 @@ from policies.rules import (
     BreakdownDepth,
     Budget,
     Buyers,
+    Cuts,
+    Literals,
     Purposes,
     Rounding,
     Validity,
@@ -47,6 +50,20 @@ def nearest_request(request, reason, grant=None):
     if "base_persons" in reason.nearest:
         changes["base_persons"] = reason.nearest["base_persons"]
     return replace(request, **changes)
+
+
+def test_every_rule_reads_the_canonical_form_that_was_found_once(standard, request_of, monkeypatch):
+    found = []
+    plain = policies.request.canonical_question
+    monkeypatch.setattr(
+        policies.request, "canonical_question", lambda *given: found.append(given) or plain(*given)
+    )
+    asked = ask(segments={"old": {"attribute": "age", "op": ">=", "value": 50}})
+    only = Literals({"age": Cuts(step=10)})
+
+    decide([with_rules(standard, only)], request_of(question=asked))
+
+    assert len(found) == 1
 
 
 def test_a_question_within_the_rules_is_permitted_with_its_price(standard, request_of):
