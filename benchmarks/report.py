@@ -33,14 +33,14 @@ FULL: Mapping[str, tuple[str, ...]] = {
     "scale": ("scale",),
 }
 QUICK: Mapping[str, tuple[str, ...]] = {
-    "match": ("match", "--provider", "1000000", "--base", "100000", "--cold"),
-    "keys": ("match", "--provider", "300000", "--base", "30000", "--keys", "2"),
-    "segments": ("segments", "--provider", "300000", "--base", "36000"),
-    "ingest": ("ingest", "--rows", "300000"),
-    "prepare": ("prepare", "--rows", "200000"),
-    "release": ("release",),
+    "match": ("match", "--provider", "1000000", "--base", "100000", "--cold", "--runs", "3"),
+    "keys": ("match", "--provider", "300000", "--base", "30000", "--keys", "2", "--runs", "3"),
+    "segments": ("segments", "--provider", "300000", "--base", "36000", "--runs", "3"),
+    "ingest": ("ingest", "--rows", "300000", "--runs", "3"),
+    "prepare": ("prepare", "--rows", "200000", "--runs", "3"),
+    "release": ("release", "--runs", "3"),
     "serve": ("serve", "--people", "20000", "--seconds", "3"),
-    "scale": ("scale", "--sizes", "20000", "200000"),
+    "scale": ("scale", "--sizes", "20000", "200000", "--runs", "3"),
 }
 
 
