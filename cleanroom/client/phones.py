@@ -64,6 +64,7 @@ class _Region:
         abroad: how numbers of other countries are dialled.
         dials_abroad: that prefix, when there is but one.
         prefix: the national prefix, when it is simply put before the number.
+        transforms: whether more happens to a national number than losing a prefix.
     """
 
     code: str
@@ -74,6 +75,7 @@ class _Region:
     abroad: str
     dials_abroad: str | None
     prefix: str | None
+    transforms: bool
 
     def has(self, numbers: pl.Series) -> pl.Series:
         """Tell which national numbers are valid here."""
@@ -149,7 +151,7 @@ def _by_patterns(values: pl.Series, default_region: str | None) -> Phones:
     plus, national = number.str.starts_with("+"), []
     abroad, with_country = plus, number.str.slice(1)
     region = _region(default_region)
-    if region is not None and region.prefix is not None:
+    if region is not None and not region.transforms:
         home = ~plus & ~number.str.contains(region.abroad)
         national = [_national(numbers.filter(home), region)]
         if region.dials_abroad:
@@ -165,7 +167,7 @@ def _by_patterns(values: pl.Series, default_region: str | None) -> Phones:
             clear, valid = _owned(str(code), group["number"])
             owned = group.filter(valid)
             found = found.scatter(owned["index"], f"+{code}" + owned["number"])
-            still_open[group.filter(valid | (clear & group["final"]))["index"].to_numpy()] = False
+            still_open[group.filter(clear)["index"].to_numpy()] = False
     return Phones(found, pl.Series(np.flatnonzero(still_open)))
 
 
@@ -173,26 +175,21 @@ def _international(numbers: pl.DataFrame) -> pl.DataFrame:
     # Country codes are prefix-free, so three digits tell them.
     code = pl.col("number").str.head(3).replace_strict(_codes_by_head(), default=None, return_dtype=pl.String)
     return (
-        numbers.with_columns(code=code, final=pl.lit(value=True))
+        numbers.with_columns(code=code)
         .drop_nulls("code")
         .with_columns(pl.col("number").str.slice(pl.col("code").str.len_bytes().cast(pl.Int64)))
     )
 
 
 def _national(numbers: pl.DataFrame, region: _Region) -> pl.DataFrame:
-    # `final`: when what is left is no valid number, no other reading of it is either.
     number, every = pl.col("number"), region.every.pattern
     with_code, after_code = number.str.starts_with(region.code), number.str.slice(len(region.code))
-    bare, final = number, pl.lit(value=True)
-    if region.prefix and region.prefix != region.code:
-        with_prefix = number.str.starts_with(region.prefix)
-        bare = pl.when(with_prefix).then(number.str.slice(len(region.prefix))).otherwise(bare)
-        final = ~(with_prefix & number.str.contains(every))
-    # A country code without its `+` is one only where the number is none of the region's with it, but without.
-    doubtful = with_code & (number.str.contains(every) | ~after_code.str.contains(every))
-    return numbers.filter(~doubtful).with_columns(
-        pl.when(with_code).then(after_code).otherwise(bare), code=pl.lit(region.code), final=final
-    )
+    with_prefix, after_prefix = number.str.contains(region.strips), number.str.replace(region.strips, "")
+    bare = pl.when(with_code).then(after_code).when(with_prefix).then(after_prefix).otherwise(number)
+    # Code or prefix are such only where the number is none of the region's with it (and is one without the code).
+    doubtful = (with_code | with_prefix) & number.str.contains(every)
+    doubtful |= (with_code & ~after_code.str.contains(every)) | bare.str.contains(region.strips)
+    return numbers.filter(~doubtful).with_columns(bare, code=pl.lit(region.code))
 
 
 def _owned(code: str, numbers: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -238,9 +235,8 @@ def _region(name: str | None) -> _Region | None:
         if desc is not None and desc.national_number_pattern
     )
     prefix, abroad = metadata.national_prefix or "", metadata.international_prefix or ""
-    simple = (
-        metadata.national_prefix_for_parsing in (None, prefix) and not metadata.national_prefix_transform_rule
-    )
+    transforms = bool(metadata.national_prefix_transform_rule)
+    simple = metadata.national_prefix_for_parsing in (None, prefix) and not transforms
     return _Region(
         code=str(metadata.country_code),
         leading=f"^(?:{_pattern(metadata.leading_digits)})" if metadata.leading_digits else None,
@@ -250,6 +246,7 @@ def _region(name: str | None) -> _Region | None:
         abroad=_beginning(metadata.international_prefix),
         dials_abroad=abroad if abroad.isdigit() else None,
         prefix=prefix if simple else None,
+        transforms=transforms,
     )
 
 
