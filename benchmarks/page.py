@@ -1,7 +1,7 @@
 """The results page, made of the results; nothing on it is typed by hand."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness import OURS
@@ -38,28 +38,23 @@ _METHOD = """\
 
 
 def page(results: Results) -> str:
-    """Return the page."""
-    parts = [
-        _HEAD,
-        _place(results),
-        _targets(results),
-        _plots(results),
-        _questions(results),
-        _segments(results),
-    ]
-    parts += [
-        _files(results),
-        _release(results),
-        _serve(results),
-        _growth(results),
-        _METHOD,
-        _left_out(results),
-    ]
-    return "\n".join(parts)
+    """Return the page; what was not measured is left out, and its targets say so."""
+    parts = [_HEAD, _place(results), _targets(results), *(_image(name) for name in plots(results))]
+    sections: dict[Callable[[Results], str], set[str]] = {
+        _questions: {"match"},
+        _segments: {"segments"},
+        _files: {"ingest", "prepare"},
+        _release: {"release"},
+        _serve: {"serve"},
+        _psi: {"psi"},
+        _growth: {"scale"},
+    }
+    parts += [section(results) for section, needed in sections.items() if needed <= results.keys()]
+    return "\n".join([*parts, _METHOD, _left_out(results)])
 
 
 def _place(results: Results) -> str:
-    first = results["match"]
+    first = next(iter(results.values()))
     machine, versions = first["machine"], first["versions"]
     loads = [found["machine"]["load_average"] for found in results.values()]
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -83,14 +78,15 @@ def _targets(results: Results) -> str:
     return f"## Targets\n\n{met} of {len(TARGETS)} are met.\n\n{table}"
 
 
-def _plots(results: Results) -> str:
-    return "".join(f"![{name}](../img/{file})\n\n" for file, name in _PLOTS.items()) if results else ""
+def _image(name: str) -> str:
+    return f"![{_PLOTS[name]}](../img/{name})\n"
 
 
 def _questions(results: Results) -> str:
     rows = []
-    for name, keys in QUESTIONS.items():
-        found = results[name]
+    questions = {name: results[name] for name in QUESTIONS if name in results}
+    for name, found in questions.items():
+        keys = QUESTIONS[name]
         size = f"{found['provider_rows']:,} x {found['base_rows']:,}, {keys}"
         for side, times in found["spread"].items():
             memory = f"{found['peak_mb'][side]:,.0f} MB" if side in found["peak_mb"] else ""
@@ -107,9 +103,9 @@ def _questions(results: Results) -> str:
                 )
             )
     table = _table(("size", "side", "median (range)", "ours to it", "peak memory"), rows)
-    cells, forms = results["match"]["cells"], {results[name]["duckdb_form"] for name in QUESTIONS}
+    forms = {found["duckdb_form"] for found in questions.values()}
     return (
-        f"## One question\n\nAn overlap, 12 segments and a profile by sex, age band and city, {cells} figures in all, "
+        f"## One question\n\nAn overlap, 12 segments and a profile by sex, age band and city, "
         f"through `analyses.ask`: from the decision to the written receipt. DuckDB's fastest forms were: "
         f"{', '.join(sorted(forms))}.\n\n{table}"
     )
@@ -167,14 +163,21 @@ def _release(results: Results) -> str:
 
 
 def _serve(results: Results) -> str:
-    serve, psi = results["serve"], results["psi"]
+    serve = results["serve"]
     rate = serve["at_rate"]
     return (
         f"## Stored answers\n\nThe same question again, through the service: {_seconds(serve['spread'][OURS])}, one "
         f"after the other; one durable commit to SQLite takes {_seconds(serve['spread']['commit'])}. At "
         f"{rate['asked_per_s']} a second for {serve['during_s']} s: {rate['served_per_s']:.0f} a second served, half "
         f"within {rate['p50_s'] * 1e3:.1f} ms, 99 of 100 within {rate['p99_s'] * 1e3:.1f} ms, {rate['given_up']} given "
-        f"up.\n\n## Private set intersection\n\n{psi['rows']:,} x {psi['rows']:,}, measured once: "
+        "up.\n"
+    )
+
+
+def _psi(results: Results) -> str:
+    psi = results["psi"]
+    return (
+        f"## Private set intersection\n\n{psi['rows']:,} x {psi['rows']:,}, measured once: "
         f"{psi['baseline_s']:.1f} s for the size of the overlap alone; the room's question took "
         f"{psi['ours_s']:.3f} s.\n"
     )
@@ -233,34 +236,35 @@ _PLOTS = {
 
 
 def plots(results: Results) -> dict[str, str]:
-    """Return the plots by file name."""
+    """Return the plots by file name, as far as they were measured."""
+    drawn = {}
+    if ratios := _ratios(results):
+        drawn["performance-ratios.svg"] = bars("Ours to the baseline: less is faster", ratios)
+    if "scale" in results:
+        points = results["scale"]["points"]
+        series = {
+            "taking in": [(point["rows"], point["ingest_s"]) for point in points],
+            "question": [(point["rows"], statistics.median(point["question_s"])) for point in points],
+        }
+        title = "Time against rows; dotted: linear"
+        drawn["performance-growth.svg"] = lines(title, series, x="people in the dataset", y="seconds")
+    if "segments" in results:
+        spreads = results["segments"]["spread"]
+        sides = [Bar(side, times["median"], times["low"], times["high"]) for side, times in spreads.items()]
+        title = "A thousand segments on the matched people"
+        drawn["performance-segments.svg"] = bars(title, sides, logarithmic=True, unit=" s")
+    return drawn
+
+
+def _ratios(results: Results) -> list[Bar]:
     musts = {target.path: target.must for target in TARGETS}
-    ratios = []
-    for path in (
-        "match.ratio",
-        "match.cold.ratio",
-        "large.ratio",
-        "large.cold.ratio",
-        "keys.ratio",
-        "ingest.ratio",
-    ):
+    found = []
+    for path, label in _LABELS.items():
         name, *rest = path.split(".")
-        found = results[name][rest[0]] if rest[0] == "cold" else results[name]
-        low, high = found["ratio_range"]
-        ratios.append(Bar(_LABELS[path], found["ratio"], low, high, musts[path]))
-    points = results["scale"]["points"]
-    series = {
-        "taking in": [(point["rows"], point["ingest_s"]) for point in points],
-        "question": [(point["rows"], statistics.median(point["question_s"])) for point in points],
-    }
-    segments = results["segments"]["spread"]
-    sides = [Bar(side, times["median"], times["low"], times["high"]) for side, times in segments.items()]
-    drawn = (
-        bars("Ours to the baseline: less is faster", ratios),
-        lines("Time against rows; dotted: linear", series, x="people in the dataset", y="seconds"),
-        bars("A thousand segments on the matched people", sides, logarithmic=True, unit=" s"),
-    )
-    return dict(zip(_PLOTS, drawn, strict=True))
+        if name in results:
+            of = results[name][rest[0]] if rest[0] == "cold" else results[name]
+            found.append(Bar(label, of["ratio"], *of["ratio_range"], musts[path]))
+    return found
 
 
 _LABELS = {

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,26 +44,30 @@ QUICK: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def run(plan: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Run benchmarks, each in a process of its own, and return their results by name."""
-    results = {}
+def run(plan: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run benchmarks, each in a process of its own, and give their results by name; one that fails gives none."""
     for name, (module, *options) in plan.items():
         print(f"{name}: python -m benchmarks.{module} {' '.join(options)}", file=sys.stderr, flush=True)
         started = time.perf_counter()
         command = [sys.executable, "-m", f"benchmarks.{module}", *options, "--json"]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        results[name] = json.loads(done.stdout) | {"wall_s": time.perf_counter() - started}
-    return results
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            print(f"{name} failed", file=sys.stderr, flush=True)
+            continue
+        yield name, json.loads(done.stdout) | {"wall_s": time.perf_counter() - started}
 
 
-def with_the_largest(results: dict[str, Any]) -> dict[str, Any]:
-    """Return the results with the largest room's times as the last point of growth."""
-    large = results["large"]
+def with_the_largest(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results in their order, with the largest room's times as the last point of growth."""
+    ordered = {name: results[name] for name in FULL if name in results}
+    if "large" not in ordered or "scale" not in ordered:
+        return ordered
+    large = ordered["large"]
     last = {"rows": large["provider_rows"], "ingest_s": large["ingest_s"], "question_s": large["tenth_s"]}
-    measured = [point for point in results["scale"]["points"] if point["rows"] < last["rows"]]
+    measured = [point for point in ordered["scale"]["points"] if point["rows"] < last["rows"]]
     scale = grown([*measured, last])
-    return results | {
-        "scale": results["scale"] | {key: scale[key] for key in ("points", "growth", "steepest")}
+    return ordered | {
+        "scale": ordered["scale"] | {key: scale[key] for key in ("points", "growth", "steepest")}
     }
 
 
@@ -86,22 +90,31 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.quick:
-        for name, found in run(QUICK).items():
+        done = 0
+        for name, found in run(QUICK):
             compared = "" if found["ratio"] is None else f", {found['ratio']:.3g} of {found['baseline']}"
-            print(f"{name:10} {found['ours_s']:.4f} s{compared}; took {found['wall_s']:.0f} s in all")
-        return
+            print(
+                f"{name:10} {found['ours_s']:.4f} s{compared}; took {found['wall_s']:.0f} s in all",
+                flush=True,
+            )
+            done += 1
+        sys.exit(done < len(QUICK))
     kept = (
         json.loads((DOCS / RESULTS).read_text(encoding="utf-8")) if options.only or options.from_json else {}
     )
-    if not options.from_json:
-        made = run({name: FULL[name] for name in options.only or FULL})
-        kept = with_the_largest({name: (kept | made)[name] for name in FULL})
-    write(kept)
+    plan = {} if options.from_json else {name: FULL[name] for name in options.only or FULL}
+    failed = set(plan)
+    for name, found in run(plan):
+        kept = with_the_largest({**kept, name: found})
+        failed.remove(name)
+        write(kept)
+    write(with_the_largest(kept))
     for target in TARGETS:
         figure = target.figure(kept)
         print(
             f"{target.what:52} {target.shown(figure):>16}  {target.limit(target.must):>18}  {target.verdict(figure)}"
         )
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

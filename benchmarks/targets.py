@@ -29,19 +29,26 @@ class Target:
     path: str
     note: str = ""
 
-    def figure(self, results: Results) -> float:
-        """Take the figure out of the results."""
-        found: Any = results
-        for name in self.path.split("."):
+    def figure(self, results: Results) -> float | None:
+        """Take the figure out of the results; None when its benchmark is not among them."""
+        first, *rest = self.path.split(".")
+        if first not in results:
+            return None
+        found: Any = results[first]
+        for name in rest:
             found = found[name]
         return float(found) * (1e3 if self.unit == "milliseconds" else 1)
 
-    def holds(self, figure: float, limit: float) -> bool:
-        """Tell whether a figure is within a limit."""
+    def holds(self, figure: float | None, limit: float) -> bool:
+        """Tell whether a figure is there and within a limit."""
+        if figure is None:
+            return False
         return figure <= limit if self.better == "less" else figure >= limit
 
-    def verdict(self, figure: float) -> str:
+    def verdict(self, figure: float | None) -> str:
         """Say `met`, or by how much it is missed."""
+        if figure is None:
+            return "not measured"
         if self.holds(figure, self.must):
             if self.goal is None:
                 return "met"
@@ -49,8 +56,10 @@ class Target:
         times = figure / self.must if self.better == "less" else self.must / figure
         return f"missed by {(times - 1) * 100:.0f}%" if times < 2 else f"missed by {times:.1f} times"
 
-    def shown(self, figure: float) -> str:
+    def shown(self, figure: float | None) -> str:
         """Write a figure."""
+        if figure is None:
+            return ""
         match self.unit:
             case "seconds":
                 return f"{figure:.3f} s"
