@@ -155,8 +155,7 @@ def _by_patterns(values: pl.Series, default_region: str | None) -> Phones:
         home = ~plus & ~number.str.contains(region.abroad)
         national = [_national(numbers.filter(home), region)]
         if region.dials_abroad:
-            # A zero after it would make it no such prefix.
-            abroad = plus | number.str.contains(f"^{region.dials_abroad}[1-9]")
+            abroad = plus | number.str.starts_with(region.dials_abroad)
             dialled = number.str.slice(len(region.dials_abroad))
             with_country = pl.when(plus).then(with_country).otherwise(dialled)
     parts = [_international(numbers.filter(abroad).with_columns(with_country)), *national]
@@ -200,7 +199,7 @@ def _owned(code: str, numbers: pl.Series) -> tuple[pl.Series, pl.Series]:
     valid = pl.repeat(False, numbers.len(), eager=True)
     if main is None:
         return valid, valid
-    clear = numbers.str.contains("^[1-9]") & ~numbers.str.contains(main.strips)
+    clear = ~numbers.str.contains(main.strips)
     left = clear
     for region in regions:
         if region is None or not left.any():

@@ -137,6 +137,14 @@ def test_what_is_no_plain_number_is_asked_about(text: str) -> None:
     assert column.numbers.to_list() == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [("KZ", "79123456786"), ("AX", "358900123450"), ("TM", "+8109012345675"), ("IT", "0612345678")],
+)
+def test_what_looks_like_a_code_or_prefix_is_read_as_the_reference_does(region: str, text: str) -> None:
+    assert_like_the_reference(region, [text])
+
+
 def test_few_numbers_of_a_country_are_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phones, "_FEWEST", 3)
     column = e164_column(pl.Series(["+44 7911 123456"] * 2 + ["+7 495 123 45 67"] * 3), default_region=None)

@@ -65,10 +65,13 @@ def test_cp1251_is_recognised_after_ascii_blocks(tmp_path: Path, monkeypatch: py
     assert numbers == list(range(1, 44))
 
 
-def test_utf8_characters_may_be_split_between_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", 7)
-    path = csv_file(tmp_path, "имя,b\n" + "Ёж,1\n" * 20)
-    assert rows_of(path, "имя")[0] == [("Ёж",)] * 20
+@pytest.mark.parametrize("block", [1, 2, 5, 7])
+def test_utf8_characters_may_be_split_between_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("cleanroom.client.text_source.BLOCK_BYTES", block)
+    path = csv_file(tmp_path, "имя,b\n" + "Ёж€\U0001f994,1\n" * 20)
+    assert rows_of(path, "имя")[0] == [("Ёж€\U0001f994",)] * 20
 
 
 @pytest.mark.parametrize(
