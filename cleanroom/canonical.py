@@ -70,8 +70,10 @@ def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
     else:
         plain = {_plain(key): item for key, item in value.items()}
         order = tuple(sorted(plain, key=lambda key: key.encode("utf-16-be")))
-    items = ((key, plain[key]) for key in order)
-    return {key: item if type(item) is str and item.isascii() else _plain(item) for key, item in items}
+    return {
+        key: item if (type(item := plain[key]) is str and item.isascii()) or item is None else _plain(item)
+        for key in order
+    }
 
 
 @lru_cache(maxsize=512)

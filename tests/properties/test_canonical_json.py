@@ -59,6 +59,7 @@ def test_whatever_holds_the_values_they_are_written_alike():
 
     held = ChainMap({"b": MappingProxyType({"c": Digit.ONE})}, {"a": (1, True, Colour.RED)})
 
+    assert canonical_json({7: {None: 1}}) == b'{"7":{"None":1}}'
     assert canonical_json(held) == canonical_json(plain) == b'{"a":[1,true,"red"],"b":{"c":1}}'
 
 
