@@ -57,11 +57,12 @@ def _place(results: Results) -> str:
     first = next(iter(results.values()))
     machine, versions = first["machine"], first["versions"]
     loads = [found["machine"]["load_average"] for found in results.values()]
+    busy = " Other work was going on: times are longer than need be, and ratios less sure."
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"Measured on {first['date'][:10]}: {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}; {named}. The machine's load was {min(loads)} to "
-        f"{max(loads)}, this work included.\n"
+        f"{max(loads)}, this work included.{busy if max(loads) > 2 * machine['cores'] else ''}\n"
     )
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks.page import page, plots
-from benchmarks.report import DOCS, FULL, PAGE, RESULTS, with_the_largest, write
+from benchmarks.report import DOCS, FULL, PAGE, RESULTS, run, with_the_largest, write
 from benchmarks.targets import TARGETS
 
 SAMPLE = Path(__file__).with_name("sample.json")
@@ -76,3 +76,9 @@ def test_results_are_written_so_that_they_can_be_read_again(results: Any, tmp_pa
     assert json.loads((tmp_path / RESULTS).read_text(encoding="utf-8")) == results
     assert (tmp_path / PAGE).read_text(encoding="utf-8") == page(results)
     assert set(results) == set(FULL)
+
+
+def test_a_benchmark_that_fails_does_not_end_the_run(capfd: pytest.CaptureFixture[str]) -> None:
+    # A module that does not exist fails fastest.
+    assert list(run({"large": ("missing",)})) == []
+    assert "large failed" in capfd.readouterr().err
