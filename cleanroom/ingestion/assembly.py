@@ -1,7 +1,7 @@
 """From rows in file order to a version's sealed columns, in fixed memory and 4 bytes per person."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from cleanroom.datasets.types import Role
 from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import merge_rows
-from cleanroom.ingestion.parallel import in_order
+from cleanroom.ingestion.parallel import Result, in_order
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of
 from cleanroom.ingestion.value_codes import Codes, OpenCategories
@@ -149,22 +149,22 @@ class Assembly:
         Returns:
             What was counted on the way.
         """
-        beat = _Beat(progress, [*([self._rows] if self._layout.person else []), self._persons, *self._values])
+        stages = _Stages(progress, int(self._layout.person) + 1 + len(self._values))
         if self._layout.person:
-            for arranged in in_order(self._pool, self._merge_bucket, range(self._rows.buckets)):
+            buckets = range(self._rows.buckets)
+            for arranged in stages.over(in_order(self._pool, self._merge_bucket, buckets), len(buckets)):
                 self.take(arranged)
-                beat()
         self._rows.close()
         position = np.empty(self.tally.persons, np.uint32)
         labels = np.empty(self.tally.persons if self._layout.label else 0, np.uint8)
         self._write_dictionaries(writer)
-        self._write_persons(writer, position, labels, beat)
+        self._write_persons(writer, position, labels, stages)
         self._persons.close()
         for index, name in enumerate(self._layout.key_names):
             if fingerprint is not None:
                 fingerprint.update(b"key\n" + name.encode() + b"\n")
             self.tally.distinct[name] = 0
-            self._write_values(writer, index, position, labels, fingerprint, beat)
+            self._write_values(writer, index, position, labels, fingerprint, stages)
             self._values[index].close()
         return self.tally
 
@@ -215,7 +215,7 @@ class Assembly:
         writer: PlaceWriter,
         position: NDArray[np.uint32],
         labels: NDArray[np.uint8],
-        beat: "_Beat",
+        stages: "_Stages",
     ) -> None:
         sizes = self._persons.sizes()
         first = np.concatenate(([0], np.cumsum(sizes)))
@@ -229,14 +229,13 @@ class Assembly:
 
         # Columns without anybody are columns: a question finds zeros in them and not a missing file.
         buckets = np.flatnonzero(sizes).tolist() or [0]
-        for made in in_order(self._pool, columns, buckets):
+        for made in stages.over(in_order(self._pool, columns, buckets), len(buckets)):
             for role, column, data in made.columns:
                 writer.write(role, column, data)
             for name, count in made.fill.items():
                 self.tally.fill[name] = self.tally.fill.get(name, 0) + count
             for purpose, counts in made.consent.items():
                 self.tally.consent[purpose] = self.tally.consent.get(purpose, 0) + counts
-            beat()
 
     def _write_values(
         self,
@@ -245,13 +244,14 @@ class Assembly:
         position: NDArray[np.uint32],
         labels: NDArray[np.uint8],
         fingerprint: "hmac.HMAC | None",
-        beat: "_Beat",
+        stages: "_Stages",
     ) -> None:
         def holders(bucket: int) -> Holders:
             values = self._values[index].read(bucket)
             return holders_of(values, index, position=position, labels=labels, paired=fingerprint is not None)
 
-        for made in in_order(self._pool, holders, range(self._values[index].buckets)):
+        buckets = range(self._values[index].buckets)
+        for made in stages.over(in_order(self._pool, holders, buckets), len(buckets)):
             writer.write(Role.KEY_HI, index, made.hi)
             writer.write(Role.KEY_LO, index, made.lo)
             writer.write(Role.KEY_PERSON, index, made.person)
@@ -260,18 +260,20 @@ class Assembly:
                 self.tally.over_shared.append(made.over_shared)
             if fingerprint is not None:
                 fingerprint.update(made.pairs)
-            beat()
 
 
-class _Beat:
-    """Counts buckets."""
+class _Stages:
+    """Tells how far the work is, of which every stage is an equal share."""
 
-    def __init__(self, progress: Callable[[float], None] | None, spools: list[Spool]) -> None:
+    def __init__(self, progress: Callable[[float], None] | None, count: int) -> None:
         self._progress = progress
+        self._count = count
         self._done = 0
-        self._total = sum(spool.buckets for spool in spools)
 
-    def __call__(self) -> None:
+    def over(self, results: Iterator[Result], count: int) -> Iterator[Result]:
+        """Yield the results of a stage that has so many."""
+        for number, result in enumerate(results, start=1):
+            yield result
+            if self._progress is not None:
+                self._progress((self._done + number / count) / self._count)
         self._done += 1
-        if self._progress is not None:
-            self._progress(self._done / self._total)

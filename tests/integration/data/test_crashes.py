@@ -85,6 +85,19 @@ def test_a_load_that_runs_is_left_alone(room):
     assert room.version(version).status is VersionStatus.LOADED
 
 
+def test_progress_rises_over_the_whole_load_and_ends_at_all_rows(room):
+    package = room.prepare(room.register(SCHEMA), TEXT)
+    seen = []
+    room.ingestion.ingest(
+        package.manifest_path.read_bytes(), package.package_path, progress=lambda *step: seen.append(step)
+    )
+    done, totals = zip(*seen, strict=True)
+    assert set(totals) == {500}
+    assert sorted(done) == list(done)
+    assert done[0] < 500
+    assert done[-1] == 500
+
+
 def test_a_load_that_fails_is_marked_with_its_reason_and_leaves_no_file(room, monkeypatch):
     dataset = room.register(SCHEMA)
     package = room.prepare(dataset, TEXT)
