@@ -113,11 +113,11 @@ class Matching:
         self._datasets = datasets
         self._consents = consents
         self._engine = engine or LocalEngine()
-        self._cache = cache or ColumnCache(0)
+        self.cache = cache or ColumnCache(0)
 
     def close(self) -> None:
         """Overwrite and forget all decrypted columns."""
-        self._cache.close()
+        self.cache.close()
 
     def open(
         self, tx: Transaction, *, dataset_version_id: str, base_version_id: str, purpose: str, epoch: int
@@ -140,7 +140,7 @@ class Matching:
             consents=self._consents.view(tx, dataset_version_id, purpose=purpose, epoch=epoch),
             keys=shared_keys(dataset.dataset.schema, base.dataset.schema),
             engine=self._engine,
-            cache=self._cache,
+            cache=self.cache,
         )
 
     def _side(self, tx: Transaction, version_id: str) -> Side:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cleanroom.bootstrap import METADATA, RoomExistsError, RoomMissingError, init_room, open_room
@@ -36,6 +37,15 @@ def settings(tmp_path: Path) -> Settings:
     made = settings_of(tmp_path)
     init_room(made).close()
     return made
+
+
+def test_a_closed_room_leaves_no_columns_in_memory(settings: Settings) -> None:
+    room = open_room(settings)
+    kept = np.ones(10, np.uint8)
+    with room.matching.cache.scope() as scope:
+        assert scope.get(("file", "whole"), kept.nbytes, lambda: (kept,)) is not None
+    room.close()
+    assert not kept.any()
 
 
 def test_the_migration_makes_what_the_models_say_and_takes_it_away(tmp_path: Path, database_url: str) -> None:

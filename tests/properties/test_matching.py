@@ -271,7 +271,11 @@ def spread_out(view: DatasetView, base: BaseView) -> tuple[DatasetView, BaseView
         return np.where(values == 14, np.uint64(2**64 - 1), values * step)
 
     keys = {name: replace(key, hi=moved(key.hi)) for name, key in view.keys.items()}
-    values = {name: replace(key, hi=moved(key.hi)) for name, key in base.keys.items()}
+    # A base's values come in the order of its own tokens, which is none here.
+    values = {
+        name: replace(key, hi=moved(key.hi)[::-1].copy(), label=key.label[::-1].copy())
+        for name, key in base.keys.items()
+    }
     return replace(view, keys=keys), replace(base, keys=values)
 
 
