@@ -1,6 +1,7 @@
 """`kill -9` at any point of loading and asking: nothing half-published, no budget back, no gap in the log."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from small_room import (
     write_base,
     write_dataset,
 )
-from sqlalchemy import select
+from sqlalchemy import NullPool, create_engine, select, text
 
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.models import AnalysisRow
@@ -154,6 +155,21 @@ def checkpoint(stage: Stage) -> str:
     return note
 
 
+def await_the_server(stage: Stage) -> None:
+    """Wait until PostgreSQL has finished what the killed client left under way: a commit may still come through."""
+    if stage.database_url.startswith("sqlite"):
+        return
+    engine = create_engine(stage.database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 60
+    with engine.connect() as connection:
+        while connection.scalar(others):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
 def check_versions(room: Room, stage: Stage) -> None:
     """One published version, which is the current one; no load under way; no file that SQL does not name."""
     with room.db.reading() as tx:
@@ -194,6 +210,7 @@ def kill_loads(
     kills = 0
     for ended in strike(run, seed="load", random_kills=random_kills, targeted_kills=targeted_kills):
         kills += ended.killed
+        await_the_server(scene.stage)
         room = open_room(scene.stage.settings, clock=LaterClock())
         check_versions(room, scene.stage)
         verify(scene.stage, against=notes[-1])
@@ -223,6 +240,7 @@ def kill_questions(
     kills = spent = 0
     for ended in strike(run, seed="ask", random_kills=random_kills, targeted_kills=targeted_kills):
         kills += ended.killed
+        await_the_server(stage)
         room = open_room(stage.settings)
         spent = check_budget(room, stage, at_least=spent)
         verify(stage, against=notes[-1])
