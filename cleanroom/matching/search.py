@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.matching.buckets import Firsts, Positions, find_all, first_bits, make_buckets, roughly_ordered
-from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex, Sliced
+from cleanroom.matching.slots import Grouped, find_groups, group_bits, grouped
+from cleanroom.matching.types import U8, U64, BaseValues, BaseView, Buckets, DatasetView, KeyIndex, Sliced
 
 NOT_MATCHED = 0
 _VALUES_PER_TASK = 1 << 20
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
+_VALUES_WALKED = 1 << 18
+_ENTRIES_PER_VALUE_WALKED = 16
 Meeting = tuple[NDArray[Any], Positions]
 Found = tuple[NDArray[Any], U8 | None]
 """Persons who hit, and the label of what each hit; a person may stand there several times."""
@@ -44,12 +47,15 @@ class SearchSizes:
         values_read: of a base held at once while a dataset's key is read in blocks.
         entries: of a dataset's key read at once.
         threads: that search.
+        values_walked: from so many values on a base is found by walking through the dataset's key, unless that has
+            many times as many entries.
     """
 
     values: int = _VALUES_PER_TASK
     values_read: int = _VALUES_PER_PASS
     entries: int = _ENTRIES_PER_READ
     threads: int = 2
+    values_walked: int = _VALUES_WALKED
 
 
 def find_matches(
@@ -97,6 +103,11 @@ def _in_memory(
     """Look the base's values up where their first bits point, part by part of the base."""
     hi = np.asarray(index.hi)
     buckets = index.buckets or make_buckets(hi)
+    if (
+        sizes.values_walked <= wanted.size <= sizes.values_read
+        and hi.size <= wanted.size * _ENTRIES_PER_VALUE_WALKED
+    ):
+        return _walked(index, buckets, wanted, pool, sizes)
 
     def search(start: int, stop: int) -> Found:
         values, labels = wanted.part(start, stop)
@@ -107,6 +118,24 @@ def _in_memory(
         return persons, None if labels is None else labels[order[hits]]
 
     return _mapped(pool, search, _ranges(wanted.size, sizes.values, sizes.threads))
+
+
+def _walked(
+    index: KeyIndex, buckets: Buckets, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+) -> Iterator[Found]:
+    """Walk through the dataset's key and the base together, group by group of first bits."""
+    hi, bits = np.asarray(index.hi), group_bits(wanted.size)
+
+    def group(start: int, stop: int) -> Grouped:
+        return grouped(*wanted.part(start, stop), bits)
+
+    parts = list(_mapped(pool, group, _ranges(wanted.size, sizes.values, sizes.threads)))
+
+    def search(first: int, last: int) -> Found:
+        entries, labels = find_groups(hi, buckets, parts, range(first, last), bits=bits)
+        return entries if index.person is None else index.person[: hi.size].take(entries, mode="clip"), labels
+
+    return _mapped(pool, search, _ranges(1 << bits, 1 << bits, sizes.threads))
 
 
 def _in_blocks(

@@ -14,6 +14,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.types import ExactCounts, MatchEngine, Plan
 from cleanroom.matching.views import TokenKeys, base_view, dataset_view, junk_of, shared_keys
+from cleanroom.workspaces.errors import WorkspaceDestroyedError
 from cleanroom.workspaces.service import Workspaces
 
 
@@ -146,6 +147,12 @@ class Matching:
     def _side(self, tx: Transaction, version_id: str) -> Side:
         version = self._datasets.version(tx, version_id)
         dataset = self._datasets.dataset(tx, version.dataset_id)
-        secret = self._workspaces.token_secret(tx, dataset.workspace_id, version.token_key_version)
+        try:
+            secret = self._workspaces.token_secret(tx, dataset.workspace_id, version.token_key_version)
+        except WorkspaceDestroyedError:
+            # Its files will not be opened again, which is when what is kept of a lost key is overwritten.
+            for file in self._datasets.files(tx, version_id):
+                self.cache.drop(file.file_id)
+            raise
         tokens = TokenKeys(secret, workspace_id=dataset.workspace_id, version=version.token_key_version)
         return Side(dataset, version, self._datasets.reader(tx, version_id), tokens)

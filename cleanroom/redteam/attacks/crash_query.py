@@ -47,8 +47,8 @@ class _Point:
 _POINTS = (
     _Point(LocalEngine, "count", after=True),
     _Point(ReleaseService, "release", after=True),
-    _Point(Receipts, "issue", after=False),
-    _Point(Receipts, "issue", after=True),
+    _Point(Receipts, "write", after=False),
+    _Point(Receipts, "write", after=True),
 )
 
 

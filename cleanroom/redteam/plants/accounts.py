@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import update
 
-from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.service import Analyses
 from cleanroom.datasets.models import DatasetVersionRow
+from cleanroom.db.database import Database
 from cleanroom.grants import allocation
 from cleanroom.grants import service as grants_service
 from cleanroom.grants.models import GrantRow
@@ -16,6 +16,7 @@ from cleanroom.grants.service import Grants
 from cleanroom.grants.types import AccountKind, Grant, Reservation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.redteam.plants.registry import plant, swapped
+from cleanroom.release.receipts import Receipts
 
 Keys = list[tuple[AccountKind, str]]
 _sound: Callable[[Grant], Keys] = allocation.enclosing
@@ -114,13 +115,15 @@ def budget_by_version() -> Iterator[None]:
         yield
 
 
-@plant("A question is charged after its answer was kept.")
+@plant("A question is charged when its receipt is written, after its answer was kept.")
 def settle_at_release() -> Iterator[None]:
     """Reserve nothing; charge in a transaction of its own, to which a crash may never come."""
-    ask, reserve, complete = Analyses.ask, Grants.reserve, Completing.complete
+    ask, reserve, write = Analyses.ask, Grants.reserve, Receipts.write
+    rooms: list[Database] = []
     due: list[tuple[Grants, str, dict[str, Any]]] = []
 
     def asking(self: Analyses, *question: Any, **how: Any) -> Any:
+        rooms[:] = [self._db]
         due.clear()
         return ask(self, *question, **how)
 
@@ -129,18 +132,17 @@ def settle_at_release() -> Iterator[None]:
         left, rho_micro = self.status(tx, grant_id).left_micro, cost["rho_micro"]
         return Reservation(cost["analysis_id"], grant_id, rho_micro, left, left - rho_micro, 0, 0, 0)
 
-    def completing(self: Completing, *reserved: Any) -> Any:
-        done = complete(self, *reserved)
-        with self.db.transaction() as tx:
+    def writing(self: Receipts, *record: Any) -> Any:
+        with rooms[0].transaction() as tx:
             for grants, grant_id, cost in due:
                 reserve(grants, tx, grant_id, **cost)
         due.clear()
-        return done
+        return write(self, *record)
 
     with (
         swapped(Analyses, "ask", lambda _sound: asking),
         swapped(Grants, "reserve", lambda _sound: reserving),
         swapped(Grants, "settle", lambda _sound: lambda *_question: None),
-        swapped(Completing, "complete", lambda _sound: completing),
+        swapped(Receipts, "write", lambda _sound: writing),
     ):
         yield
