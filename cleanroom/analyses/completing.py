@@ -20,6 +20,7 @@ from cleanroom.release.service import ReleaseService
 from cleanroom.release.types import Cell
 from cleanroom.rules.service import Rules
 from cleanroom.storage.errors import ObjectMissingError
+from crypto.keys import KeyDestroyedError
 from crypto.sealed import SealedKeyError
 from policies.decision import Reason
 from policies.reasons import KILL_SWITCH, kill_switch
@@ -64,7 +65,7 @@ class Completing:
         """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
         try:
             return exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
-        except (ObjectMissingError, SealedKeyError):
+        except (ObjectMissingError, SealedKeyError, KeyDestroyedError):
             return []
 
     def _finish(

@@ -59,6 +59,24 @@ def test_a_rotation_under_a_question_makes_the_room_count_once_more(stage, monke
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("rotation", ["rotate_kek", "rotate_token_key"])
+def test_keys_that_are_rotated_before_the_files_are_opened_make_the_room_count_once_more(
+    stage, monkeypatch, rotation
+):
+    count, calls = Match.count, []
+
+    def rotate_once(self, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            getattr(stage.room.rotation, rotation)(stage.provider.workspace_id)
+        return count(self, *arguments, **options)
+
+    monkeypatch.setattr(Match, "count", rotate_once)
+
+    assert stage.ask(stage.grant()).outcome is Outcome.RELEASED
+    assert len(calls) == 2
+
+
 def test_a_question_whose_files_keep_going_is_refused_and_recorded(stage, monkeypatch):
     def lose_files(self, *arguments, **options):
         raise ObjectMissingError("gone")
