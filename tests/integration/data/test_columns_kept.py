@@ -10,6 +10,7 @@ from cleanroom.consent.types import Withdrawal
 from cleanroom.datasets.cache import ColumnCache
 from cleanroom.matching.service import Matching
 from cleanroom.matching.types import Plan
+from cleanroom.workspaces.errors import WorkspaceDestroyedError
 from crypto.errors import KeyDestroyedError
 from tests.integration.data.test_load_and_match import BASE, CLIENTS, FILE, PEOPLE
 
@@ -161,6 +162,22 @@ def test_nothing_is_counted_from_memory_once_a_key_is_destroyed(loaded):
     with pytest.raises(KeyDestroyedError):
         match.count(Plan("advertising", match.keys), at=room.clock.now())
     assert cache.used_bytes < before
+
+
+@pytest.mark.parametrize("side", ["provider", "shop"])
+def test_what_is_kept_of_a_destroyed_workspace_goes_when_it_is_asked_for_next(loaded, side):
+    room, version, base = loaded
+    cache = keep(room, 1 << 20)
+    room.count(version, base)
+    with room.db.reading() as tx:
+        own = {file.file_id for file in room.datasets.files(tx, {"provider": version, "shop": base}[side])}
+    kept = [array for key, entry in cache._entries.items() if key[0] in own for array in entry.arrays]
+    assert any(array.any() for array in kept)
+    with room.db.transaction() as tx:
+        room.workspaces.destroy(tx, room.parties[side].workspace_id)
+    with pytest.raises(WorkspaceDestroyedError):
+        room.count(version, base)
+    assert not any(array.any() for array in kept)
 
 
 def test_closing_leaves_nothing_in_memory(loaded):
