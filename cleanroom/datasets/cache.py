@@ -103,13 +103,15 @@ class ColumnCache:
                 self._overwrite(entry)
 
     def _make_room(self, size: int) -> bool:
-        idle = [key for key, entry in self._entries.items() if not entry.leases]
-        for key in idle if self._used + size > self._limit else ():
-            self._remove(key)
-            if self._used + size <= self._limit:
-                break
         if self._used + size > self._limit:
-            return False
+            idle = {key: entry.size for key, entry in self._entries.items() if not entry.leases}
+            # What would not fit in the room of all that is idle drives none of it out.
+            if self._used - sum(idle.values()) + size > self._limit:
+                return False
+            for key in idle:
+                self._remove(key)
+                if self._used + size <= self._limit:
+                    break
         self._used += size
         return True
 

@@ -56,6 +56,20 @@ def test_what_is_in_use_stays_and_what_does_not_fit_beside_it_is_not_kept():
     assert not kept.any()
 
 
+def test_what_cannot_fit_drives_nothing_out():
+    cache = ColumnCache(100)
+    small = put(cache, "small", 30)
+    with cache.scope() as scope:
+        (used,) = scope.get(("used", "whole"), 60, lambda: (column(60),))
+        for size in (41, 70, 101):
+            assert put(cache, "large", size) is None
+        assert put(cache, "small", 30) is small
+        assert small.all()
+        assert put(cache, "other", 40) is not None
+        assert not small.any()
+    assert used.all()
+
+
 @pytest.mark.parametrize("limit", [0, 39])
 def test_nothing_larger_than_the_limit_is_kept(limit):
     cache = ColumnCache(limit)
