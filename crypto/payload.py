@@ -227,6 +227,8 @@ def _decrypt(path: Path, identity: bytes, sha256: str | None, channel: Channel) 
         )
     except (OSError, AgeFormatError):
         channel.end(damaged)
+    except BaseException as failure:  # noqa: BLE001 - handed to the reading thread, which would wait for ever
+        channel.end(failure)
     else:
         channel.end()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyrage
 import pytest
 
+from crypto import payload
 from crypto.channel import Abandoned, Channel
 from crypto.keys import generate_signing_key, public_key, verify
 from crypto.package import (
@@ -195,6 +196,30 @@ def test_anothers_payload_is_named_as_such(tmp_path: Path) -> None:
 def test_a_missing_payload_is_named_as_such(tmp_path: Path) -> None:
     with open_payload(tmp_path / "none", IDENTITY) as stream, pytest.raises(FileNotFoundError):
         stream.read()
+
+
+def test_whatever_stops_the_decryption_reaches_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError("none left")
+
+    with PackageWriter(tmp_path / "p.age", RECIPIENT) as writer:
+        writer.write(b"content")
+    monkeypatch.setattr(payload, "open_header", fail)
+    found: list[BaseException] = []
+
+    def read() -> None:
+        with open_payload(tmp_path / "p.age", IDENTITY) as stream:
+            try:
+                stream.read()
+            except MemoryError as failure:
+                found.append(failure)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(5)
+    assert [str(failure) for failure in found] == ["none left"]
 
 
 def test_an_abandoned_channel_takes_nothing_more_and_ends() -> None:
