@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Progress = Callable[[int, int], None]
+"""Called with the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Both parties of the demo: they sign up, prepare their files on their own machines, and hand them in."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.demo.results import Loaded, Prepared
 from cleanroom.schema.model import Schema
 from crypto.keys import generate_signing_key, public_key
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def prepare(
     *,
     name: str,
     out_dir: Path,
-    progress: Progress | None = None,
+    progress: client.Progress | None = None,
 ) -> Package:
     """Describe a file to the room, then normalise, hash, encrypt and sign it without sending anything.
 
@@ -90,7 +87,7 @@ def prepare(
         schema: of the file.
         name: of the dataset or base.
         out_dir: a directory of the owner's, outside the room.
-        progress: called with rows read.
+        progress: called with rows read, and their total.
 
     Returns:
         The package.
@@ -121,7 +118,7 @@ def prepare(
     return Package(party, dataset.id, files, summary)
 
 
-def hand_in(room: Room, package: Package, *, progress: Progress | None = None) -> Loaded:
+def hand_in(room: Room, package: Package, *, progress: client.Progress | None = None) -> Loaded:
     """Take a package in, resolve what its owner has to decide, and publish the version.
 
     The demo's owner puts every over-shared key value on the junk list, which is the usual decision.

@@ -1,8 +1,7 @@
 """The eight steps in order, told by a report as they happen."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ class Inputs:
         base_schema: of the base.
         question: in the form of the segments file.
         blocked: an attribute that the owner blocks; None when every one is needed.
-        rows: data rows of both files by party, where they are known.
         truth: exact counts, where the demo made the data.
     """
 
@@ -45,7 +43,6 @@ class Inputs:
     base_schema: Schema
     question: Mapping[str, Any]
     blocked: str | None
-    rows: Mapping[str, int] = field(default_factory=dict)
     truth: Truth | None = None
 
     @property
@@ -101,7 +98,6 @@ def make_up(directory: Path, report: Report, *, people: int, base_size: int) -> 
         base_schema=schema_from_yaml(files.base_schema),
         question=question,
         blocked=BLOCKED,
-        rows={"provider": files.provider_rows, "advertiser": files.base_rows},
         truth=truth,
     )
 
@@ -257,7 +253,7 @@ def _prepare(stage: _Stage) -> tuple[parties.Package, parties.Package, parties.P
         (provider, inputs.provider, inputs.provider_schema, "customers"),
         (advertiser, inputs.base, inputs.base_schema, "contacts"),
     ):
-        with _counting(stage, f"preparing {source.name}", party.role.value) as progress:
+        with stage.report.working(f"preparing {source.name}") as progress:
             packages.append(
                 parties.prepare(
                     room, party, source, schema, name=name, out_dir=stage.work_dir, progress=progress
@@ -368,10 +364,3 @@ def _later(stage: _Stage, deal: scenario.Deal, overlap: Asked, base: Loaded) -> 
     else:
         stage.report.withdrawn(withdrawn)
     return (fresh,)
-
-
-@contextmanager
-def _counting(stage: _Stage, what: str, party: str) -> Iterator[parties.Progress]:
-    total = stage.inputs.rows.get(party)
-    with stage.report.working(what) as progress:
-        yield lambda done, known: progress(done, known or total)

@@ -4,7 +4,6 @@ Nothing here is about a real person. Every value is a function of the seed and o
 population, so the files are made in chunks of bounded memory and are the same on every machine.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cleanroom.client import Progress
 from cleanroom.demo import names, writing
 from cleanroom.demo.people import IDENTITY, STRANGERS, identities, people, pick_words
 
@@ -28,8 +28,6 @@ _PROVIDER_COLUMNS = (
     "customer_id", "full_name", "email", "phone", "phone2", "sex", "age", "city", "tariff", "tenure_months",
     "spend", "churn_score", "purchases", "ads_consent",
 )  # fmt: skip
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What the demo shows on a terminal of 80 columns or more; it explains as it goes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from cleanroom import client
 from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.types import Outcome
 from cleanroom.demo.population import Files
@@ -37,11 +38,11 @@ class Report:
         self._console = console
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    def working(self, what: str) -> Iterator[client.Progress]:
         """Show a progress bar while the block runs, and take it away afterwards.
 
         Yields:
-            A function of (done, total); a total of None means that nobody knows yet.
+            What is to be told how far the work is.
         """
         columns = (
             SpinnerColumn(),
