@@ -35,7 +35,7 @@ _ONE = select(DatasetRow).where(DatasetRow.id == bindparam("id"))
 # Read anew: what was read before may have changed while the lock was waited for.
 _LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
 _LOCKED_SHARED = _ONE.with_for_update(read=True).execution_options(populate_existing=True)
-_TABLES = (
+_WITH_CURRENT = (
     select(DatasetRow, WorkspaceRow, DatasetVersionRow)
     .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
     .outerjoin(DatasetVersionRow, DatasetVersionRow.id == DatasetRow.current_version_id)
@@ -143,11 +143,24 @@ class Datasets:
         tx.held["dataset", dataset_id] = tx.session.scalar(locked, {"id": dataset_id})
 
     def hold(self, tx: Transaction, *dataset_ids: str) -> None:
-        """Read tables, their workspaces and their published versions at once, for the whole transaction."""
-        tx.held["tables", ""] = tx.session.execute(_TABLES, {"ids": dataset_ids}).all()
+        """Read datasets and bases, their workspaces and their published versions in one statement.
+
+        The session finds rows again as long as somebody holds them: what asks for one of these later in the
+        transaction, by its id, runs no statement of its own.
+
+        Args:
+            tx: which holds them until it ends.
+            dataset_ids: those that do not exist are passed over.
+        """
+        tx.held["datasets", ""] = tx.session.execute(_WITH_CURRENT, {"ids": dataset_ids}).all()
 
     def hold_versions(self, tx: Transaction, *version_ids: str) -> None:
-        """Read versions, with what opening them takes, as they are now and at once, for the whole transaction."""
+        """Read versions, with what opening them takes, as they are now; held as by `hold`, their files besides.
+
+        Args:
+            tx: which holds them until it ends.
+            version_ids: of datasets and bases.
+        """
         tx.held["versions", ""] = tx.session.execute(_VERSIONS, {"ids": version_ids}).all()
         files = {version_id: list[SealedFile]() for version_id in version_ids}
         for row in tx.session.execute(_FILES, {"ids": version_ids}):
