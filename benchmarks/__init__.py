@@ -1,1 +1,1 @@
-"""Timings against the raw limit; `python -m benchmarks.match`."""
+"""Timings against the raw limit; `python -m benchmarks.report`."""

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cleanroom.bootstrap import Room, init_room
+from cleanroom.bootstrap import Room, init_room, open_room
 from cleanroom.settings import load_settings
 
 RUNS = 5
@@ -154,7 +154,7 @@ def surroundings() -> dict[str, Any]:
             "processor": processor(),
             "cores": os.cpu_count(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-            "system": f"{platform.system()} {platform.release()}",
+            "system": f"{platform.system()} {platform.release().partition('-')[0]}",
             "load_average": round(os.getloadavg()[0], 1),
         },
     }
@@ -229,6 +229,16 @@ def new_room(directory: Path, name: str = "home", **settings: str) -> Iterator[R
         settings: variables such as `CLEANROOM_MEMORY_BYTES`.
     """
     room = init_room(load_settings(settings, home=directory / name))
+    try:
+        yield room
+    finally:
+        room.close()
+
+
+@contextmanager
+def kept_room(home: str) -> Iterator[Room]:
+    """Open a room that another process has made, with the usual settings, and close it afterwards."""
+    room = open_room(load_settings({}, home=Path(home)))
     try:
         yield room
     finally:

@@ -22,6 +22,7 @@ from benchmarks.harness import (
     compared,
     in_own_process,
     in_turns,
+    kept_room,
     new_room,
     peak_of,
     show,
@@ -29,13 +30,12 @@ from benchmarks.harness import (
 )
 from benchmarks.synthetic import CITIES, digests, fits, mixed
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import Room
 from cleanroom.client import Prepared, Recipient, prepare
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.demo.parties import Party, sign_up
 from cleanroom.ids import new_id
 from cleanroom.schema.codec import schema_from_yaml
-from cleanroom.settings import load_settings
 from crypto.package import sign_manifest
 
 CHUNK = 1 << 20
@@ -182,11 +182,9 @@ def measure(rows: int, *, runs: int = RUNS, person_id: bool = True) -> dict[str,
 
 def peak_ingest(home: str, manifest: str, payload: str) -> dict[str, float]:
     """Take a package in in this fresh process."""
-    room = open_room(load_settings({}, home=Path(home)))
-    signed = Path(manifest).read_bytes()
-    found = peak_of(lambda: take_in(room, signed, Path(payload)))
-    room.close()
-    return found
+    with kept_room(home) as room:
+        signed = Path(manifest).read_bytes()
+        return peak_of(lambda: take_in(room, signed, Path(payload)))
 
 
 def peak_read(source: str) -> dict[str, float]:

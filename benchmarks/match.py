@@ -19,6 +19,7 @@ from benchmarks.harness import (
     compared,
     in_own_process,
     in_turns,
+    kept_room,
     new_room,
     peak_of,
     show,
@@ -26,9 +27,8 @@ from benchmarks.harness import (
 from benchmarks.plain import DuckTables, Merge, polars_cube
 from benchmarks.questions import Counts, ask, exact, from_cube, question, twelve
 from benchmarks.synthetic import BASE, KEYS, Deal, fits, load, make_deal
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import Role
-from cleanroom.settings import load_settings
 
 BYTES_PER_PERSON = 250
 LEFT_OUT = {
@@ -181,11 +181,9 @@ def cold_question(home: str, asking: dict[str, str], run: int) -> float:
 
 def peak_question(home: str, asking: dict[str, str], run: int) -> dict[str, float]:
     """Ask in this fresh process and tell what it took."""
-    room = open_room(load_settings({}, home=Path(home)))
-    asked = question(asking, twelve(run))
-    found = peak_of(lambda: ask(room, asking, asked))
-    room.close()
-    return found
+    with kept_room(home) as room:
+        asked = question(asking, twelve(run))
+        return peak_of(lambda: ask(room, asking, asked))
 
 
 def peak_join(database: str, statement: str) -> dict[str, float]:

@@ -126,7 +126,7 @@ def counter(
             dataset_version_id=deal.dataset.version_id,
             base_version_id=base_version_id or deal.base.version_id,
             purpose=PURPOSE,
-            epoch=room.consents.epoch(tx, deal.dataset_id),
+            epoch=room.consents.epoch(tx, deal.dataset.id),
         )
     plan = Plan(PURPOSE, match.keys, canonical.segments, canonical.breakdowns)
     return canonical, lambda: match.count(plan, at=room.clock.now())

@@ -25,6 +25,7 @@ from benchmarks.harness import (
     compared,
     in_own_process,
     in_turns,
+    kept_room,
     new_room,
     peak_of,
     show,
@@ -34,8 +35,7 @@ from benchmarks.match import BYTES_PER_PERSON
 from benchmarks.plain import DuckTables
 from benchmarks.questions import Segment, aged, ask, both, counter, either, exact, near, of_sex, question
 from benchmarks.synthetic import Deal, fits, make_deal
-from cleanroom.bootstrap import Room, open_room
-from cleanroom.settings import load_settings
+from cleanroom.bootstrap import Room
 
 SEGMENTS = 1_000
 JOINS = 20
@@ -161,11 +161,9 @@ def time_segments(
 
 def peak_thousand(home: str, asking: dict[str, str], run: int, count: int) -> dict[str, float]:
     """Ask in this fresh process and tell what it took."""
-    room = open_room(load_settings({}, home=Path(home)))
-    asked = _asked(asking, thousand(run, count))
-    found = peak_of(lambda: ask(room, asking, asked))
-    room.close()
-    return found
+    with kept_room(home) as room:
+        asked = _asked(asking, thousand(run, count))
+        return peak_of(lambda: ask(room, asking, asked))
 
 
 def _through_the_room(room: Room, asking: dict[str, str], runs: int, count: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from benchmarks.harness import (
     compared,
     in_own_process,
     in_turns,
+    kept_room,
     new_room,
     peak_of,
     show,
@@ -31,8 +32,6 @@ from benchmarks.harness import (
 from benchmarks.questions import ask, question, twelve
 from benchmarks.synthetic import make_deal
 from cleanroom.analyses.types import Outcome
-from cleanroom.bootstrap import Room, open_room
-from cleanroom.settings import load_settings
 
 BATCH = 10
 WORKERS = 2
@@ -136,11 +135,9 @@ def measure(
 
 def peak_stored(home: str, asking: dict[str, str]) -> dict[str, float]:
     """Ask in this fresh process."""
-    room: Room = open_room(load_settings({}, home=Path(home)))
-    asked = question(asking, twelve(0))
-    found = peak_of(lambda: ask(room, asking, asked, expected=Outcome.STORED))
-    room.close()
-    return found
+    with kept_room(home) as room:
+        asked = question(asking, twelve(0))
+        return peak_of(lambda: ask(room, asking, asked, expected=Outcome.STORED))
 
 
 def main() -> None:

@@ -189,16 +189,6 @@ class Deal:
     grant: Grant
 
     @property
-    def dataset_id(self) -> str:
-        """The dataset's id."""
-        return self.dataset.id
-
-    @property
-    def base_id(self) -> str:
-        """The base's id."""
-        return self.base.id
-
-    @property
     def asking(self) -> dict[str, str]:
         """What an asker has to say, as plain data."""
         return {
