@@ -72,7 +72,7 @@ class Transaction:
     Attributes:
         session: of the transaction; it forgets rows that nobody holds, and would read them again.
         events: queued for the log.
-        held: what was read for the whole transaction.
+        held: what was read for the whole transaction, by kind and id; rows are kept alive by it.
     """
 
     session: Session
