@@ -50,7 +50,8 @@ _VERSIONS = (
     .execution_options(populate_existing=True)
 )
 _FILES = (
-    select(*SealedFileRow.__table__.columns)
+    select(*[*SealedFileRow.__table__.columns, DatasetVersionRow.token_key_version])
+    .join(DatasetVersionRow, DatasetVersionRow.id == SealedFileRow.version_id)
     .where(SealedFileRow.version_id.in_(bindparam("ids", expanding=True)))
     .order_by(SealedFileRow.version_id, SealedFileRow.role, SealedFileRow.column)
 )
@@ -161,9 +162,16 @@ class Datasets:
             tx: which holds them until it ends.
             version_ids: of datasets and bases.
         """
-        tx.held["versions", ""] = tx.session.execute(_VERSIONS, {"ids": version_ids}).all()
+        while True:
+            held = tx.session.execute(_VERSIONS, {"ids": version_ids}).all()
+            rows = tx.session.execute(_FILES, {"ids": version_ids}).all()
+            keys = {version.id: version.token_key_version for version, *_ in held}
+            # A rotation that ends between the two statements would leave the old key with files of the new one.
+            if all(keys.get(row.version_id) == row.token_key_version for row in rows):
+                break
+        tx.held["versions", ""] = held
         files = {version_id: list[SealedFile]() for version_id in version_ids}
-        for row in tx.session.execute(_FILES, {"ids": version_ids}):
+        for row in rows:
             files[row.version_id].append(sealed_file(row))
         tx.held |= {("files", version_id): tuple(found) for version_id, found in files.items()}
 

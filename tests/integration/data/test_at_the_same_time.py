@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from cleanroom.consent.types import Withdrawal
 from cleanroom.datasets.files import PlaceWriter
@@ -245,6 +246,24 @@ def test_a_key_rotation_waits_for_a_withdrawal_that_is_being_written(server_room
         room.consents.withdraw(dataset, [Withdrawal("email/room", bytes(32))])
         threads[0].join()
     assert room.count(version, base).overlap == 2
+
+
+def test_a_token_rotation_between_a_versions_row_and_its_files_is_noticed(server_room):
+    room = server_room
+    version = room.load(room.register(SCHEMA), people(2))
+    base = base_of(room, 2)
+    rotated = []
+
+    def rotate_once(_connection, _cursor, statement, *_):
+        # The version's row and its token key are read, its files are not.
+        if "workspace_secrets" in statement and "JOIN" in statement and not rotated:
+            rotated.append(True)
+            rotated.append(room.rotation.rotate_token_key(room.party("shop").workspace_id))
+
+    event.listen(room.engine, "after_cursor_execute", rotate_once)
+
+    assert room.count(version, base).overlap == 2
+    assert rotated == [True, 2]
 
 
 def test_a_payload_exchanged_after_its_hash_was_checked_is_refused(room, monkeypatch):
