@@ -120,6 +120,21 @@ def test_what_the_reference_refuses_is_refused() -> None:
         STANZA + b"-> x\n!!\n",
         STANZA + b"-> \xc3\xa9\n\n",
     ],
+    ids=[
+        "another recipient beside a passphrase",
+        "two spaces between words",
+        "two spaces before them",
+        "one word more",
+        "a short share",
+        "a share out of form",
+        "a long body",
+        "padding",
+        "a long line",
+        "no short line at the end",
+        "bits beyond the end",
+        "another alphabet",
+        "a letter beyond ASCII",
+    ],
 )
 def test_a_header_out_of_form_is_refused_whatever_its_code_says(stanzas: bytes) -> None:
     with pytest.raises(FAILED):
