@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any
 
 import numpy as np
@@ -135,15 +135,26 @@ class Scope:
 
     def __init__(self, cache: ColumnCache) -> None:
         self._cache = cache
+        self._guard = Lock()
         self._leased: list[_Entry] = []
+        self._ended = False
 
     def get(self, key: Key, size: int, load: Callable[[], Arrays]) -> Arrays | None:
-        """Return arrays that stay until the scope ends, and must not be changed; see `ColumnCache.lease`."""
+        """Return arrays that stay until the scope ends, and must not be changed; see `ColumnCache.lease`.
+
+        Raises:
+            RuntimeError: the scope has ended.
+        """
         entry = self._cache.lease(key, size, load)
         if entry is None:
             return None
-        self._leased.append(entry)
-        return entry.arrays
+        with self._guard:
+            if not self._ended:
+                self._leased.append(entry)
+                return entry.arrays
+        # When one thread of a question fails, the others go on for a while; nobody would give this back.
+        self._cache.give_back(entry)
+        raise RuntimeError("The scope has ended.")
 
     def drop(self, file_id: str) -> None:
         """Forget what came from a file."""
@@ -151,5 +162,7 @@ class Scope:
 
     def release(self) -> None:
         """Give everything back."""
+        with self._guard:
+            self._ended = True
         while self._leased:
             self._cache.give_back(self._leased.pop())

@@ -70,6 +70,15 @@ def test_what_cannot_fit_drives_nothing_out():
     assert used.all()
 
 
+def test_a_thread_that_outlives_its_scope_keeps_nothing_in_use():
+    cache = ColumnCache(100)
+    with cache.scope() as scope:
+        pass
+    with pytest.raises(RuntimeError, match="ended"):
+        scope.get(("late", "whole"), 40, lambda: (column(40),))
+    assert put(cache, "other", 80) is not None
+
+
 @pytest.mark.parametrize("limit", [0, 39])
 def test_nothing_larger_than_the_limit_is_kept(limit):
     cache = ColumnCache(limit)
