@@ -145,7 +145,9 @@ def test_no_byte_of_a_receipt_can_change_what_it_proves(
     assert still < len(whole) / 3 / 5
 
     broken = tmp_path / "receipt.json"
-    broken.write_bytes(whole.replace(b'"rho_micro": ', b'"rho_micro": 1', 1))
+    changed = whole.replace(b'"rho_micro":', b'"rho_micro":1', 1)
+    assert changed != whole
+    broken.write_bytes(changed)
     with pytest.raises(SystemExit) as left:
         main(["receipt", "verify", str(broken), "--key", key])
     assert left.value.code == 1

@@ -42,7 +42,8 @@ class Order:
         questions: asked one after another, each in a thread of its own.
         amounts: for each further thread what it reserves, one after another, in micro-rho.
         results: a file for what became of each, as JSON.
-        stops_counting: stop the process itself when the engine begins to count, as if that took for ever.
+        counting: how the engine counts: `stopped` stops the process itself when it begins, `endless` counts again and
+            again until it is killed; both as if one question took for ever.
     """
 
     home: str
@@ -54,7 +55,7 @@ class Order:
     questions: list[dict[str, Any]]
     amounts: list[list[int]]
     results: str
-    stops_counting: bool = False
+    counting: str = ""
 
 
 class Children:
@@ -136,8 +137,8 @@ def _answer(number: int) -> None:
 def _work(order: Order, opened: int) -> None:
     try:
         room = open_room(Settings(Path(order.home), order.database_url, "room.local/cleanroom", 1 << 30))
-        if order.stops_counting:
-            _stop_when_counting()
+        if order.counting:
+            _never_end(stopped=order.counting == "stopped")
         os.close(opened)
         start = threading.Barrier(len(order.questions) + len(order.amounts))
         with ThreadPoolExecutor(start.parties) as pool:
@@ -152,14 +153,16 @@ def _work(order: Order, opened: int) -> None:
     os._exit(status)
 
 
-def _stop_when_counting() -> None:
+def _never_end(*, stopped: bool) -> None:
     count = LocalEngine.count
 
-    def stop_and_count(engine: LocalEngine, view: DatasetView, base: BaseView, plan: Plan) -> ExactCounts:
-        os.kill(os.getpid(), signal.SIGSTOP)
-        return count(engine, view, base, plan)
+    def endless(engine: LocalEngine, view: DatasetView, base: BaseView, plan: Plan) -> ExactCounts:
+        if stopped:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        while True:
+            count(engine, view, base, plan)
 
-    LocalEngine.count = stop_and_count  # type: ignore[method-assign]
+    LocalEngine.count = endless  # type: ignore[method-assign]
 
 
 def _ask(room: Room, order: Order, plain: dict[str, Any], start: threading.Barrier) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def spend_while_matching(
                 tmp_path / "big",
                 questions=[big_question()],
                 amounts=[],
-                stops_counting=stopped,
+                counting="stopped" if stopped else "endless",
             )
         )
         until(lambda: _status(room, big=True) == [Outcome.RESERVED])
@@ -146,19 +146,19 @@ def _order(
     *,
     questions: list[dict[str, Any]],
     amounts: list[list[int]],
-    stops_counting: bool = False,
+    counting: str = "",
 ) -> Order:
     return Order(
         home=str(room.settings.home),
         database_url=room.settings.database_url,
         grant_id=deal.grant.id,
         asker_id=deal.advertiser.organisation_id,
-        base_id=deal.base_id,
-        dataset_id=deal.dataset_id,
+        base_id=deal.base.id,
+        dataset_id=deal.dataset.id,
         questions=questions,
         amounts=amounts,
         results=str(results),
-        stops_counting=stops_counting,
+        counting=counting,
     )
 
 
