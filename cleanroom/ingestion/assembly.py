@@ -14,10 +14,10 @@ from cleanroom.datasets.types import Role
 from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import merge_rows
-from cleanroom.ingestion.parallel import Result, in_order
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of
 from cleanroom.ingestion.value_codes import Codes, OpenCategories
+from cleanroom.parallel import Result, in_order
 
 _BLOCK = 65_536
 """Rows arranged at a time: few enough for the processor's cache, and many against the cost of a call."""
@@ -90,13 +90,16 @@ class Assembly:
         # Rows of one person each are never held as rows, and leave their share to the others.
         share = memory_bytes // 6 if layout.person else memory_bytes * 3 // 8
         self._row_bits = bucket_bits(rows * layout.row_dtype.itemsize, bucket_bytes=bucket_bytes)
-        self._person_bits = bucket_bits(rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes)
+        ranks = len(layout.keys) + 1
+        self._person_bits = bucket_bits(
+            rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes, ranks=ranks
+        )
         self._rows = Spool(
             layout.row_dtype, buckets=1 << self._row_bits, memory_bytes=memory_bytes * 2 // 5, spill=spill
         )
         self._persons = Spool(
             layout.person_dtype,
-            buckets=(len(layout.keys) + 1) << self._person_bits,
+            buckets=ranks << self._person_bits,
             memory_bytes=share,
             spill=spill,
         )

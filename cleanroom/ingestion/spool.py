@@ -167,9 +167,13 @@ def pick(records: Records, positions: NDArray[np.int64]) -> Records:
     return picked
 
 
-def bucket_bits(total_bytes: int, *, bucket_bytes: int) -> int:
-    """Return how many leading bits of a uniform value make buckets of about the given size."""
-    return min(max((total_bytes // max(bucket_bytes, 1)).bit_length(), 0), MAX_BUCKET_BITS)
+def bucket_bits(total_bytes: int, *, bucket_bytes: int, ranks: int = 1) -> int:
+    """Return how many leading bits of a uniform value make buckets of about the given size.
+
+    With `ranks` there are so many times as many buckets, whose numbers must still fit into two bytes.
+    """
+    bits = (total_bytes // max(bucket_bytes, 1)).bit_length()
+    return min(bits, MAX_BUCKET_BITS, 16 - (ranks - 1).bit_length())
 
 
 def bucket_of(values: NDArray[np.uint64], bits: int) -> NDArray[np.uint16]:

@@ -65,6 +65,13 @@ def test_buckets_are_few_and_of_the_size_asked_for():
     assert bucket_bits(9, bucket_bytes=10) == 0
     assert bucket_bits(100, bucket_bytes=10) == 4
     assert bucket_bits(1 << 60, bucket_bytes=1) == MAX_BUCKET_BITS
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 15, 16, 17, 33, 300])
+def test_the_numbers_of_all_buckets_fit_into_two_bytes(ranks):
+    bits = bucket_bits(1 << 60, bucket_bytes=1, ranks=ranks)
+    assert ranks << bits <= 1 << 16
+    assert bits == MAX_BUCKET_BITS or ranks << bits + 1 > 1 << 15
     assert bucket_of(np.array([0, 1 << 63], np.uint64), 1).tolist() == [0, 1]
 
 
