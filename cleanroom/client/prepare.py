@@ -1,8 +1,8 @@
 """Prepares a file on its owner's machine: normalise, hash, encrypt, sign. Raw identifiers go no further."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +14,13 @@ from cleanroom.client.progress import Progress
 from cleanroom.client.readers import RowBatch, read_rows
 from cleanroom.clock import Clock, SystemClock, rfc3339
 from cleanroom.ids import new_id
+from cleanroom.parallel import WORKERS, in_order
 from cleanroom.schema.batch import MAX_REJECTS, BatchHeader, BatchTrailer, BatchWriter
 from cleanroom.schema.layout import Mode, layout, reasons
 from cleanroom.schema.model import AttributeType, Schema
 from crypto.package import Manifest, PackageWriter, recipient_key_id, sign_manifest
 
 VALID_FOR = timedelta(days=7)
-_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _write(
     invalid: Counter[str] = Counter()
     junk: Counter[str] = Counter()
     rejects: list[tuple[int, str]] = []
-    for encoded, share in _side_by_side(batches, encoder):
+    for encoded, share in _encoded(batches, encoder):
         writer.write(encoded.columns)
         rows_written += len(encoded.columns["row"])
         rows_read += len(encoded.columns["row"]) + len(encoded.rejected)
@@ -172,14 +172,7 @@ def _write(
     return trailer
 
 
-def _side_by_side(batches: Iterable[RowBatch], encoder: RowEncoder) -> Iterator[tuple[EncodedBatch, float]]:
-    # polars and numpy release the GIL: while one batch is written and the next read, two are being encoded.
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        waiting: deque[tuple[Future[EncodedBatch], float]] = deque()
-        for batch in batches:
-            waiting.append((pool.submit(encoder.encode, batch), batch.share))
-            if len(waiting) > _WORKERS:
-                encoded, share = waiting.popleft()
-                yield encoded.result(), share
-        for encoded, share in waiting:
-            yield encoded.result(), share
+def _encoded(batches: Iterable[RowBatch], encoder: RowEncoder) -> Iterator[tuple[EncodedBatch, float]]:
+    """Encode batches while others are read and written, and give each with the share of the file read by then."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="prepare") as pool:
+        yield from in_order(pool, lambda batch: (encoder.encode(batch), batch.share), batches)

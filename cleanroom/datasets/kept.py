@@ -137,6 +137,7 @@ class KeptReader:
             with self.plain.opened(role, column) as sealed:
                 yield sealed
         except Exception:
+            # Whatever stands in the way: what cannot be opened now must not be had from memory later.
             self._scope.drop(self.plain.file_id(role, column))
             raise
 

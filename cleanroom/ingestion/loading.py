@@ -23,12 +23,12 @@ from cleanroom.ingestion.assembly import Arranged, Assembly, Tally
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.frames import Converted, FrameReader, Quarantine
 from cleanroom.ingestion.junk_list import ref_of, without_known
-from cleanroom.ingestion.parallel import WORKERS, in_order
 from cleanroom.ingestion.previous import PreviousRows
 from cleanroom.ingestion.records import RecordLayout, expected_columns
 from cleanroom.ingestion.spill import SealedSpill
 from cleanroom.ingestion.spool import Records
 from cleanroom.ingestion.value_codes import OpenCategories
+from cleanroom.parallel import WORKERS, in_order
 from cleanroom.schema.batch import BatchReader, BatchTrailer, PreparedBatch
 from cleanroom.schema.model import ConsentState
 from cleanroom.storage import ObjectStore

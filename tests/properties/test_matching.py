@@ -224,15 +224,18 @@ def narrowed(column: Column) -> Column:
 
 def lies(view: DatasetView, where: str) -> DatasetView:
     """The same version with its columns elsewhere."""
+
+    def column(name: str) -> Column:
+        whole = view.column(name)
+        return Column(INFOS[name], OnDisk(whole.values)) if where == "disk" else narrowed(whole)
+
     if where == "disk":
         keys = {name: KeyIndex(OnDisk(key.hi), OnDisk(key.person)) for name, key in view.keys.items()}
-        column = lambda name: Column(INFOS[name], OnDisk(view.column(name).values))  # noqa: E731
     else:
         keys = {
             name: KeyIndex(key.hi, key.person, make_buckets(key.hi) if key.hi.size else None)
             for name, key in view.keys.items()
         }
-        column = lambda name: narrowed(view.column(name))  # noqa: E731
     return replace(view, keys=keys, column=column)
 
 

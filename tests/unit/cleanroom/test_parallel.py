@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from cleanroom.ingestion.parallel import WORKERS, in_order
+from cleanroom.parallel import WORKERS, in_order
 
 
 @pytest.fixture(params=[True, False])
