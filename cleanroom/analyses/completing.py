@@ -13,15 +13,13 @@ from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
 from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
+from cleanroom.datasets.files import FILES_MOVED
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Database, Transaction
 from cleanroom.matching.service import Match, Matching
 from cleanroom.release.service import ReleaseService
 from cleanroom.release.types import Cell
 from cleanroom.rules.service import Rules
-from cleanroom.storage.errors import ObjectMissingError
-from crypto.keys import KeyDestroyedError
-from crypto.sealed import SealedKeyError
 from policies.decision import Reason
 from policies.reasons import KILL_SWITCH, kill_switch
 
@@ -65,7 +63,7 @@ class Completing:
         """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
         try:
             return exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
-        except (ObjectMissingError, SealedKeyError, KeyDestroyedError):
+        except FILES_MOVED:
             return []
 
     def _finish(

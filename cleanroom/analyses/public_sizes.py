@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from cleanroom.analyses.completing import COUNTS_PER_QUESTION
 from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
+from cleanroom.consent.view import ConsentView
+from cleanroom.datasets.files import FILES_MOVED
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Database, Transaction
 from cleanroom.grants.service import Grants
@@ -42,8 +44,8 @@ class PublicSizes:
 
         Returns:
             The figure; None when the policy does not let it out, the kill switch is on, the dataset maps no consents
-            for the purpose, consents kept changing while it was counted, or the share kept for public releases is
-            used up.
+            for the purpose, consents or keys kept changing while it was counted, or the share kept for public
+            releases is used up.
 
         Raises:
             VersionNotFoundError: the dataset has no published version.
@@ -59,13 +61,13 @@ class PublicSizes:
                 return None
             view = self.consents.view(tx, version.id, purpose=purpose, epoch=epoch)
         for _ in range(COUNTS_PER_QUESTION):
-            persons = int(view.mask(self.clock.now()).sum())
+            persons = self._count(view)
             with self.db.transaction() as tx:
                 now = self._locked_epoch(tx, dataset_id)
                 limits = self._limits(tx, dataset_id, purpose)
                 if limits is None:
                     return None
-                if now == epoch:
+                if now == epoch and persons is not None:
                     return make_public(
                         tx,
                         version_id=version.id,
@@ -76,6 +78,13 @@ class PublicSizes:
                     )
                 epoch, view = now, self.consents.view(tx, version.id, purpose=purpose, epoch=now)
         return None
+
+    def _count(self, view: ConsentView) -> int | None:
+        """Return how many people stand consented, or None when a rotation of keys took the files away meanwhile."""
+        try:
+            return int(view.mask(self.clock.now()).sum())
+        except FILES_MOVED:
+            return None
 
     def _locked_epoch(self, tx: Transaction, dataset_id: str) -> int:
         return self.consents.locked_epoch(tx, self.datasets.dataset(tx, dataset_id))

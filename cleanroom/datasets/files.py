@@ -18,11 +18,15 @@ from cleanroom.datasets.errors import SealedColumnError
 from cleanroom.datasets.types import Role, SealedFile
 from cleanroom.ids import new_id, uuid_of
 from cleanroom.storage import ObjectStore
+from cleanroom.storage.errors import ObjectMissingError
 from crypto.buffers import Octets
-from crypto.keys import WrapKey
-from crypto.sealed import SealedContext, SealedReader, SealedWriter
+from crypto.keys import KeyDestroyedError, WrapKey
+from crypto.sealed import SealedContext, SealedKeyError, SealedReader, SealedWriter
 
 _SYNC_BYTES = 64 << 20
+
+FILES_MOVED = (ObjectMissingError, SealedKeyError, KeyDestroyedError)
+"""What opening a version's files raises when its keys were rotated since they were looked up; look them up anew."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import pytest
 
 from cleanroom.analyses.types import Outcome
 from cleanroom.bootstrap import reconcile_room
+from cleanroom.consent.view import ConsentView
 from cleanroom.datasets.errors import VersionNotFoundError
 from cleanroom.grants.types import AccountKind
 from cleanroom.release import gate
@@ -52,6 +53,23 @@ def test_questions_are_answered_with_the_size_that_was_released(stage):
     assert after.outcome is Outcome.STORED
     assert after.figures == (*before.figures, figure)
     assert [ratio.name for ratio in after.ratios] == ["match_rate:base", "match_rate:dataset"]
+
+
+def test_keys_that_are_rotated_before_the_files_are_opened_make_the_room_count_once_more(stage, monkeypatch):
+    mask, calls = ConsentView.mask, []
+
+    def rotate_once(self, at):
+        calls.append(1)
+        if len(calls) == 1:
+            stage.room.rotation.rotate_kek(stage.provider.workspace_id)
+        return mask(self, at)
+
+    monkeypatch.setattr(ConsentView, "mask", rotate_once)
+    figure = size_of(stage)
+
+    assert abs(figure.value - CONSENTED) < 8 * figure.sigma
+    assert len(calls) == 2
+    assert public_spent(stage) == PRICE_MICRO
 
 
 def test_when_the_kept_share_is_used_up_nothing_is_released(stage, monkeypatch):
