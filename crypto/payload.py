@@ -79,7 +79,8 @@ class PackageWriter:
         self._partial = path.with_name(path.name + ".part")
         self._recipient = key_bytes(str(_recipient(recipient)))
         self._channel = Channel()
-        self._pending = bytearray()
+        self._pending = _buffer()
+        self._filled = 0
         self._thread = Thread(target=self._encrypt, name="package-writer", daemon=True)
         self._failure: BaseException | None = None
         self._result: PackageInfo | None = None
@@ -93,9 +94,14 @@ class PackageWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append plaintext; returns how many bytes were taken, which is all of them."""
-        self._pending += data
-        if len(self._pending) >= _BUFFER_BYTES:
-            self._flush(len(self._pending) // CHUNK_BYTES * CHUNK_BYTES)
+        left = memoryview(data).cast("B")
+        while left:
+            count = min(len(left), _BUFFER_BYTES - self._filled)
+            self._pending[self._filled : self._filled + count] = left[:count]
+            self._filled += count
+            left = left[count:]
+            if self._filled == _BUFFER_BYTES:
+                self._flush()
         return len(data)
 
     def __enter__(self) -> Self:
@@ -107,7 +113,7 @@ class PackageWriter:
     ) -> None:
         try:
             if kind is None:
-                self._flush(len(self._pending))
+                self._flush()
                 self._channel.end()
             else:
                 self._channel.end(Abandoned())
@@ -118,15 +124,13 @@ class PackageWriter:
         finally:
             self._partial.unlink(missing_ok=True)
 
-    def _flush(self, size: int) -> None:
-        with memoryview(self._pending) as pending:
-            part = bytes(pending[:size])
+    def _flush(self) -> None:
         try:
-            self._channel.put(part)
+            self._channel.put(self._pending[: self._filled])
         except Abandoned:
             self._thread.join()
             self._raise_failure()
-        del self._pending[:size]
+        self._pending, self._filled = _buffer(), 0
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -145,6 +149,10 @@ class PackageWriter:
         except BaseException as failure:  # noqa: BLE001 - handed to the writing thread, which raises it
             self._failure = failure
             self._channel.abandon()
+
+
+def _buffer() -> memoryview:
+    return np.empty(_BUFFER_BYTES, np.uint8).data
 
 
 def _encrypted(channel: Channel, recipient: bytes) -> Iterator[memoryview | bytes]:
