@@ -29,6 +29,7 @@ from crypto.limits import TAG_BYTES
 
 _BUFFER_BYTES = 1 << 20
 _PART_BYTES = 16 * SEALED_CHUNK_BYTES
+_SYNC_BYTES = 16 << 20
 
 
 class DamagedPackageError(CryptoError):
@@ -139,16 +140,24 @@ class PackageWriter:
     def _encrypt(self) -> None:
         try:
             with self._partial.open("wb", buffering=_BUFFER_BYTES) as file:
-                digest, size = hashlib.sha256(), 0
+                digest, size, synced = hashlib.sha256(), 0, 0
                 for data in _encrypted(self._channel, self._recipient):
                     digest.update(data)
                     size += file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                    if size - synced >= _SYNC_BYTES:
+                        # While others still prepare: all at once at the end would keep them waiting.
+                        _sync(file)
+                        synced = size
+                _sync(file)
             self._result = PackageInfo(sha256=digest.hexdigest(), size=size)
         except BaseException as failure:  # noqa: BLE001 - handed to the writing thread, which raises it
             self._failure = failure
             self._channel.abandon()
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _buffer() -> memoryview:
