@@ -20,6 +20,7 @@ from crypto.normalise import JUNK_EMAIL, JUNK_PHONE, MAX_ID_CHARACTERS, Identifi
 # ASCII only, so that lower-casing is all that NFKC and IDNA would do; shorter than any label's limit.
 _CLEAN_EMAIL = r"^[a-z0-9._%+-]+@[a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z]{2,24}$"
 _CLEAN_EMAIL_BYTES = 64
+_UNFOLDED = r"^[^@]*[.+]"
 _CLEAN_MAID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _ZERO_MAID = "00000000-0000-0000-0000-000000000000"
 _BARE_E164 = r"^\+[0-9]{10,15}$"
@@ -117,7 +118,10 @@ def _clean_emails(values: pl.Series, profile: HashProfile) -> pl.Series:
     if rest.len():
         clean = clean.scatter(rest, _only_clean_emails(values.gather(rest).str.to_lowercase()))
     for domain in profile.fold_domains:
-        folded = clean.str.ends_with(f"@{domain}").arg_true()
+        there = clean.str.ends_with(f"@{domain}").arg_true()
+        # Most are folded as they stand.
+        unfolded = clean.gather(there).str.contains(_UNFOLDED)
+        folded = there.filter(unfolded)
         if folded.len():
             local = clean.gather(folded).str.head(-len(domain) - 1)
             if local.str.contains("+", literal=True).any():
