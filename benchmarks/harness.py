@@ -23,7 +23,7 @@ from cleanroom.settings import load_settings
 
 RUNS = 5
 OURS = "cleanroom"
-PACKAGES = ("cleanroom", "cryptography", "duckdb", "numpy", "opendp", "polars", "polars-hash")
+PACKAGES = ("cleanroom", "cryptography", "datafusion", "duckdb", "numpy", "opendp", "polars", "polars-hash")
 
 
 @dataclass(frozen=True)

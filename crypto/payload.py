@@ -29,6 +29,7 @@ from crypto.limits import TAG_BYTES
 
 _BUFFER_BYTES = 1 << 20
 _PART_BYTES = 16 * SEALED_CHUNK_BYTES
+_SYNC_BYTES = 16 << 20
 
 
 class DamagedPackageError(CryptoError):
@@ -79,7 +80,8 @@ class PackageWriter:
         self._partial = path.with_name(path.name + ".part")
         self._recipient = key_bytes(str(_recipient(recipient)))
         self._channel = Channel()
-        self._pending = bytearray()
+        self._pending = _buffer()
+        self._filled = 0
         self._thread = Thread(target=self._encrypt, name="package-writer", daemon=True)
         self._failure: BaseException | None = None
         self._result: PackageInfo | None = None
@@ -93,9 +95,14 @@ class PackageWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append plaintext; returns how many bytes were taken, which is all of them."""
-        self._pending += data
-        if len(self._pending) >= _BUFFER_BYTES:
-            self._flush(len(self._pending) // CHUNK_BYTES * CHUNK_BYTES)
+        left = memoryview(data).cast("B")
+        while left:
+            count = min(len(left), _BUFFER_BYTES - self._filled)
+            self._pending[self._filled : self._filled + count] = left[:count]
+            self._filled += count
+            left = left[count:]
+            if self._filled == _BUFFER_BYTES:
+                self._flush()
         return len(data)
 
     def __enter__(self) -> Self:
@@ -107,7 +114,7 @@ class PackageWriter:
     ) -> None:
         try:
             if kind is None:
-                self._flush(len(self._pending))
+                self._flush()
                 self._channel.end()
             else:
                 self._channel.end(Abandoned())
@@ -118,15 +125,13 @@ class PackageWriter:
         finally:
             self._partial.unlink(missing_ok=True)
 
-    def _flush(self, size: int) -> None:
-        with memoryview(self._pending) as pending:
-            part = bytes(pending[:size])
+    def _flush(self) -> None:
         try:
-            self._channel.put(part)
+            self._channel.put(self._pending[: self._filled])
         except Abandoned:
             self._thread.join()
             self._raise_failure()
-        del self._pending[:size]
+        self._pending, self._filled = _buffer(), 0
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -135,16 +140,28 @@ class PackageWriter:
     def _encrypt(self) -> None:
         try:
             with self._partial.open("wb", buffering=_BUFFER_BYTES) as file:
-                digest, size = hashlib.sha256(), 0
+                digest, size, synced = hashlib.sha256(), 0, 0
                 for data in _encrypted(self._channel, self._recipient):
                     digest.update(data)
                     size += file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                    if size - synced >= _SYNC_BYTES:
+                        # While others still prepare: all at once at the end would keep them waiting.
+                        _sync(file)
+                        synced = size
+                _sync(file)
             self._result = PackageInfo(sha256=digest.hexdigest(), size=size)
         except BaseException as failure:  # noqa: BLE001 - handed to the writing thread, which raises it
             self._failure = failure
             self._channel.abandon()
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _buffer() -> memoryview:
+    return np.empty(_BUFFER_BYTES, np.uint8).data
 
 
 def _encrypted(channel: Channel, recipient: bytes) -> Iterator[memoryview | bytes]:

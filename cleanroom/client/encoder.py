@@ -14,8 +14,8 @@ from cleanroom.client.attributes import (
     encode_labels,
     encode_last_days,
 )
+from cleanroom.client.hashing import Digests
 from cleanroom.client.identifiers import (
-    Digests,
     hash_column,
     is_junk,
     normal_form,

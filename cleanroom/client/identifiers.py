@@ -4,27 +4,23 @@ Both give the same digests; `tests/properties` holds them to it.
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import polars as pl
-import polars_hash as plh
-from numpy.typing import NDArray
 
+from cleanroom.client.hashing import Digests, hex_digests, sha256_column
 from cleanroom.client.phones import e164_column
 from crypto.hash_profiles import HashProfile, hash_normalised, parse_hashed
 from crypto.limits import DIGEST_BYTES
 from crypto.normalise import JUNK_EMAIL, JUNK_PHONE, MAX_ID_CHARACTERS, Identifier
 
-Digests = NDArray[np.uint8]
-_SLICE = 32_768
-_NO_DIGEST_HEX = "0" * (2 * DIGEST_BYTES)
 # ASCII only, so that lower-casing is all that NFKC and IDNA would do; shorter than any label's limit.
 _CLEAN_EMAIL = r"^[a-z0-9._%+-]+@[a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z]{2,24}$"
 _CLEAN_EMAIL_BYTES = 64
+_UNFOLDED = r"^[^@]*[.+]"
 _CLEAN_MAID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _ZERO_MAID = "00000000-0000-0000-0000-000000000000"
 _BARE_E164 = r"^\+[0-9]{10,15}$"
@@ -85,11 +81,7 @@ def hash_column(normalised: pl.Series, *, profile: HashProfile) -> Digests:
         (n, 32) bytes; all zero where the value is null.
     """
     if profile.hash_family == "sha256":
-        # In slices whose hex texts stay in the processor's cache on their way to bytes.
-        digests = np.empty((normalised.len(), DIGEST_BYTES), dtype=np.uint8)
-        for start in range(0, normalised.len(), _SLICE):
-            digests[start : start + _SLICE] = _hex_digests(sha256_hex(normalised.slice(start, _SLICE)))
-        return digests
+        return sha256_column(normalised)
     return _scattered(normalised, lambda texts: b"".join(hash_normalised(profile, text) for text in texts))
 
 
@@ -100,7 +92,7 @@ def parse_hashed_column(values: pl.Series, *, profile: HashProfile) -> Digests:
         (n, 32) bytes; all zero where the value is null or malformed.
     """
     if profile.hash_family == "sha256" and profile.text_form == "hex":
-        return _hex_digests(_only(values, values.str.contains(_HEX_SHA256)))
+        return hex_digests(_only(values, values.str.contains(_HEX_SHA256)))
     if profile.text_form == "base64":
         good = _only(values, values.str.contains(_BASE64_SHA256))
         return _scattered(good, lambda texts: b"".join(map(base64.b64decode, texts)))
@@ -116,11 +108,6 @@ def is_junk(normalised: pl.Series, identifier: Identifier) -> pl.Series:
     return normalised.str.contains(pattern).fill_null(value=False)
 
 
-def sha256_hex(values: pl.Series) -> pl.Series:
-    """Hash text values to lower-case hex; null stays null."""
-    return values.to_frame("text").select(plh.col("text").chash.sha2_256()).to_series()
-
-
 def _only(values: pl.Series, keep: pl.Series) -> pl.Series:
     return values.to_frame("v").select(pl.when(keep.alias("k")).then(pl.col("v"))).to_series()
 
@@ -131,7 +118,10 @@ def _clean_emails(values: pl.Series, profile: HashProfile) -> pl.Series:
     if rest.len():
         clean = clean.scatter(rest, _only_clean_emails(values.gather(rest).str.to_lowercase()))
     for domain in profile.fold_domains:
-        folded = clean.str.ends_with(f"@{domain}").arg_true()
+        there = clean.str.ends_with(f"@{domain}").arg_true()
+        # Most are folded as they stand.
+        unfolded = clean.gather(there).str.contains(_UNFOLDED)
+        folded = there.filter(unfolded)
         if folded.len():
             local = clean.gather(folded).str.head(-len(domain) - 1)
             if local.str.contains("+", literal=True).any():
@@ -154,13 +144,6 @@ def _clean_phones(
         taken = pl.when(pl.col("v").str.contains(_BARE_E164)).then("v").otherwise("d")
         done = pl.DataFrame({"v": values, "d": done}).select(taken).to_series()
     return done, phones.open
-
-
-def _hex_digests(hexes: pl.Series) -> Digests:
-    # Missing values become zeros as text: putting them in their places afterwards cost as much as the hashing.
-    fixed = pl.Array(pl.UInt8, 2 * DIGEST_BYTES)
-    text = hexes.fill_null(_NO_DIGEST_HEX).cast(pl.Binary).bin.reinterpret(dtype=fixed).to_numpy()
-    return np.frombuffer(binascii.unhexlify(text.data), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _scattered(values: pl.Series, digest_all: Callable[[list[str]], bytes]) -> Digests:

@@ -115,9 +115,11 @@ def e164_column(values: pl.Series, *, default_region: str | None) -> Phones:
         done = pl.repeat(None, values.len(), dtype=pl.String, eager=True)
     else:
         code, pattern, digits = mobiles
-        v = pl.col("v")
-        usual = pl.when(v.str.contains(pattern)).then(pl.lit(f"+{code}") + v.str.tail(digits))
-        done = values.to_frame("v").select(usual).to_series()
+        v, usual = pl.col("v"), values.str.contains(pattern)
+        if usual.all() and values.str.starts_with("+").all():
+            return Phones(values, pl.Series(dtype=pl.UInt32))
+        written = pl.when("usual").then(pl.lit(f"+{code}") + v.str.tail(digits))
+        done = pl.DataFrame({"v": values, "usual": usual}).select(written).to_series()
     rest = (done.is_null() & values.is_not_null()).arg_true()
     if not rest.len():
         return Phones(done, rest)

@@ -52,7 +52,7 @@ def find_records(data: bytes, *, separator: str | None) -> Records:
     quoted = b'"' in data
     wanted = [_NEWLINE, *([ord(separator)] if separator else []), *([_QUOTE] if quoted else [])]
     marks = _positions(codes, wanted)
-    kinds = codes[marks]
+    kinds = codes.take(marks)
     strays: Positions = np.empty(0, dtype=np.int64)
     if quoted:
         is_quote = kinds == _QUOTE
@@ -77,7 +77,9 @@ def _positions(codes: NDArray[np.uint8], wanted: list[int]) -> Positions:
         hits = piece == wanted[0]
         for code in wanted[1:]:
             hits |= piece == code
-        found.append(np.flatnonzero(hits) + start)
+        at = np.flatnonzero(hits)
+        at += start
+        found.append(at)
     return np.concatenate(found)
 
 
@@ -117,7 +119,16 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
         LineTooLongError: a record passes the limit.
     """
     codes = np.frombuffer(data, dtype=np.uint8, count=records.end)
-    ends = records.marks[records.last]
+    ends = records.marks.take(records.last)
+    if _regular(records, ends, fields):
+        return Checked(
+            text=data[: records.end],
+            rows=np.arange(first_row, first_row + ends.size, dtype=np.uint64),
+            ragged=[],
+            broken=[],
+            next_row=first_row + ends.size,
+            plain=_plain(codes, records.marks, fields, ord(separator)),
+        )
     starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1] + 1))
     lengths = ends - starts
     blank = (lengths == 0) | ((lengths == 1) & (codes[starts] == _RETURN))
@@ -141,12 +152,23 @@ def check_records(data: bytes, records: Records, *, separator: str, fields: int,
     )
 
 
+def _regular(records: Records, ends: Positions, fields: int) -> bool:
+    # What most blocks are. A line with a separator is not blank.
+    sizes = np.diff(ends, prepend=-1)
+    return bool(
+        fields > 1
+        and not records.strays.size
+        and sizes.max() <= MAX_LINE_BYTES
+        and (np.diff(records.last, prepend=-1) == fields).all()
+    )
+
+
 def _plain(codes: NDArray[np.uint8], marks: Positions, fields: int, separator: int) -> frozenset[int]:
     # By the bytes at both ends of each field: up to `"` lie the ASCII blanks and the quote; a character beyond
     # ASCII could be a blank too, unless it is Cyrillic. What is in doubt is not plain.
-    first = np.append(codes[0], codes[marks[:-1] + 1])
+    first = np.append(codes[0], codes.take(marks[:-1] + 1))
     doubtful = _doubtful(first, separator, lambda at: first[at])
-    doubtful |= _doubtful(codes[marks - 1], separator, lambda at: codes[marks[at] - 2])
+    doubtful |= _doubtful(codes.take(marks - 1), separator, lambda at: codes[marks[at] - 2])
     if not doubtful.any():
         return frozenset(range(fields))
     return frozenset(range(fields)).difference((np.flatnonzero(doubtful) % fields).tolist())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cleanroom.canonical import canonical_json
 from cleanroom.schema.errors import BatchFormatError
 from cleanroom.schema.layout import ColumnSpec, Mode
+from crypto.buffers import as_octets
 
 MAGIC = b"CRB1"
 MAX_FRAME_ROWS = 131_072
@@ -41,8 +42,8 @@ class Source(Protocol):
 class Sink(Protocol):
     """Something bytes are written to."""
 
-    def write(self, data: bytes, /) -> Any:
-        """Take all bytes."""
+    def write(self, data: bytes | memoryview, /) -> Any:
+        """Take all bytes; they may change after the call."""
         ...
 
 
@@ -134,7 +135,7 @@ class BatchWriter:
                 part = columns[spec.name][start : start + count]
                 if part.shape != spec.shape(count):
                     raise ValueError(f"column {spec.name} has another shape than its layout")
-                self._sink.write(np.ascontiguousarray(part, dtype=spec.dtype).tobytes())
+                self._sink.write(as_octets(np.ascontiguousarray(part, dtype=spec.dtype)).data)
 
     def finish(self, trailer: BatchTrailer) -> None:
         """Write the end mark and the trailer."""

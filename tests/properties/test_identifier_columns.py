@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.client import identifiers
+from cleanroom.client import hashing
 from cleanroom.client import phones as phone_patterns
 from cleanroom.client.identifiers import hash_column, is_junk, normalise_column, parse_hashed_column
 from crypto.hash_profiles import HASH_PROFILES, HashProfile, MalformedDigestError, digest, parse_hashed
@@ -21,7 +21,8 @@ ROOM = HASH_PROFILES["room"]
 def _few_values_go_the_ways_of_many() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phone_patterns, "_FEWEST", 1)
-        patch.setattr(identifiers, "_SLICE", 3)
+        patch.setattr(hashing, "_SLICE", 3)
+        patch.setattr(hashing, "_FEWEST_FOR_DATAFUSION", 6)
         yield
 
 
