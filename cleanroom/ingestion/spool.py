@@ -11,6 +11,8 @@ from cleanroom.ingestion.errors import SkewError
 
 Records: TypeAlias = NDArray[np.void]
 MAX_BUCKET_BITS = 12
+_PART_BYTES = 1 << 22
+"""Records put in order at a time while they are written to a run."""
 
 
 class Run(Protocol):
@@ -55,34 +57,45 @@ class _Spilled:
 class Spool:
     """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
 
-    What it holds in memory stays below a limit; when that is reached, everything held is written as one run.
+    What it holds in memory stays below a limit; when that is reached, the older half is written as one run.
     """
 
-    def __init__(self, dtype: np.dtype[Any], *, buckets: int, memory_bytes: int, spill: Spill) -> None:
+    def __init__(
+        self,
+        dtype: np.dtype[Any],
+        *,
+        buckets: int,
+        memory_bytes: int,
+        spill: Spill,
+        largest_bytes: int | None = None,
+    ) -> None:
         """Prepare an empty spool.
 
         Args:
             dtype: of one record.
             buckets: at most 65,536.
-            memory_bytes: how much may be held before it is spilled, and how large one bucket may be.
+            memory_bytes: how much may be held before it is spilled.
             spill: where runs go.
+            largest_bytes: how large one bucket may be; None: as much as may be held.
         """
         self.buckets = buckets
         self._dtype = dtype
         self._memory_bytes = memory_bytes
+        self._largest_bytes = largest_bytes or memory_bytes
         self._spill = spill
         self._held: list[Block] = []
         self._held_bytes = 0
         self._runs: list[_Spilled] = []
 
-    def arrange(self, records: Records, bucket: NDArray[np.uint16]) -> Block:
+    def arrange(self, records: Records, bucket: NDArray[np.uint16], *, ordered: bool = False) -> Block:
         """Order records by bucket; any thread may, the spool does not have them yet.
 
         Args:
             records: any number of them.
             bucket: the bucket of each.
+            ordered: whether they are ordered by bucket already.
         """
-        if self.buckets > 1 and records.size:
+        if self.buckets > 1 and records.size and not ordered:
             # 16-bit stable sorting is a radix sort: linear, and it keeps the order of arrival.
             records = pick(records, np.argsort(bucket, kind="stable"))
         counts = np.bincount(bucket, minlength=self.buckets)
@@ -119,9 +132,9 @@ class Spool:
         items: list[_Spilled | Block] = [*self._runs, *self._held]
         spans = [(int(item.bounds[bucket]), int(item.bounds[bucket + 1])) for item in items]
         total = sum(high - low for low, high in spans)
-        if total * size > self._memory_bytes:
+        if total * size > self._largest_bytes:
             raise SkewError(
-                f"More than {self._memory_bytes // size} rows share one person_id or one key value.",
+                f"More than {self._largest_bytes // size} rows share one person_id or one key value.",
                 remedy="Check the columns that the schema names, or raise CLEANROOM_MEMORY_BYTES.",
             )
         # As plain bytes, as in `pick`.
@@ -144,17 +157,39 @@ class Spool:
         self._held_bytes = 0
 
     def _spill_held(self) -> None:
-        bounds = np.sum([block.bounds for block in self._held], axis=0)
-        self._runs.append(_Spilled(self._spill.write(self._parts()), bounds))
-        self._held.clear()
-        self._held_bytes = 0
+        """Write the older half; writing everything would often be writing twice as much as has no room."""
+        older: list[Block] = []
+        while self._held and self._held_bytes > self._memory_bytes // 2:
+            older.append(self._held.pop(0))
+            self._held_bytes -= older[-1].records.nbytes
+        bounds = np.sum([block.bounds for block in older], axis=0)
+        self._runs.append(_Spilled(self._spill.write(_parts(older, bounds)), bounds))
 
-    def _parts(self) -> Iterator[memoryview]:
-        for bucket in range(self.buckets):
-            for block in self._held:
-                part = block.records[block.bounds[bucket] : block.bounds[bucket + 1]]
-                if part.size:
-                    yield part.view(np.uint8).data
+
+def _parts(blocks: list[Block], bounds: NDArray[np.int64]) -> Iterator[memoryview]:
+    """Yield the records of blocks in the order of their buckets, several buckets at a time.
+
+    A bucket's share of a block is small; to handle each on its own would cost time by the square of the rows.
+    """
+    first, size = 0, blocks[0].records.dtype.itemsize
+    while first < bounds.size - 1:
+        # As many buckets as fit, but at least one.
+        end = int(np.searchsorted(bounds, bounds[first] + _PART_BYTES // size, side="right")) - 1
+        end = max(end, first + 1)
+        within = np.array([block.bounds[first : end + 1] for block in blocks])
+        records = np.concatenate(
+            [
+                block.records[low:high]
+                for block, low, high in zip(blocks, within[:, 0], within[:, -1], strict=True)
+            ]
+        )
+        offset = np.concatenate(([0], np.cumsum(within[:, -1] - within[:, 0])[:-1]))
+        starts = (within[:, :-1] - within[:, :1] + offset[:, None]).T.ravel()
+        counts = np.diff(within, axis=1).T.ravel()
+        order = np.arange(records.size) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        if records.size:
+            yield pick(records, order).view(np.uint8).data
+        first = end
 
 
 def pick(records: Records, positions: NDArray[np.int64]) -> Records:
