@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cleanroom.datasets.dictionary import write_dictionary
 from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.types import Role
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import split_rows
@@ -87,8 +88,8 @@ class Assembly:
         self._open = open_categories or OpenCategories(layout.attributes)
         self._pool = pool
         bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
-        # Looking for persons with several rows takes its own share.
-        share = memory_bytes * 3 // 8
+        # The rest is for a bucket that is read, and rows on their way.
+        budget = Budget(memory_bytes * 3 // 4)
         ranks = len(layout.keys) + 1
         self._person_bits = bucket_bits(
             rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes, ranks=ranks
@@ -96,22 +97,37 @@ class Assembly:
         self._persons = Spool(
             layout.person_dtype,
             buckets=ranks << self._person_bits,
-            memory_bytes=share,
+            memory_bytes=memory_bytes * 3 // 8,
             spill=spill,
+            budget=budget,
+            pool=pool,
         )
         self._repeats = None
         if layout.person:
-            share = memory_bytes // 5
             self._repeats = Repeats(
-                layout, rows=rows, memory_bytes=memory_bytes, bucket_bytes=bucket_bytes, spill=spill
+                layout,
+                rows=rows,
+                memory_bytes=memory_bytes * 3 // 8,
+                bucket_bytes=bucket_bytes,
+                budget=budget,
+                spill=spill,
+                pool=pool,
             )
         self._value_bits = []
         self._values = []
         for key in layout.keys:
             bits = bucket_bits(rows * key.width * VALUE_DTYPE.itemsize, bucket_bytes=bucket_bytes)
             self._value_bits.append(bits)
-            memory = share // len(layout.keys)
-            self._values.append(Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=memory, spill=spill))
+            self._values.append(
+                Spool(
+                    VALUE_DTYPE,
+                    buckets=1 << bits,
+                    memory_bytes=memory_bytes * 3 // 8 // len(layout.keys),
+                    spill=spill,
+                    budget=budget,
+                    pool=pool,
+                )
+            )
         self._final: dict[int, Codes] = {}
         self._rows = 0
         self.tally = Tally()
@@ -163,9 +179,11 @@ class Assembly:
         Returns:
             What was counted on the way.
         """
+        for spool in (self._persons, *self._values):
+            spool.settle()
         repeats = self._repeats
         if repeats:
-            repeats.find(self._pool, self._rows)
+            repeats.find(self._rows)
         merging = 2 if repeats and repeats.found else 0
         stages = _Stages(progress, merging + 1 + len(self._values))
         sizes = self._persons.sizes()
@@ -224,9 +242,11 @@ class Assembly:
             self._keep_codes(persons)
             taken_out[bucket] = rows.records.size
             repeats.hold_rows(rows)
+        repeats.settle()
         for merged in stages.over(in_order(self._pool, merge, range(repeats.buckets)), repeats.buckets):
             self._keep_codes(merged.records)
             self._persons.hold(merged)
+        self._persons.settle()
         return self._persons.sizes() - taken_out
 
     def _write_dictionaries(self, writer: PlaceWriter) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.merging import merge_persons
 from cleanroom.ingestion.records import NOBODY, OP_DELETE, OP_MERGED, RecordLayout
 from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of, pick
@@ -22,29 +23,46 @@ class Repeats:
     """
 
     def __init__(
-        self, layout: RecordLayout, *, rows: int, memory_bytes: int, bucket_bytes: int, spill: Spill
+        self,
+        layout: RecordLayout,
+        *,
+        rows: int,
+        memory_bytes: int,
+        bucket_bytes: int,
+        budget: Budget,
+        spill: Spill,
+        pool: Executor | None,
     ) -> None:
         """Prepare.
 
         Args:
             layout: of a schema with a person_id.
             rows: how many rows will come at most.
-            memory_bytes: how much memory rows in flight may take, here and elsewhere.
+            memory_bytes: how large the rows of one person may be.
             bucket_bytes: about how large a bucket is to be.
+            budget: of all spools.
             spill: where runs go.
+            pool: threads that sort and write; None: the caller's does.
         """
         self._layout = layout
+        self._pool = pool
         self._id_bits = bucket_bits(rows * 8, bucket_bytes=bucket_bytes)
         self._row_bits = bucket_bits(rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes)
         self._ids = Spool(
-            np.dtype("<u8"), buckets=1 << self._id_bits, memory_bytes=memory_bytes // 10, spill=spill
+            np.dtype("<u8"),
+            buckets=1 << self._id_bits,
+            memory_bytes=memory_bytes,
+            spill=spill,
+            budget=budget,
+            pool=pool,
         )
         self._rows = Spool(
             layout.person_dtype,
             buckets=1 << self._row_bits,
-            memory_bytes=memory_bytes // 10,
-            largest_bytes=memory_bytes * 2 // 5,
+            memory_bytes=memory_bytes,
             spill=spill,
+            budget=budget,
+            pool=pool,
         )
         self._mark_shift = np.uint64(64 - min(max(rows.bit_length(), 10), _MAX_MARK_BITS))
         self._marks: NDArray[np.bool_] | None = None
@@ -74,14 +92,10 @@ class Repeats:
         """Take what was arranged."""
         self._ids.hold(ids)
 
-    def find(self, pool: Executor | None, rows: int) -> None:
-        """Mark the persons that have several rows.
-
-        Args:
-            pool: threads that sort; None: the caller's does.
-            rows: how many there are.
-        """
-        for several in in_order(pool, self._several, range(self._ids.buckets)):
+    def find(self, rows: int) -> None:
+        """Mark the persons that have several of so many rows."""
+        self._ids.settle()
+        for several in in_order(self._pool, self._several, range(self._ids.buckets)):
             if several.size:
                 if self._marks is None:
                     self._marks = np.zeros(1 << (64 - int(self._mark_shift)), np.bool_)
@@ -106,6 +120,10 @@ class Repeats:
     def hold_rows(self, rows: Block) -> None:
         """Take rows that were arranged, in any order."""
         self._rows.hold(rows)
+
+    def settle(self) -> None:
+        """Wait until all that were taken can be merged."""
+        self._rows.settle()
 
     def merge(self, bucket: int) -> Records:
         """Merge a bucket of the rows taken out; any thread may, since buckets have disjoint rows.

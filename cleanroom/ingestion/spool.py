@@ -1,12 +1,15 @@
 """Records sorted into buckets, in memory up to a limit and in sealed files beyond it."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.errors import SkewError
 
 Records: TypeAlias = NDArray[np.void]
@@ -57,7 +60,8 @@ class _Spilled:
 class Spool:
     """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
 
-    What it holds in memory stays below a limit; when that is reached, the older half is written as one run.
+    What it has in memory stays below a limit, which it may share with others; before that is reached, its oldest
+    records are written as one run, while more may come.
     """
 
     def __init__(
@@ -67,25 +71,41 @@ class Spool:
         buckets: int,
         memory_bytes: int,
         spill: Spill,
-        largest_bytes: int | None = None,
+        budget: Budget | None = None,
+        pool: Executor | None = None,
     ) -> None:
         """Prepare an empty spool.
 
         Args:
             dtype: of one record.
             buckets: at most 65,536.
-            memory_bytes: how much may be held before it is spilled.
+            memory_bytes: how large one bucket may be.
             spill: where runs go.
-            largest_bytes: how large one bucket may be; None: as much as may be held.
+            budget: shared with other spools; None: as much as a bucket may be in memory.
+            pool: whose threads write runs; None: the caller's does.
         """
         self.buckets = buckets
         self._dtype = dtype
         self._memory_bytes = memory_bytes
-        self._largest_bytes = largest_bytes or memory_bytes
+        self._budget = budget or Budget(memory_bytes)
         self._spill = spill
         self._held: list[Block] = []
         self._held_bytes = 0
         self._runs: list[_Spilled] = []
+        self._pool = pool
+        self._writing: Future[_Spilled] | None = None
+        self._settled = False
+        self._budget.join(self)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory, apart from what is being written."""
+        return self._held_bytes
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is being read."""
+        return self._settled
 
     def arrange(self, records: Records, bucket: NDArray[np.uint16], *, ordered: bool = False) -> Block:
         """Order records by bucket; any thread may, the spool does not have them yet.
@@ -105,17 +125,22 @@ class Spool:
         """Take records that were arranged; what comes first arrives first."""
         if not block.records.size:
             return
+        self._settled = False
         self._held.append(block)
         self._held_bytes += block.records.nbytes
-        if self._held_bytes > self._memory_bytes:
-            self._spill_held()
+        self._budget.relieve()
 
     def add(self, records: Records, bucket: NDArray[np.uint16]) -> None:
         """Arrange and take records."""
         self.hold(self.arrange(records, bucket))
 
+    def settle(self) -> None:
+        """Wait until what has no room is written; then the spool can be read, until it takes more."""
+        self._wait()
+        self._settled = True
+
     def sizes(self) -> NDArray[np.int64]:
-        """Return how many records each bucket has."""
+        """Return how many records each bucket has; the spool is settled."""
         sizes = np.zeros(self.buckets, np.int64)
         items: list[_Spilled | Block] = [*self._runs, *self._held]
         for item in items:
@@ -123,7 +148,7 @@ class Spool:
         return sizes
 
     def read(self, bucket: int) -> Records:
-        """Return a bucket's records in order of arrival; any thread may, once all are there.
+        """Return a bucket's records in order of arrival; any thread may, once it is settled.
 
         Raises:
             SkewError: the bucket alone passes the memory limit.
@@ -132,9 +157,9 @@ class Spool:
         items: list[_Spilled | Block] = [*self._runs, *self._held]
         spans = [(int(item.bounds[bucket]), int(item.bounds[bucket + 1])) for item in items]
         total = sum(high - low for low, high in spans)
-        if total * size > self._largest_bytes:
+        if total * size > self._memory_bytes:
             raise SkewError(
-                f"More than {self._largest_bytes // size} rows share one person_id or one key value.",
+                f"More than {self._memory_bytes // size} rows share one person_id or one key value.",
                 remedy="Check the columns that the schema names, or raise CLEANROOM_MEMORY_BYTES.",
             )
         # As plain bytes, as in `pick`.
@@ -150,20 +175,36 @@ class Spool:
 
     def close(self) -> None:
         """Forget everything and remove the runs."""
+        with suppress(Exception):
+            # Whoever closes because writing failed knows.
+            self._wait()
         for item in self._runs:
             item.run.delete()
         self._runs.clear()
         self._held.clear()
         self._held_bytes = 0
 
-    def _spill_held(self) -> None:
-        """Write the older half; writing everything would often be writing twice as much as has no room."""
-        older: list[Block] = []
-        while self._held and self._held_bytes > self._memory_bytes // 2:
-            older.append(self._held.pop(0))
-            self._held_bytes -= older[-1].records.nbytes
-        bounds = np.sum([block.bounds for block in older], axis=0)
-        self._runs.append(_Spilled(self._spill.write(_parts(older, bounds)), bounds))
+    def give_back(self, size: int) -> None:
+        """Write the oldest records; everything would often be twice as much as has no room."""
+        self._wait()
+        oldest: list[Block] = []
+        while self._held and size > 0:
+            oldest.append(self._held.pop(0))
+            self._held_bytes -= oldest[-1].records.nbytes
+            size -= oldest[-1].records.nbytes
+        if self._pool is None:
+            self._runs.append(self._write(oldest))
+        else:
+            self._writing = self._pool.submit(self._write, oldest)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            self._runs.append(writing.result())
+
+    def _write(self, blocks: list[Block]) -> _Spilled:
+        bounds = np.sum([block.bounds for block in blocks], axis=0)
+        return _Spilled(self._spill.write(_parts(blocks, bounds)), bounds)
 
 
 def _parts(blocks: list[Block], bounds: NDArray[np.int64]) -> Iterator[memoryview]:
