@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import pyrage  # type: ignore[import-untyped]
@@ -221,7 +221,7 @@ def _decrypt(path: Path, identity: bytes, sha256: str | None, channel: Channel) 
         "The payload is not a complete age file.", remedy="Prepare and upload it again."
     )
     try:
-        with path.open("rb", buffering=_BUFFER_BYTES) as file:
+        with BufferedReader(path.open("rb", buffering=0), _BUFFER_BYTES) as file:
             # The very bytes that are decrypted are hashed.
             digest = hashlib.sha256()
             for part in _decrypted(file, identity, digest):
@@ -250,13 +250,14 @@ def _decrypt(path: Path, identity: bytes, sha256: str | None, channel: Channel) 
         channel.end()
 
 
-def _decrypted(file: BinaryIO, identity: bytes, digest: "hashlib._Hash") -> Iterator[memoryview]:
+def _decrypted(file: "BufferedReader[FileIO]", identity: bytes, digest: "hashlib._Hash") -> Iterator[memoryview]:
     """Yield the content part by part; what a chunk's tag does not verify is never yielded."""
     header, stream = open_header(file, identity)
     digest.update(header)
     left = os.fstat(file.fileno()).st_size - len(header)
+    buffer = np.empty(_PART_BYTES, np.uint8).data
     while True:
-        sealed = memoryview(file.read(min(left, _PART_BYTES)))
+        sealed = buffer[: file.readinto(buffer[: min(left, _PART_BYTES)])]
         digest.update(sealed)
         left -= len(sealed)
         room = np.empty(len(sealed), np.uint8).data

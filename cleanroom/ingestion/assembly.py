@@ -1,4 +1,4 @@
-"""From rows in file order to a version's sealed columns, in fixed memory and 4 bytes per person."""
+"""From rows in file order to a version's sealed columns, in fixed memory and a few bytes per row."""
 
 import hmac
 from collections.abc import Callable, Iterator
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from cleanroom.datasets.dictionary import write_dictionary
 from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.types import Role
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
-from cleanroom.ingestion.merging import merge_rows
-from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
+from cleanroom.ingestion.merging import split_rows
+from cleanroom.ingestion.records import NOBODY, VALUE_DTYPE, RecordLayout
+from cleanroom.ingestion.repeats import Repeats
 from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of
 from cleanroom.ingestion.value_codes import Codes, OpenCategories
 from cleanroom.parallel import Result, in_order
 
-_BLOCK = 65_536
-"""Rows arranged at a time: few enough for the processor's cache, and many against the cost of a call."""
 _BUCKET_BYTES = 1 << 21
 """A bucket is sorted in the processor's cache, more than twice as fast as outside it."""
-_MAX_PERSONS = (1 << 32) - 1
+_MAX_ROWS = NOBODY
 
 
 @dataclass
@@ -49,18 +49,19 @@ class Tally:
 
 @dataclass(frozen=True)
 class Arranged:
-    """Rows of persons yet to be merged, or merged persons (numbered from 0) with the holders of each key."""
+    """Rows, numbered from 0, with the values of each key, and what tells their persons apart."""
 
-    rows: tuple[Block, ...] = ()
-    persons: Block | None = None
-    values: tuple[Block, ...] = ()
+    rows: Block
+    values: tuple[Block, ...]
+    ids: Block | None
 
 
 class Assembly:
     """Takes rows and writes columns.
 
-    Rows are bucketed by person and merged, persons bucketed by primary token and numbered, the values of each
-    key bucketed by token and sorted; what does not fit in memory waits in sealed runs.
+    Rows are bucketed by primary token and the values of each key by token; what does not fit in memory waits in
+    sealed runs. Persons with several rows are merged when all are there, and then everything is sorted bucket by
+    bucket.
     """
 
     def __init__(
@@ -87,49 +88,75 @@ class Assembly:
         self._open = open_categories or OpenCategories(layout.attributes)
         self._pool = pool
         bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
-        # Rows of one person each are never held as rows, and leave their share to the others.
-        share = memory_bytes // 6 if layout.person else memory_bytes * 3 // 8
-        self._row_bits = bucket_bits(rows * layout.row_dtype.itemsize, bucket_bytes=bucket_bytes)
+        # The rest is for a bucket that is read, and rows on their way.
+        budget = Budget(memory_bytes * 3 // 4)
         ranks = len(layout.keys) + 1
         self._person_bits = bucket_bits(
             rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes, ranks=ranks
         )
-        self._rows = Spool(
-            layout.row_dtype, buckets=1 << self._row_bits, memory_bytes=memory_bytes * 2 // 5, spill=spill
-        )
         self._persons = Spool(
             layout.person_dtype,
             buckets=ranks << self._person_bits,
-            memory_bytes=share,
+            memory_bytes=memory_bytes * 3 // 8,
             spill=spill,
+            budget=budget,
+            pool=pool,
         )
+        self._repeats = None
+        if layout.person:
+            self._repeats = Repeats(
+                layout,
+                rows=rows,
+                memory_bytes=memory_bytes * 3 // 8,
+                bucket_bytes=bucket_bytes,
+                budget=budget,
+                spill=spill,
+                pool=pool,
+            )
         self._value_bits = []
         self._values = []
         for key in layout.keys:
             bits = bucket_bits(rows * key.width * VALUE_DTYPE.itemsize, bucket_bytes=bucket_bytes)
             self._value_bits.append(bits)
-            memory = share // len(layout.keys)
-            self._values.append(Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=memory, spill=spill))
+            self._values.append(
+                Spool(
+                    VALUE_DTYPE,
+                    buckets=1 << bits,
+                    memory_bytes=memory_bytes * 3 // 8 // len(layout.keys),
+                    spill=spill,
+                    budget=budget,
+                    pool=pool,
+                )
+            )
         self._final: dict[int, Codes] = {}
+        self._rows = 0
         self.tally = Tally()
 
     def arrange(self, rows: Records) -> Arranged:
         """Do with rows what does not depend on other rows; any thread may."""
-        if not self._layout.person:
-            return self._merge(rows)
-        blocks = (rows[start : start + _BLOCK] for start in range(0, rows.size, _BLOCK))
+        split = split_rows(rows, self._layout)
         return Arranged(
-            rows=tuple(
-                self._rows.arrange(block, bucket_of(block["person_hi"], self._row_bits)) for block in blocks
-            )
+            rows=self._placed(split.persons),
+            values=tuple(
+                spool.arrange(values, bucket_of(values["hi"], bits))
+                for spool, bits, values in zip(self._values, self._value_bits, split.values, strict=True)
+            ),
+            ids=self._repeats.arrange(split.persons) if self._repeats else None,
         )
 
     def take(self, arranged: Arranged) -> None:
         """Take rows that were arranged, in the order of the file."""
-        for block in arranged.rows:
-            self._rows.hold(block)
-        if arranged.persons is not None:
-            self._hold(arranged.persons, arranged.values)
+        first = np.uint32(self._rows)
+        self._rows += arranged.rows.records.size
+        if self._rows > _MAX_ROWS:
+            raise PayloadError(f"A load has at most {_MAX_ROWS} rows.", remedy="Split the dataset.")
+        self._keep_codes(arranged.rows.records)
+        blocks, spools = (arranged.rows, *arranged.values), (self._persons, *self._values)
+        for block, spool in zip(blocks, spools, strict=True):
+            block.records["seq"] += first
+            spool.hold(block)
+        if self._repeats and arranged.ids:
+            self._repeats.hold(arranged.ids)
 
     def add(self, rows: Records) -> None:
         """Arrange and take rows, in the order of the file."""
@@ -152,17 +179,24 @@ class Assembly:
         Returns:
             What was counted on the way.
         """
-        stages = _Stages(progress, int(self._layout.person) + 1 + len(self._values))
-        if self._layout.person:
-            buckets = range(self._rows.buckets)
-            for arranged in stages.over(in_order(self._pool, self._merge_bucket, buckets), len(buckets)):
-                self.take(arranged)
-        self._rows.close()
-        position = np.empty(self.tally.persons, np.uint32)
+        for spool in (self._persons, *self._values):
+            spool.settle()
+        repeats = self._repeats
+        if repeats:
+            repeats.find(self._rows)
+        merging = 2 if repeats and repeats.found else 0
+        stages = _Stages(progress, merging + 1 + len(self._values))
+        sizes = self._persons.sizes()
+        if repeats and merging:
+            sizes = self._merge(repeats, stages)
+        self.tally.persons = int(sizes.sum())
+        position = np.empty(self._rows, np.uint32)
         labels = np.empty(self.tally.persons if self._layout.label else 0, np.uint8)
         self._write_dictionaries(writer)
-        self._write_persons(writer, position, labels, stages)
+        self._write_persons(writer, sizes, position, labels, stages)
         self._persons.close()
+        if repeats:
+            repeats.follow(position)
         for index, name in enumerate(self._layout.key_names):
             if fingerprint is not None:
                 fingerprint.update(b"key\n" + name.encode() + b"\n")
@@ -173,37 +207,47 @@ class Assembly:
 
     def close(self) -> None:
         """Remove whatever was spilled."""
-        for spool in (self._rows, self._persons, *self._values):
+        for spool in (self._persons, *self._values):
             spool.close()
+        if self._repeats:
+            self._repeats.close()
 
-    def _merge_bucket(self, bucket: int) -> Arranged:
-        return self._merge(self._rows.read(bucket))
-
-    def _merge(self, rows: Records) -> Arranged:
-        merged = merge_rows(rows, self._layout, first_seq=0)
-        persons = merged.persons
+    def _placed(self, persons: Records) -> Block:
         bucket = persons["rank"].astype(np.uint16) << np.uint16(self._person_bits)
         bucket |= bucket_of(persons["primary"], self._person_bits)
-        return Arranged(
-            persons=self._persons.arrange(persons, bucket),
-            values=tuple(
-                spool.arrange(values, bucket_of(values["hi"], bits))
-                for spool, bits, values in zip(self._values, self._value_bits, merged.values, strict=True)
-            ),
-        )
+        return self._persons.arrange(persons, bucket)
 
-    def _hold(self, persons: Block, values: tuple[Block, ...]) -> None:
-        """Number persons in order of arrival and hold them."""
-        first = np.uint32(self.tally.persons)
-        self.tally.persons += persons.records.size
-        if self.tally.persons > _MAX_PERSONS:
-            raise PayloadError(f"A version has at most {_MAX_PERSONS} persons.", remedy="Split the dataset.")
+    def _keep_codes(self, persons: Records) -> None:
         for index, attribute in enumerate(self._layout.attributes):
             if attribute.open:
-                self._open.of(attribute.name).keep(persons.records[f"a{index}"])
-        for block, spool in zip((persons, *values), (self._persons, *self._values), strict=True):
-            block.records["seq"] += first
-            spool.hold(block)
+                self._open.of(attribute.name).keep(persons[f"a{index}"])
+
+    def _merge(self, repeats: Repeats, stages: "_Stages") -> NDArray[np.int64]:
+        """Merge the rows of persons with several; returns how many persons each bucket has then."""
+        for attribute in self._layout.attributes:
+            if attribute.open:
+                self._open.of(attribute.name).keep_none()
+
+        def take_out(bucket: int) -> tuple[Records, Block]:
+            persons, rows = repeats.split(self._persons.read(bucket))
+            return persons, repeats.arrange_rows(rows)
+
+        def merge(bucket: int) -> Block:
+            return self._placed(repeats.merge(bucket))
+
+        buckets = self._persons.buckets
+        taken_out = np.zeros(buckets, np.int64)
+        found = stages.over(in_order(self._pool, take_out, range(buckets)), buckets)
+        for bucket, (persons, rows) in enumerate(found):
+            self._keep_codes(persons)
+            taken_out[bucket] = rows.records.size
+            repeats.hold_rows(rows)
+        repeats.settle()
+        for merged in stages.over(in_order(self._pool, merge, range(repeats.buckets)), repeats.buckets):
+            self._keep_codes(merged.records)
+            self._persons.hold(merged)
+        self._persons.settle()
+        return self._persons.sizes() - taken_out
 
     def _write_dictionaries(self, writer: PlaceWriter) -> None:
         """Settle the codes of open categories, now that it is known whose rows stay."""
@@ -216,16 +260,18 @@ class Assembly:
     def _write_persons(
         self,
         writer: PlaceWriter,
+        sizes: NDArray[np.int64],
         position: NDArray[np.uint32],
         labels: NDArray[np.uint8],
         stages: "_Stages",
     ) -> None:
-        sizes = self._persons.sizes()
         first = np.concatenate(([0], np.cumsum(sizes)))
 
         def columns(bucket: int) -> PersonColumns:
             # Buckets number disjoint persons, so several threads may fill `position` and `labels` at once.
             persons = self._persons.read(bucket)
+            if self._repeats:
+                persons, _ = self._repeats.split(persons)
             return person_columns(
                 persons, self._layout, self._final, int(first[bucket]), position=position, labels=labels
             )

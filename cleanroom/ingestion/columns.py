@@ -11,7 +11,7 @@ from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.tokens import starts_of, tokens_of
 from cleanroom.datasets.types import MAX_HOLDERS, Role
 from cleanroom.ingestion.merging import sort_order
-from cleanroom.ingestion.records import RecordLayout
+from cleanroom.ingestion.records import NOBODY, RecordLayout
 from cleanroom.ingestion.spool import Records, pick
 from cleanroom.ingestion.value_codes import Codes
 from cleanroom.schema.model import NULL_DATE, NULL_INT, AttributeType, ConsentState
@@ -113,12 +113,17 @@ def holders_of(
     Args:
         values: of `VALUE_DTYPE`.
         index: position of the key.
-        position: of each person, by number of arrival.
+        position: of each row's person, by number of arrival; `NOBODY` where the row does not count.
         labels: of each person, by position; empty without labels.
         paired: whether to make `pairs`.
     """
     holders_by_arrival = position.take(np.ascontiguousarray(values["seq"]))
-    hi, lo, person = sort_values(values["hi"], values["lo"], holders_by_arrival)
+    hi, lo = values["hi"], values["lo"]
+    gone = holders_by_arrival == NOBODY
+    if gone.any():
+        kept = np.flatnonzero(~gone)
+        hi, lo, holders_by_arrival = hi.take(kept), lo.take(kept), holders_by_arrival.take(kept)
+    hi, lo, person = sort_values(hi, lo, holders_by_arrival)
     starts = starts_of(hi, lo) if (hi[1:] == hi[:-1]).any() else np.arange(hi.size)
     holders = np.diff(starts, append=hi.size)
     over = np.flatnonzero(holders > MAX_HOLDERS)

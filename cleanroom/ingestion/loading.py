@@ -122,7 +122,8 @@ class Load:
             layout,
             # A person with many values of a key takes several rows of the earlier version.
             rows=self.manifest.rows + 2 * earlier_rows,
-            memory_bytes=self.memory_bytes,
+            # The earlier version is turned into rows in a fifth of the memory.
+            memory_bytes=self.memory_bytes * 4 // 5 if earlier_rows else self.memory_bytes,
             spill=spill,
             open_categories=open_categories,
             pool=pool,

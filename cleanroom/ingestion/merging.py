@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.datasets.tokens import starts_of
-from cleanroom.ingestion.records import OP_DELETE, OP_EARLIER, OP_UPSERT, VALUE_DTYPE, RecordLayout
+from cleanroom.ingestion.records import (
+    NOBODY,
+    OP_DELETE,
+    OP_EARLIER,
+    OP_UPSERT,
+    VALUE_DTYPE,
+    RecordLayout,
+)
 from cleanroom.ingestion.spool import Records, pick
 from cleanroom.schema.model import NULL_INT
 
@@ -17,11 +24,11 @@ _SUM_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True)
-class Merged:
-    """Persons, and the holders of each key.
+class Split:
+    """Rows, each as if it were a person, and the values of each key.
 
     Attributes:
-        persons: numbered from `first_seq` in `seq`.
+        persons: of `layout.person_dtype`, numbered from 0 in `seq`.
         values: for each key, one record for each column of each row; the same value may come twice.
     """
 
@@ -29,7 +36,42 @@ class Merged:
     values: tuple[Records, ...]
 
 
-def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged:
+@dataclass(frozen=True)
+class Merged:
+    """Persons made of rows.
+
+    Attributes:
+        persons: each under the number of one of its rows.
+        rows: the numbers of all rows.
+        owners: the number of each row's person; `NOBODY` where the row does not count.
+    """
+
+    persons: Records
+    rows: NDArray[np.uint32]
+    owners: NDArray[np.uint32]
+
+
+def split_rows(rows: Records, layout: RecordLayout) -> Split:
+    """Take the tokens of rows out of them, and place each row by its first key's lowest token.
+
+    Args:
+        rows: of `layout.row_dtype`, in the order of the file.
+        layout: of the dataset's schema.
+    """
+    persons = np.empty(rows.size, layout.person_dtype)
+    _beginnings(persons, layout.kept_bytes)[...] = _beginnings(rows, layout.kept_bytes)
+    persons["seq"] = np.arange(rows.size, dtype=np.uint32)
+    persons["rank"], persons["primary"] = len(layout.keys), 0
+    values = []
+    for index in range(len(layout.keys)):
+        tokens = rows[f"k{index}"]
+        held = _held(tokens)
+        values.append(_values(tokens, held))
+        _set_primary(persons, index, tokens[:, :, 0], held)
+    return Split(persons, tuple(values))
+
+
+def merge_persons(rows: Records, layout: RecordLayout) -> Merged:
     """Merge rows by person.
 
     A person's deletion undoes what precedes it; rows of a delta replace the person's earlier version. The
@@ -37,29 +79,22 @@ def merge_rows(rows: Records, layout: RecordLayout, *, first_seq: int) -> Merged
     the rows of that state, the last day of validity the earliest of all.
 
     Args:
-        rows: of `layout.row_dtype`, all rows of each person among them, in the order of the file.
-        layout: of the dataset's schema; without person_id each row is a person.
-        first_seq: the number of the first person.
+        rows: of `layout.person_dtype` in any order, all rows of each person among them.
+        layout: of the dataset's schema, which has a person_id.
 
     Returns:
         The persons in no particular order.
     """
-    if layout.person:
-        rows = pick(rows, sort_order(rows["person_hi"], rows["person_lo"]))
-        rows, starts = _effective(rows, starts_of(rows["person_hi"], rows["person_lo"]))
-    else:
-        starts = np.arange(rows.size)
+    rows = pick(rows, np.argsort(rows["seq"], kind="stable"))
+    rows = pick(rows, sort_order(rows["person_hi"], rows["person_lo"]))
+    numbers = np.ascontiguousarray(rows["seq"])
+    owners = np.full(rows.size, NOBODY, np.uint32)
+    kept = _effective(rows)
+    rows = pick(rows, kept)
+    starts = starts_of(rows["person_hi"], rows["person_lo"])
     persons = _persons(rows, starts, layout)
-    persons["seq"] = np.arange(first_seq, first_seq + starts.size, dtype=np.uint32)
-    owner = _owners(rows.size, starts) + np.uint32(first_seq)
-    persons["rank"], persons["primary"] = len(layout.keys), 0
-    values = []
-    for index in range(len(layout.keys)):
-        tokens = rows[f"k{index}"]
-        held = _held(tokens)
-        values.append(_values(tokens, held, owner))
-        _set_primary(persons, index, tokens[:, :, 0], held, starts)
-    return Merged(persons, tuple(values))
+    owners[kept] = persons["seq"][_owners(rows.size, starts)]
+    return Merged(persons, numbers, owners)
 
 
 def sort_order(hi: U64, lo: U64 | None = None) -> I64:
@@ -105,18 +140,27 @@ def _runs_around(ascending: NDArray[np.uint32], positions: I64) -> I64:
     return inside
 
 
-def _effective(rows: Records, starts: I64) -> tuple[Records, I64]:
-    """Leave out deletions, what they undo, and earlier rows that newer ones replace."""
+def _beginnings(records: Records, size: int) -> NDArray[np.void]:
+    """View the first bytes of each record; as plain bytes, see `pick`."""
+    view = np.dtype(
+        {"names": ["kept"], "formats": [f"V{size}"], "offsets": [0], "itemsize": records.dtype.itemsize}
+    )
+    found: NDArray[np.void] = records.view(view)["kept"]
+    return found
+
+
+def _effective(rows: Records) -> I64:
+    """Return which rows count: not deletions, nor what they undo, nor earlier rows that newer ones replace."""
     ops = rows["op"]
-    if not rows.size or (ops == OP_UPSERT).all():
-        return rows, starts
-    owner = _owners(rows.size, starts)
     position = np.arange(rows.size)
+    if not rows.size or (ops == OP_UPSERT).all():
+        return position
+    starts = starts_of(rows["person_hi"], rows["person_lo"])
+    owner = _owners(rows.size, starts)
     undone = np.maximum.reduceat(np.where(ops == OP_DELETE, position, -1), starts)
     replaced = np.maximum.reduceat((ops == OP_UPSERT).astype(np.uint8), starts).astype(np.bool_)
     kept = (position > undone[owner]) & ~((ops == OP_EARLIER) & replaced[owner])
-    rows = pick(rows, np.flatnonzero(kept))
-    return rows, starts_of(rows["person_hi"], rows["person_lo"])
+    return np.flatnonzero(kept)
 
 
 def _owners(rows: int, starts: I64) -> NDArray[np.uint32]:
@@ -129,13 +173,14 @@ def _owners(rows: int, starts: I64) -> NDArray[np.uint32]:
 
 
 def _persons(rows: Records, starts: I64, layout: RecordLayout) -> Records:
-    persons = np.empty(starts.size, layout.person_dtype)
-    single = starts.size == rows.size
-    last = rows if single else pick(rows, np.append(starts[1:], rows.size) - 1)
-    for name, _, _ in layout.payload:
-        persons[name] = last[name]
-    if single:
+    """Let each person's last row speak for it, but for what all its rows decide."""
+    persons = pick(rows, np.append(starts[1:], rows.size)[: starts.size] - 1)
+    if starts.size == rows.size:
         return persons
+    owner = _owners(rows.size, starts)
+    rank = np.minimum.reduceat(rows["rank"], starts)
+    first = np.where(rows["rank"] == rank[owner], rows["primary"], np.iinfo(np.uint64).max)
+    persons["rank"], persons["primary"] = rank, np.minimum.reduceat(first, starts)
     for index, attribute in enumerate(layout.attributes):
         if attribute.aggregate == "sum":
             persons[f"a{index}"] = _sums(rows[f"a{index}"], starts)
@@ -145,7 +190,7 @@ def _persons(rows: Records, starts: I64, layout: RecordLayout) -> Records:
         persons[f"c{index}"] = strictest
         if consent.has_at:
             instants = rows[f"ca{index}"].copy()
-            instants[states != strictest[_owners(rows.size, starts)]] = np.iinfo(np.int64).min
+            instants[states != strictest[owner]] = np.iinfo(np.int64).min
             persons[f"ca{index}"] = np.maximum.reduceat(instants, starts)
         if consent.has_until:
             null, never = np.iinfo(np.int32).min, np.iinfo(np.int32).max
@@ -174,8 +219,9 @@ def _held(tokens: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return held
 
 
-def _values(tokens: NDArray[np.uint64], held: NDArray[np.bool_], owner: NDArray[np.uint32]) -> Records:
+def _values(tokens: NDArray[np.uint64], held: NDArray[np.bool_]) -> Records:
     hi, lo = tokens[:, :, 0].ravel(), tokens[:, :, 1].ravel()
+    owner = np.arange(len(tokens), dtype=np.uint32)
     if held.shape[1] > 1:
         owner = np.repeat(owner, held.shape[1])
     if not held.all():
@@ -186,16 +232,16 @@ def _values(tokens: NDArray[np.uint64], held: NDArray[np.bool_], owner: NDArray[
     return made
 
 
-def _set_primary(persons: Records, index: int, hi: U64, held: NDArray[np.bool_], starts: I64) -> None:
-    """Give persons that no earlier key placed their place by this key: its lowest token."""
-    lowest = np.full(len(hi), np.iinfo(np.uint64).max)
-    # Column by column, of which there are few: reducing short rows is slow.
-    for tokens, present in zip(hi.T, held.T, strict=True):
-        np.minimum(lowest, tokens, out=lowest, where=present)
-    found = np.logical_or.reduce(list(held.T))
-    if starts.size < lowest.size:
-        lowest = np.minimum.reduceat(lowest, starts)
-        found = np.maximum.reduceat(found.astype(np.uint8), starts).astype(np.bool_)
+def _set_primary(persons: Records, index: int, hi: U64, held: NDArray[np.bool_]) -> None:
+    """Give rows that no earlier key placed their place by this key: its lowest token."""
+    if held.shape[1] == 1:
+        lowest, found = hi[:, 0], held[:, 0]
+    else:
+        lowest = np.full(len(hi), np.iinfo(np.uint64).max)
+        # Column by column, of which there are few: reducing short rows is slow.
+        for tokens, present in zip(hi.T, held.T, strict=True):
+            np.minimum(lowest, tokens, out=lowest, where=present)
+        found = np.logical_or.reduce(list(held.T))
     fresh = found & (persons["rank"] > index)
     if fresh.all():
         persons["rank"], persons["primary"] = index, lowest

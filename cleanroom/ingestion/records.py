@@ -11,8 +11,10 @@ from cleanroom.schema.layout import ColumnSpec, layout, stored_column
 from cleanroom.schema.model import Attribute, Schema
 from crypto.limits import DIGEST_BYTES
 
-OP_UPSERT, OP_DELETE, OP_EARLIER = 0, 1, 2
-"""What a row does; OP_EARLIER marks rows that come from the version a delta builds on."""
+NOBODY = (1 << 32) - 1
+"""Stands for the person of a row that does not count."""
+OP_UPSERT, OP_DELETE, OP_EARLIER, OP_MERGED = 0, 1, 2, 3
+"""What a row does; OP_EARLIER marks rows of the version that a delta builds on, OP_MERGED persons made of several."""
 
 VALUE_DTYPE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("seq", "<u4")])
 """One holder of one key value: the token's halves and the person's number in order of arrival."""
@@ -111,8 +113,17 @@ class RecordLayout:
 
     @cached_property
     def person_dtype(self) -> np.dtype[Any]:
-        """A person: what it keeps, its number in order of arrival, its first key and that key's token."""
-        return np.dtype([*self._payload_fields(), ("seq", "<u4"), ("rank", "u1"), ("primary", "<u8")])
+        """A person, or a row of one: what it keeps, what the row does, its number, its first key and that key's token.
+
+        Rows are numbered in order of arrival; a person goes by the number of one of its rows.
+        """
+        place = [("seq", "<u4"), ("rank", "u1"), ("primary", "<u8")]
+        return np.dtype([*self._payload_fields(), ("op", "u1"), *place])
+
+    @cached_property
+    def kept_bytes(self) -> int:
+        """How many bytes a row and a person have in common; both begin with them."""
+        return np.dtype([*self._payload_fields(), ("op", "u1")]).itemsize
 
     def _payload_fields(self) -> Sequence[tuple[Any, ...]]:
         # Sets keep their word axis even when one word is enough, so that one code serves all widths.

@@ -1,6 +1,7 @@
 """Runs of a spool as sealed files beside the version's own; a crash leaves nothing readable."""
 
 from collections.abc import Iterator
+from itertools import count
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.files import Place
@@ -22,12 +23,12 @@ class SealedSpill:
         self._place = place
         self._kek = kek
         self._clock = clock
-        self._runs = 0
+        # Several threads may write at once.
+        self._runs = count(1)
 
     def write(self, parts: Iterator[memoryview]) -> "SealedRun":
         """Write the parts one after another."""
-        self._runs += 1
-        context = self._place.context(Role.SPOOL, self._runs)
+        context = self._place.context(Role.SPOOL, next(self._runs))
         key = self._place.prefix + new_id("fl", self._clock.now())
         with (
             self._store.create(key, lasting=False) as sink,

@@ -1,16 +1,21 @@
 """Records sorted into buckets, in memory up to a limit and in sealed files beyond it."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.errors import SkewError
 
 Records: TypeAlias = NDArray[np.void]
 MAX_BUCKET_BITS = 12
+_PART_BYTES = 1 << 22
+"""Records put in order at a time while they are written to a run."""
 
 
 class Run(Protocol):
@@ -55,34 +60,62 @@ class _Spilled:
 class Spool:
     """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
 
-    What it holds in memory stays below a limit; when that is reached, everything held is written as one run.
+    What it has in memory stays below a limit, which it may share with others; before that is reached, its oldest
+    records are written as one run, while more may come.
     """
 
-    def __init__(self, dtype: np.dtype[Any], *, buckets: int, memory_bytes: int, spill: Spill) -> None:
+    def __init__(
+        self,
+        dtype: np.dtype[Any],
+        *,
+        buckets: int,
+        memory_bytes: int,
+        spill: Spill,
+        budget: Budget | None = None,
+        pool: Executor | None = None,
+    ) -> None:
         """Prepare an empty spool.
 
         Args:
             dtype: of one record.
             buckets: at most 65,536.
-            memory_bytes: how much may be held before it is spilled, and how large one bucket may be.
+            memory_bytes: how large one bucket may be.
             spill: where runs go.
+            budget: shared with other spools; None: as much as a bucket may be in memory.
+            pool: whose threads write runs; None: the caller's does.
         """
         self.buckets = buckets
         self._dtype = dtype
         self._memory_bytes = memory_bytes
+        self._budget = budget or Budget(memory_bytes)
         self._spill = spill
         self._held: list[Block] = []
         self._held_bytes = 0
         self._runs: list[_Spilled] = []
+        self._pool = pool
+        self._writing: Future[_Spilled] | None = None
+        self._settled = False
+        self._budget.join(self)
 
-    def arrange(self, records: Records, bucket: NDArray[np.uint16]) -> Block:
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory, apart from what is being written."""
+        return self._held_bytes
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is being read."""
+        return self._settled
+
+    def arrange(self, records: Records, bucket: NDArray[np.uint16], *, ordered: bool = False) -> Block:
         """Order records by bucket; any thread may, the spool does not have them yet.
 
         Args:
             records: any number of them.
             bucket: the bucket of each.
+            ordered: whether they are ordered by bucket already.
         """
-        if self.buckets > 1 and records.size:
+        if self.buckets > 1 and records.size and not ordered:
             # 16-bit stable sorting is a radix sort: linear, and it keeps the order of arrival.
             records = pick(records, np.argsort(bucket, kind="stable"))
         counts = np.bincount(bucket, minlength=self.buckets)
@@ -92,17 +125,22 @@ class Spool:
         """Take records that were arranged; what comes first arrives first."""
         if not block.records.size:
             return
+        self._settled = False
         self._held.append(block)
         self._held_bytes += block.records.nbytes
-        if self._held_bytes > self._memory_bytes:
-            self._spill_held()
+        self._budget.relieve()
 
     def add(self, records: Records, bucket: NDArray[np.uint16]) -> None:
         """Arrange and take records."""
         self.hold(self.arrange(records, bucket))
 
+    def settle(self) -> None:
+        """Wait until what has no room is written; then the spool can be read, until it takes more."""
+        self._wait()
+        self._settled = True
+
     def sizes(self) -> NDArray[np.int64]:
-        """Return how many records each bucket has."""
+        """Return how many records each bucket has; the spool is settled."""
         sizes = np.zeros(self.buckets, np.int64)
         items: list[_Spilled | Block] = [*self._runs, *self._held]
         for item in items:
@@ -110,7 +148,7 @@ class Spool:
         return sizes
 
     def read(self, bucket: int) -> Records:
-        """Return a bucket's records in order of arrival; any thread may, once all are there.
+        """Return a bucket's records in order of arrival; any thread may, once it is settled.
 
         Raises:
             SkewError: the bucket alone passes the memory limit.
@@ -137,24 +175,62 @@ class Spool:
 
     def close(self) -> None:
         """Forget everything and remove the runs."""
+        with suppress(Exception):
+            # Whoever closes because writing failed knows.
+            self._wait()
         for item in self._runs:
             item.run.delete()
         self._runs.clear()
         self._held.clear()
         self._held_bytes = 0
 
-    def _spill_held(self) -> None:
-        bounds = np.sum([block.bounds for block in self._held], axis=0)
-        self._runs.append(_Spilled(self._spill.write(self._parts()), bounds))
-        self._held.clear()
-        self._held_bytes = 0
+    def give_back(self, size: int) -> None:
+        """Write the oldest records; everything would often be twice as much as has no room."""
+        self._wait()
+        oldest: list[Block] = []
+        while self._held and size > 0:
+            oldest.append(self._held.pop(0))
+            self._held_bytes -= oldest[-1].records.nbytes
+            size -= oldest[-1].records.nbytes
+        if self._pool is None:
+            self._runs.append(self._write(oldest))
+        else:
+            self._writing = self._pool.submit(self._write, oldest)
 
-    def _parts(self) -> Iterator[memoryview]:
-        for bucket in range(self.buckets):
-            for block in self._held:
-                part = block.records[block.bounds[bucket] : block.bounds[bucket + 1]]
-                if part.size:
-                    yield part.view(np.uint8).data
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            self._runs.append(writing.result())
+
+    def _write(self, blocks: list[Block]) -> _Spilled:
+        bounds = np.sum([block.bounds for block in blocks], axis=0)
+        return _Spilled(self._spill.write(_parts(blocks, bounds)), bounds)
+
+
+def _parts(blocks: list[Block], bounds: NDArray[np.int64]) -> Iterator[memoryview]:
+    """Yield the records of blocks in the order of their buckets, several buckets at a time.
+
+    A bucket's share of a block is small; to handle each on its own would cost time by the square of the rows.
+    """
+    first, size = 0, blocks[0].records.dtype.itemsize
+    while first < bounds.size - 1:
+        # As many buckets as fit, but at least one.
+        end = int(np.searchsorted(bounds, bounds[first] + _PART_BYTES // size, side="right")) - 1
+        end = max(end, first + 1)
+        within = np.array([block.bounds[first : end + 1] for block in blocks])
+        records = np.concatenate(
+            [
+                block.records[low:high]
+                for block, low, high in zip(blocks, within[:, 0], within[:, -1], strict=True)
+            ]
+        )
+        offset = np.concatenate(([0], np.cumsum(within[:, -1] - within[:, 0])[:-1]))
+        starts = (within[:, :-1] - within[:, :1] + offset[:, None]).T.ravel()
+        counts = np.diff(within, axis=1).T.ravel()
+        order = np.arange(records.size) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        if records.size:
+            yield pick(records, order).view(np.uint8).data
+        first = end
 
 
 def pick(records: Records, positions: NDArray[np.int64]) -> Records:

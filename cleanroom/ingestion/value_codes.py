@@ -64,6 +64,10 @@ class ValueCodes:
         """Note that persons of the version have these codes."""
         self._used[codes] = True
 
+    def keep_none(self) -> None:
+        """Forget what was noted: it is about to be noted anew."""
+        self._used[:] = False
+
     def finish(self) -> tuple[Codes, list[bytes]]:
         """Return the final code of each code, and the values in the order of the final ones.
 

@@ -110,7 +110,7 @@ def consume_base_rows(view, base, keys, **options):
     return FIND_MATCHES(replace(view, keys=indexes), base, keys, **options)
 
 
-def fuse_persons(rows, layout, *, first_seq):
+def fuse_persons(rows, layout):
     """Rows that share an e-mail or a phone become one person."""
     if layout.person:
         rows = rows.copy()
@@ -129,17 +129,17 @@ def fuse_persons(rows, layout, *, first_seq):
                                     each["person_hi"], each["person_lo"] = low
                             changed, own = True, low
                             seen = {key: low if kept in (own, other) else kept for key, kept in seen.items()}
-    return MERGE_ROWS(rows, layout, first_seq=first_seq)
+    return SPLIT_ROWS(rows, layout)
 
 
-def clamp_rows(rows, layout, *, first_seq):
+def clamp_rows(rows, layout):
     """Each row is brought into the bounds of a total, instead of the total."""
     rows = rows.copy()
     for index, attribute in enumerate(layout.attributes):
         if attribute.clamp:
             values = rows[f"a{index}"]
             rows[f"a{index}"] = np.where(values == NULL_INT, values, np.clip(values, *attribute.clamp))
-    return MERGE_ROWS(rows, layout, first_seq=first_seq)
+    return SPLIT_ROWS(rows, layout)
 
 
 def totals_as_they_are(column):
@@ -163,12 +163,12 @@ class LabelsTwice(LocalEngine):
         return replace(counts, labels=tuple(labels))
 
 
-def rows_are_persons(rows, layout, *, first_seq):
+def rows_are_persons(rows, layout):
     """A row, and not a value of person_id, is a person."""
     if layout.person:
         rows = rows.copy()
         rows["person_lo"] = np.arange(rows.size)
-    return MERGE_ROWS(rows, layout, first_seq=first_seq)
+    return SPLIT_ROWS(rows, layout)
 
 
 def bind_shared_values(reader, segment, *, persons):
@@ -203,13 +203,13 @@ def names_only_where_alone(reader, withdrawals):
 
 
 NAMED = binding.named
-FIND_MATCHES, MERGE_ROWS, STATED = local.find_matches, merging.merge_rows, neighbours.stated_l0
+FIND_MATCHES, SPLIT_ROWS, STATED = local.find_matches, merging.split_rows, neighbours.stated_l0
 UNCLAMPED = (evaluate, "_clamped", totals_as_they_are)
 PLANTED = {
     "base rows consumed at their first hit": [(local, "find_matches", consume_base_rows)],
-    "persons fused by a shared key": [(assembly, "merge_rows", fuse_persons)],
+    "persons fused by a shared key": [(assembly, "split_rows", fuse_persons)],
     "a label counted twice": [(neighbours, "ENGINE", LabelsTwice())],
-    "every row a person": [(assembly, "merge_rows", rows_are_persons)],
+    "every row a person": [(assembly, "split_rows", rows_are_persons)],
     "withdrawn through shared values": [(binding, "bound", bind_shared_values)],
     "withdrawn only while nobody shares": [(view, "named", names_only_where_alone)],
     "a set counted once": [(AttributeInfo, "touched", 1)],
@@ -217,7 +217,7 @@ PLANTED = {
         (neighbours, "stated_l0", lambda question: STATED(replace(question, affinity=False)))
     ],
     "totals not clamped": [UNCLAMPED],
-    "rows clamped instead of totals": [UNCLAMPED, (assembly, "merge_rows", clamp_rows)],
+    "rows clamped instead of totals": [UNCLAMPED, (assembly, "split_rows", clamp_rows)],
     "the upper bound taken for the larger": [
         (AttributeInfo, "largest", property(lambda info: info.clamp[1]))
     ],

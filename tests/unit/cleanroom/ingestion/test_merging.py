@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cleanroom.ingestion.columns import sort_values
-from cleanroom.ingestion.merging import merge_rows, sort_order
-from cleanroom.ingestion.records import RecordLayout
+from cleanroom.ingestion.merging import merge_persons, sort_order, split_rows
+from cleanroom.ingestion.records import NOBODY, OP_DELETE, OP_UPSERT, RecordLayout
 from cleanroom.schema.codec import schema_from_yaml
 
 SCHEMA = """\
@@ -33,15 +33,42 @@ def test_the_order_is_that_of_sorting_whole_numbers(spread, shared, count):
 
 
 def test_persons_whose_first_halves_tie_stay_apart():
-    rows = np.zeros(4, RecordLayout.of(schema_from_yaml(SCHEMA)).row_dtype)
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    rows = np.zeros(4, layout.row_dtype)
     rows["person_hi"], rows["person_lo"] = 5, [1, 2, 1, 2]
     rows["k0"][:, 0] = [[9, 9], [8, 8], [9, 9], [7, 7]]
     rows["a0"] = [1, 10, 100, 1000]
-    merged = merge_rows(rows, RecordLayout.of(schema_from_yaml(SCHEMA)), first_seq=3)
+    split = split_rows(rows, layout)
+    merged = merge_persons(split.persons, layout)
     assert merged.persons["a0"].tolist() == [101, 1010]
-    assert merged.persons["seq"].tolist() == [3, 4]
+    assert merged.persons["seq"].tolist() == [2, 3]
     assert merged.persons["primary"].tolist() == [9, 7]
-    assert merged.values[0]["seq"].tolist() == [3, 3, 4, 4]
+    owners = dict(zip(merged.rows.tolist(), merged.owners.tolist(), strict=True))
+    assert [owners[seq] for seq in split.values[0]["seq"].tolist()] == [2, 3, 2, 3]
+
+
+def test_rows_are_merged_in_the_order_of_their_numbers():
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    rows = np.zeros(3, layout.row_dtype)
+    persons = split_rows(rows, layout).persons
+    persons["op"] = [OP_UPSERT, OP_DELETE, OP_UPSERT]
+    persons["a0"] = [1, 2, 4]
+    merged = merge_persons(persons[[2, 0, 1]], layout)
+    assert merged.persons["a0"].tolist() == [4]
+    assert dict(zip(merged.rows.tolist(), merged.owners.tolist(), strict=True)) == {
+        0: NOBODY,
+        1: NOBODY,
+        2: 2,
+    }
+
+
+def test_a_person_is_placed_by_the_first_key_that_any_row_has():
+    layout = RecordLayout.of(schema_from_yaml(SCHEMA))
+    rows = np.zeros(3, layout.row_dtype)
+    rows["k0"][1:, 0] = [[6, 6], [4, 4]]
+    rows["k1"][0, 0] = [1, 1]
+    persons = merge_persons(split_rows(rows, layout).persons, layout).persons
+    assert persons[["rank", "primary"]].tolist() == [(0, 4)]
 
 
 def test_a_person_without_the_first_key_is_placed_by_the_next():
@@ -50,7 +77,7 @@ def test_a_person_without_the_first_key_is_placed_by_the_next():
     rows["person_hi"] = [1, 2]
     rows["k0"][0, 0] = [4, 4]
     rows["k1"][:, 1] = [[6, 6], [5, 5]]
-    persons = merge_rows(rows, layout, first_seq=0).persons
+    persons = split_rows(rows, layout).persons
     assert persons["rank"].tolist() == [0, 1]
     assert persons["primary"].tolist() == [4, 5]
 
@@ -60,12 +87,16 @@ def test_sums_stop_at_the_limit_instead_of_wrapping():
     rows = np.zeros(6, layout.row_dtype)
     rows["person_hi"] = [1, 1, 1, 2, 2, 2]
     rows["a0"] = [1 << 62] * 3 + [-(1 << 62)] * 3
-    assert merge_rows(rows, layout, first_seq=0).persons["a0"].tolist() == [1 << 62, -(1 << 62)]
+    assert merge_persons(split_rows(rows, layout).persons, layout).persons["a0"].tolist() == [
+        1 << 62,
+        -(1 << 62),
+    ]
 
 
 def test_no_rows_make_no_persons():
     layout = RecordLayout.of(schema_from_yaml(SCHEMA))
-    assert merge_rows(np.zeros(0, layout.row_dtype), layout, first_seq=0).persons.size == 0
+    split = split_rows(np.zeros(0, layout.row_dtype), layout)
+    assert split.persons.size == merge_persons(split.persons, layout).persons.size == 0
 
 
 def test_a_value_counts_once_for_each_holder():

@@ -1,10 +1,12 @@
 """A spool gives back what it took, bucket by bucket and in order, whatever had to be spilled."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.errors import SkewError
 from cleanroom.ingestion.spool import MAX_BUCKET_BITS, Spool, bucket_bits, bucket_of, pick
 
@@ -78,3 +80,49 @@ def test_the_numbers_of_all_buckets_fit_into_two_bytes(ranks):
 def test_picking_keeps_fields():
     records = np.array([(1, 2), (3, 4)], RECORD)
     assert pick(records, np.array([1, 1, 0])).tolist() == [(3, 4), (3, 4), (1, 2)]
+
+
+def test_of_several_spools_the_largest_gives_way_and_never_one_that_is_read():
+    spill = MemorySpill()
+    budget = Budget(4_000)
+    small, large = (
+        Spool(RECORD, buckets=1, memory_bytes=10_000, spill=spill, budget=budget) for _ in range(2)
+    )
+    for spool, count in ((small, 5), (large, 30)):
+        for _ in range(count):
+            spool.add(np.zeros(10, RECORD), np.zeros(10, np.uint16))
+    assert small.held_bytes == 5 * 10 * RECORD.itemsize
+    assert small.held_bytes + large.held_bytes <= 4_000 * 7 // 8
+    assert spill.runs
+    large.settle()
+    held = large.held_bytes
+    for _ in range(20):
+        small.add(np.zeros(10, RECORD), np.zeros(10, np.uint16))
+    assert large.held_bytes == held
+    small.settle()
+    assert [spool.read(0).size for spool in (small, large)] == [250, 300]
+
+
+def test_writing_in_another_thread_loses_nothing_and_tells_its_failure():
+    class Full(MemorySpill):
+        def write(self, parts: Iterator[memoryview]) -> MemoryRun:
+            raise OSError("No space left on device")
+
+    with ThreadPoolExecutor(1) as pool:
+        spool = Spool(
+            RECORD, buckets=4, memory_bytes=100_000, spill=MemorySpill(), budget=Budget(1_200), pool=pool
+        )
+        values = np.random.default_rng(5).integers(0, 2**63, 800).astype(np.uint64) * 2
+        for start in range(0, 800, 20):
+            part = np.zeros(20, RECORD)
+            part["value"] = values[start : start + 20]
+            spool.add(part, bucket_of(part["value"], 2))
+        spool.settle()
+        seen = np.concatenate([spool.read(bucket)["value"] for bucket in range(4)])
+        expected = np.concatenate([values[bucket_of(values, 2) == bucket] for bucket in range(4)])
+        assert seen.tolist() == expected.tolist()
+        failing = Spool(RECORD, buckets=1, memory_bytes=1_200, spill=Full(), pool=pool)
+        failing.add(np.zeros(90, RECORD), np.zeros(90, np.uint16))
+        with pytest.raises(OSError, match="No space"):
+            failing.settle()
+        failing.close()
