@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from cleanroom.datasets.dictionary import write_dictionary
 from cleanroom.datasets.files import PlaceWriter
+from cleanroom.datasets.holders import HolderWriter
 from cleanroom.datasets.types import Role
-from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
+from cleanroom.ingestion.columns import Holders, NumberBounds, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import merge_rows
 from cleanroom.ingestion.records import VALUE_DTYPE, RecordLayout
@@ -111,6 +112,7 @@ class Assembly:
             memory = share // len(layout.keys)
             self._values.append(Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=memory, spill=spill))
         self._final: dict[int, Codes] = {}
+        self._bounds = NumberBounds(layout)
         self.tally = Tally()
 
     def arrange(self, rows: Records) -> Arranged:
@@ -182,6 +184,7 @@ class Assembly:
     def _merge(self, rows: Records) -> Arranged:
         merged = merge_rows(rows, self._layout, first_seq=0)
         persons = merged.persons
+        self._bounds.note(persons)
         bucket = persons["rank"].astype(np.uint16) << np.uint16(self._person_bits)
         bucket |= bucket_of(persons["primary"], self._person_bits)
         return Arranged(
@@ -223,11 +226,19 @@ class Assembly:
         sizes = self._persons.sizes()
         first = np.concatenate(([0], np.cumsum(sizes)))
 
+        kinds = self._bounds.kinds()
+
         def columns(bucket: int) -> PersonColumns:
             # Buckets number disjoint persons, so several threads may fill `position` and `labels` at once.
             persons = self._persons.read(bucket)
             return person_columns(
-                persons, self._layout, self._final, int(first[bucket]), position=position, labels=labels
+                persons,
+                self._layout,
+                self._final,
+                kinds,
+                int(first[bucket]),
+                position=position,
+                labels=labels,
             )
 
         # Columns without anybody are columns: a question finds zeros in them and not a missing file.
@@ -253,11 +264,12 @@ class Assembly:
             values = self._values[index].read(bucket)
             return holders_of(values, index, position=position, labels=labels, paired=fingerprint is not None)
 
+        holding = HolderWriter(writer, index)
         buckets = range(self._values[index].buckets)
         for made in stages.over(in_order(self._pool, holders, buckets), len(buckets)):
             writer.write(Role.KEY_HI, index, made.hi)
             writer.write(Role.KEY_LO, index, made.lo)
-            writer.write(Role.KEY_PERSON, index, made.person)
+            holding.write(made.person)
             self.tally.distinct[self._layout.key_names[index]] += made.distinct
             if made.over_shared.size:
                 self.tally.over_shared.append(made.over_shared)

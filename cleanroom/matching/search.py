@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cleanroom.matching.buckets import Firsts, Positions, find_all, first_bits, make_buckets, roughly_ordered
 from cleanroom.matching.slots import Grouped, find_groups, group_bits, grouped
-from cleanroom.matching.types import U8, U64, BaseValues, BaseView, Buckets, DatasetView, KeyIndex, Sliced
+from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex, Sliced
 
 NOT_MATCHED = 0
 _VALUES_PER_TASK = 1 << 20
@@ -102,12 +102,12 @@ def _in_memory(
 ) -> Iterator[Found]:
     """Look the base's values up where their first bits point, part by part of the base."""
     hi = np.asarray(index.hi)
-    buckets = index.buckets or make_buckets(hi)
     if (
         sizes.values_walked <= wanted.size <= sizes.values_read
         and hi.size <= wanted.size * _ENTRIES_PER_VALUE_WALKED
     ):
-        return _walked(index, buckets, wanted, pool, sizes)
+        return _walked(index, wanted, pool, sizes)
+    buckets = index.buckets() if index.buckets else make_buckets(hi)
 
     def search(start: int, stop: int) -> Found:
         values, labels = wanted.part(start, stop)
@@ -121,7 +121,7 @@ def _in_memory(
 
 
 def _walked(
-    index: KeyIndex, buckets: Buckets, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+    index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
 ) -> Iterator[Found]:
     """Walk through the dataset's key and the base together, group by group of first bits."""
     hi, bits = np.asarray(index.hi), group_bits(wanted.size)
@@ -132,7 +132,7 @@ def _walked(
     parts = list(_mapped(pool, group, _ranges(wanted.size, sizes.values, sizes.threads)))
 
     def search(first: int, last: int) -> Found:
-        entries, labels = find_groups(hi, buckets, parts, range(first, last), bits=bits)
+        entries, labels = find_groups(hi, parts, range(first, last), bits=bits)
         return entries if index.person is None else index.person[: hi.size].take(entries, mode="clip"), labels
 
     return _mapped(pool, search, _ranges(1 << bits, 1 << bits, sizes.threads))

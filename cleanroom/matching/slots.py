@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.matching.buckets import Positions, find_all
-from cleanroom.matching.types import U8, U64, Buckets
+from cleanroom.matching.buckets import Positions, with_holders
+from cleanroom.matching.types import U8, U64
 
 _TABLE_BITS = 18
 _VALUES_PER_GROUP_BITS = 15
-_ENTRIES_AT_ONCE = 1 << 17
+_ENTRIES_AT_ONCE = 1 << 16
 Hits = tuple[Positions, U8 | None]
 
 
@@ -53,12 +53,11 @@ def grouped(values: U64, labels: U8 | None, bits: int) -> Grouped:
     )
 
 
-def find_groups(hi: U64, buckets: Buckets, parts: Sequence[Grouped], groups: range, *, bits: int) -> Hits:
+def find_groups(hi: U64, parts: Sequence[Grouped], groups: range, *, bits: int) -> Hits:
     """Find the entries that equal a value of some groups.
 
     Args:
         hi: the sorted entries, at least one.
-        buckets: of them.
         parts: together the base, at least one; all have labels, or none has.
         groups: which ones.
         bits: by how many first bits the parts are grouped.
@@ -73,21 +72,31 @@ def find_groups(hi: U64, buckets: Buckets, parts: Sequence[Grouped], groups: ran
     if groups.stop < 1 << bits:
         borders[-1] = int(np.searchsorted(hi, np.uint64(groups.stop << 64 - bits)))
     found: list[Hits] = []
-    left: list[tuple[U64, U8 | None]] = []
     for number, group in enumerate(groups):
         low, high = borders[number], borders[number + 1]
         values, labels = _of_group(parts, group)
         if not values.size or low == high:
             continue
-        left.append(table.fill(values, labels))
+        left = table.fill(values, labels)
         for start in range(low, high, _ENTRIES_AT_ONCE):
             entries, hit = table.look_up(hi[start : min(start + _ENTRIES_AT_ONCE, high)], labels)
-            found.append((entries + start, hit))
-    if left:
-        values, labels = _joined(left)
-        entries, hits = find_all(hi, buckets, values)
-        found.append((entries, None if labels is None else labels[hits]))
+            entries += start
+            found.append((entries, hit))
+        if left[0].size:
+            entries, hit = _searched(hi[low:high], *left)
+            entries += low
+            found.append((entries, hit))
     return _joined(found) if found else (np.empty(0, np.int64), None)
+
+
+def _searched(hi: U64, values: U64, labels: U8 | None) -> Hits:
+    """Find the few values that have no place in the table, among the entries that were just walked through."""
+    order = np.argsort(values)
+    values = values[order]
+    at = np.searchsorted(hi, values)
+    met = np.flatnonzero(hi.take(at, mode="clip") == values)
+    entries, hits = with_holders(hi, at[met], met)
+    return entries, None if labels is None else labels[order[hits]]
 
 
 class _Table:
@@ -102,10 +111,13 @@ class _Table:
         # The zero of an empty place would equal an entry that is zero; this belongs into the place beside it.
         self._values[0] = 1 << shift
         self._holders = np.zeros(1 << _TABLE_BITS, np.int32) if labelled else None
+        self._places = np.empty(_ENTRIES_AT_ONCE, np.uint64)
+        self._taken = np.empty(_ENTRIES_AT_ONCE, np.uint64)
+        self._equal = np.empty(_ENTRIES_AT_ONCE, np.bool_)
 
     def fill(self, values: U64, labels: U8 | None) -> tuple[U64, U8 | None]:
         """Lay values out; returns those whose place another one took, with their labels."""
-        place = self._place(values)
+        place = self._place(values, np.empty(values.size, np.uint64))
         self._values[place] = values
         if self._holders is None or labels is None:
             return values[self._values.take(place, mode="clip") != values], None
@@ -117,17 +129,18 @@ class _Table:
         return values[lost], labels[lost]
 
     def look_up(self, entries: U64, labels: U8 | None) -> Hits:
-        """Return which of some entries stand in the table, and their values' labels."""
-        place = self._place(entries)
-        found = np.flatnonzero(self._values.take(place, mode="clip") == entries)
+        """Return which of some entries, at most `_ENTRIES_AT_ONCE`, stand in the table, and their values' labels."""
+        place = self._place(entries, self._places[: entries.size])
+        taken = self._values.take(place, mode="clip", out=self._taken[: entries.size])
+        found = np.flatnonzero(np.equal(taken, entries, out=self._equal[: entries.size]))
         if self._holders is None or labels is None:
             return found, None
         return found, labels.take(self._holders.take(place[found], mode="clip"), mode="clip")
 
-    def _place(self, values: U64) -> Positions:
-        place = values >> self._shift
-        place &= self._mask
-        return place.view(np.int64)
+    def _place(self, values: U64, out: U64) -> Positions:
+        np.right_shift(values, self._shift, out=out)
+        np.bitwise_and(out, self._mask, out=out)
+        return out.view(np.int64)
 
 
 def _of_group(parts: Sequence[Grouped], group: int) -> tuple[U64, U8 | None]:

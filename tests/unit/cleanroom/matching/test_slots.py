@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from cleanroom.matching.buckets import make_buckets
 from cleanroom.matching.slots import find_groups, group_bits, grouped
 
 RANDOM = np.random.default_rng(2)
@@ -34,8 +33,7 @@ def test_exactly_the_entries_that_equal_a_value_are_found(name, pieces, bits):
     middle = 1 << bits - 1
 
     found = [
-        find_groups(hi, make_buckets(hi), parts, groups, bits=bits)
-        for groups in (range(middle), range(middle, 2 * middle))
+        find_groups(hi, parts, groups, bits=bits) for groups in (range(middle), range(middle, 2 * middle))
     ]
 
     assert [labels for _, labels in found] == [None, None]
@@ -51,7 +49,7 @@ def test_an_entry_meets_the_label_of_every_holder_of_its_value(name):
     labels = RANDOM.integers(0, 200, values.size, np.uint8)
     parts = [grouped(values[:1_000], labels[:1_000], 3), grouped(values[1_000:], labels[1_000:], 3)]
 
-    at, met = find_groups(hi, make_buckets(hi), parts, range(8), bits=3)
+    at, met = find_groups(hi, parts, range(8), bits=3)
 
     holders: dict[int, list[int]] = {}
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
