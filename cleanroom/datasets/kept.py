@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,19 @@ from crypto.sealed import SealedReader
 _THREADS = 2
 _POOL = ThreadPoolExecutor(_THREADS, thread_name_prefix="open")
 Values = npt.NDArray[Any]
+
+
+class Sliced(Protocol):
+    """A column that may lie in memory or in a sealed file; either gives arrays by slices."""
+
+    @property
+    def size(self) -> int:
+        """Return how many items there are."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Values:
+        """Return the items of a slice without a step."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,25 @@ class Stored:
     def reshape(self, shape: tuple[int, ...]) -> "Stored":
         """Return the same column in items of several words."""
         return Stored(self.reader, self.role, self.column, self.dtype, shape)
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[Values]:
+        """Read items block by block; each block is overwritten by the next one.
+
+        Args:
+            start: the first item.
+            stop: the one after the last.
+            size: items of a block; whole chunks are read fastest.
+        """
+        room = np.empty(size, self.dtype)
+        octets = room.view(np.uint8)
+        try:
+            with self.reader.opened(self.role, self.column) as sealed:
+                for at in range(start, stop, size):
+                    items = min(size, stop - at)
+                    sealed.read_range(at * room.itemsize, items * room.itemsize, octets)
+                    yield room[:items]
+        finally:
+            room.fill(0)
 
     def __getitem__(self, part: slice) -> Values:
         """Read the items of a slice without a step."""
@@ -80,10 +112,20 @@ class KeptReader:
         with self._opened(role, column) as sealed:
             return sealed.read_all().tobytes()
 
-    def read(self, role: Role, column: int, dtype: npt.DTypeLike) -> Values | Stored:
-        """Return a whole file as one flat array that must not be changed, or in slices where there is no room."""
+    def read(self, role: Role, column: int, dtype: npt.DTypeLike, *, at_once: bool = True) -> Values | Stored:
+        """Return a whole file as one flat array that must not be changed, or in slices where there is no room.
+
+        Args:
+            role: what the file holds.
+            column: which one.
+            dtype: of an item.
+            at_once: False keeps a file only from the second time on that it is asked for: for what is as fast to read
+                in slices, once, as it is to keep.
+        """
         with self._opened(role, column) as sealed:
             key = (self.plain.file_id(role, column), "whole")
+            if not at_once and not self._scope.is_wanted_again(key):
+                return self._stored(role, column, dtype, sealed)
             kept = self._scope.get(key, sealed.plaintext_size, lambda: (read_whole(sealed),))
             if kept is not None:
                 return kept[0].view(dtype)
@@ -113,6 +155,15 @@ class KeptReader:
     def _stored(self, role: Role, column: int, dtype: npt.DTypeLike, sealed: SealedReader) -> Stored:
         kind = np.dtype(dtype)
         return Stored(self.plain, role, column, kind, (sealed.plaintext_size // kind.itemsize,))
+
+
+def blocks_of(column: Sliced, start: int, stop: int, size: int) -> Iterator[Values]:
+    """Give items of a flat column block by block; a block may be overwritten once the next one is asked for."""
+    if isinstance(column, Stored):
+        yield from column.blocks(start, stop, size)
+        return
+    for at in range(start, stop, size):
+        yield column[at : min(at + size, stop)]
 
 
 def stretches(sealed: SealedReader) -> list[range]:

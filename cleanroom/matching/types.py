@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.datasets.kept import Stored
+from cleanroom.datasets.kept import Sliced, Stored
 from policies.attributes import AttributeInfo
 from policies.nodes import Node
 
@@ -46,19 +46,6 @@ class StoredColumn:
 
     info: AttributeInfo
     values: StoredValues
-
-
-class Sliced(Protocol):
-    """A column that may lie in memory or in a sealed file; either gives arrays by slices."""
-
-    @property
-    def size(self) -> int:
-        """Return how many items there are."""
-        ...
-
-    def __getitem__(self, part: slice, /) -> NDArray[Any]:
-        """Return the items of a slice without a step."""
-        ...
 
 
 @dataclass(frozen=True)

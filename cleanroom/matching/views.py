@@ -8,7 +8,7 @@ from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.holders import implied, read_holders
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.kept import KeptReader
+from cleanroom.datasets.kept import KeptReader, Sliced
 from cleanroom.datasets.tokens import token_key
 from cleanroom.datasets.types import Role
 from cleanroom.matching.base import MovedKey
@@ -19,7 +19,6 @@ from cleanroom.matching.types import (
     Buckets,
     DatasetView,
     KeyIndex,
-    Sliced,
     StoredColumn,
     StoredValues,
 )
@@ -98,9 +97,16 @@ def dataset_view(
     return DatasetView(persons, indexes, consented, column, dictionary)
 
 
+def _column(reader: PlaceReader | KeptReader, role: Role, position: int, dtype: str) -> Sliced:
+    """Read a long column of a key, which is read once from one end to the other."""
+    if isinstance(reader, KeptReader):
+        return reader.read(role, position, dtype, at_once=False)
+    return reader.read(role, position, dtype)
+
+
 def _index(reader: PlaceReader | KeptReader, position: int) -> KeyIndex:
-    hi = reader.read(Role.KEY_HI, position, "<u8")
-    person = None if implied(reader, position) else reader.read(Role.KEY_PERSON, position, "<u4")
+    hi = _column(reader, Role.KEY_HI, position, "<u8")
+    person = None if implied(reader, position) else _column(reader, Role.KEY_PERSON, position, "<u4")
     if not isinstance(reader, KeptReader) or not isinstance(hi, np.ndarray) or not hi.size:
         return KeyIndex(hi, person)
 
@@ -152,8 +158,8 @@ def base_view(
     for name in keys:
         index = names.index(name)
         opened[name] = MovedKey(
-            hi=reader.read(Role.KEY_HI, index, "<u8"),
-            lo=reader.read(Role.KEY_LO, index, "<u8"),
+            hi=_column(reader, Role.KEY_HI, index, "<u8"),
+            lo=_column(reader, Role.KEY_LO, index, "<u8"),
             old_key=own.of(name),
             new_key=other.of(name),
             junk=np.unique(junk[name]),
