@@ -8,7 +8,7 @@ from cleanroom.datasets.kept import Sliced, blocks_of
 from cleanroom.matching.types import U8, U64
 from crypto.tokens import retokenise
 
-_MOVED_AT_ONCE = 1 << 14
+_MOVED_AT_ONCE = 1 << 16
 _READ_AT_ONCE = 1 << 17
 
 

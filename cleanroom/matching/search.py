@@ -21,6 +21,7 @@ _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
 _VALUES_WALKED = 1 << 18
 _ENTRIES_WALKED = 1 << 17
+_VALUES_GROUPED = 1 << 17
 _WHOLE = 1 << 17
 """Tokens of a chunk of a sealed file."""
 _ENTRIES_PER_VALUE_WALKED = 16
@@ -143,7 +144,9 @@ def _walked(
     def group(start: int, stop: int) -> Grouped:
         return grouped(*wanted.part(start, stop), bits)
 
-    parts = list(_mapped(pool, group, _ranges(wanted.size, sizes.values, sizes.threads)))
+    # Grouped while still in the processor's cache; temporary arrays that stay small are not fresh memory either.
+    pieces = _ranges(wanted.size, min(sizes.values, _VALUES_GROUPED), sizes.threads)
+    parts = list(_mapped(pool, group, pieces))
 
     def search(start: int, stop: int) -> list[Found]:
         steps = range(start, stop, sizes.entries_walked)

@@ -16,7 +16,7 @@ from cleanroom.matching.buckets import Positions, with_holders
 from cleanroom.matching.types import U8, U64
 
 _TABLE_BITS = 18
-_VALUES_PER_GROUP_BITS = 15
+_VALUES_PER_GROUP_BITS = 14
 _ENTRIES_AT_ONCE = 1 << 16
 Hits = tuple[Positions, U8 | None]
 
