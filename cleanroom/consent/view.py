@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from cleanroom.consent.binding import named
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.cache import Arrays
+from cleanroom.datasets.errors import SealedColumnError
 from cleanroom.datasets.files import PlaceReader
-from cleanroom.datasets.kept import KeptReader
+from cleanroom.datasets.kept import KeptReader, each_chunk
 from cleanroom.datasets.types import Role
 from cleanroom.schema.model import NULL_DATE, Consent, ConsentState
 
@@ -100,10 +101,8 @@ class ConsentView:
         persons, instants = np.empty(0, np.uint32), np.empty(0, np.int64)
         if self.withdrawals:
             persons, instants = named(reader, withdrawals[counted])
-        allowed = np.empty(self.persons, np.bool_)
+        allowed = self._granted(reader)
         for block in self._blocks():
-            states = reader.read_rows(Role.CONSENT_STATE, self.column, np.uint8, block.start, block.stop)
-            allowed[block] = states == ConsentState.GRANTED
             first, last = np.searchsorted(persons, [block.start, block.stop])
             own = persons[first:last] - block.start
             if self.consent and self.consent.collected_at:
@@ -111,6 +110,23 @@ class ConsentView:
                 own = own[collected[own] <= instants[first:last]]
             allowed[block][own] = False
         return allowed, np.array([latest])
+
+    def _granted(self, reader: PlaceReader) -> Mask:
+        """Tell who has granted, whatever came after."""
+        granted = np.zeros(self.persons, np.bool_)
+
+        def use(start: int, states: NDArray[np.uint8]) -> bool:
+            np.equal(states, ConsentState.GRANTED, out=granted[start : start + states.size])
+            return True
+
+        with reader.opened(Role.CONSENT_STATE, self.column) as sealed:
+            if sealed.plaintext_size != self.persons:
+                raise SealedColumnError(
+                    f"The consents of {sealed.plaintext_size:,} persons stand beside {self.persons:,} persons.",
+                    remedy="Restore the SQL store from a backup.",
+                )
+            each_chunk(sealed, use)
+        return granted
 
     def _blocks(self) -> Iterator[slice]:
         for start in range(0, self.persons, _BLOCK):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.holders import read_holders
 from cleanroom.datasets.types import Role
 
 WITHDRAWAL_DTYPE = np.dtype([("key", "<u2"), ("purpose", "<u2"), ("at", "<i8"), ("hi", "<u8"), ("lo", "<u8")])
@@ -52,7 +53,7 @@ def holders(reader: PlaceReader, column: int, tokens: U64) -> Iterator[tuple[U32
         if column == PERSON:
             persons = (hits + start).astype(np.uint32)
         else:
-            persons = reader.read_rows(Role.KEY_PERSON, column, "<u4", start, stop)[hits]
+            persons = read_holders(reader, column, start, stop)[hits]
         yield persons, hi[hits]
         start = stop
 
@@ -76,7 +77,7 @@ def values_of(reader: PlaceReader, column: int, wanted: NDArray[np.bool_]) -> It
     start = 0
     while True:
         stop = start + _BLOCK
-        persons = reader.read_rows(Role.KEY_PERSON, column, "<u4", start, stop)
+        persons = read_holders(reader, column, start, stop)
         if not persons.size:
             return
         hits = np.flatnonzero(wanted[persons])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Key = tuple[str, ...]
 Arrays = tuple[NDArray[Any], ...]
+_MOST_ASKED = 4096
 
 
 class _Entry:
@@ -35,6 +36,7 @@ class ColumnCache:
         self._used = 0
         self._changed = Condition()
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._asked: OrderedDict[Key, None] = OrderedDict()
 
     @property
     def used_bytes(self) -> int:
@@ -59,6 +61,18 @@ class ColumnCache:
         with self._changed:
             for key in [key for key in self._entries if file_id in (None, key[0])]:
                 self._remove(key)
+            for key in [key for key in self._asked if file_id in (None, key[0])]:
+                del self._asked[key]
+
+    def is_wanted_again(self, key: Key) -> bool:
+        """Tell whether an entry is there, or was asked for before; from now on it was."""
+        with self._changed:
+            known = key in self._entries or key in self._asked
+            self._asked[key] = None
+            self._asked.move_to_end(key)
+            if len(self._asked) > _MOST_ASKED:
+                self._asked.popitem(last=False)
+            return known
 
     def lease(self, key: Key, size: int, load: Callable[[], Arrays]) -> _Entry | None:
         """Return a leased entry, loaded once however many ask at the same time; None when there is no room.
@@ -155,6 +169,10 @@ class Scope:
         # When one thread of a question fails, the others go on for a while; nobody would give this back.
         self._cache.give_back(entry)
         raise RuntimeError("The scope has ended.")
+
+    def is_wanted_again(self, key: Key) -> bool:
+        """Tell whether an entry is there, or was asked for before; from now on it was."""
+        return self._cache.is_wanted_again(key)
 
     def drop(self, file_id: str) -> None:
         """Forget what came from a file."""

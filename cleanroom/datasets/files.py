@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
 from cleanroom.datasets.errors import SealedColumnError
+from cleanroom.datasets.numbers import stored_kind
 from cleanroom.datasets.types import Role, SealedFile
 from cleanroom.ids import new_id, uuid_of
 from cleanroom.storage import ObjectStore
@@ -160,6 +161,14 @@ class PlaceReader:
             end = reader.plaintext_size // size
             start, stop = min(start, end), min(stop, end)
             return reader.read_range(start * size, max(stop - start, 0) * size).view(dtype)
+
+    def number_kind(self, role: Role, column: int, dtype: npt.DTypeLike, items: int) -> np.dtype[Any]:
+        """Return the type in which a file of so many signed numbers keeps them; see `stored_kind`."""
+        return stored_kind(self.size(role, column), items, dtype)
+
+    def read_numbers(self, role: Role, column: int, dtype: npt.DTypeLike, items: int) -> npt.NDArray[Any]:
+        """Read a whole file of signed numbers, in the integers that it has."""
+        return self.read(role, column, self.number_kind(role, column, dtype, items))
 
     def read_bytes(self, role: Role, column: int = 0) -> bytes:
         """Read a whole file as bytes."""

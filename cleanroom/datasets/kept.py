@@ -1,24 +1,36 @@
-"""A version's files read through the cache: decrypted once, by two threads, and in the narrowest integers."""
+"""A version's files read through the cache: decrypted once, and by two threads."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cleanroom.datasets.cache import Arrays, Scope
 from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.numbers import stored_kind
 from cleanroom.datasets.types import Role
 from crypto.sealed import SealedReader
 
 _THREADS = 2
 _POOL = ThreadPoolExecutor(_THREADS, thread_name_prefix="open")
-_NARROWER = {8: (np.dtype("<i2"), np.dtype("<i4")), 4: (np.dtype("<i2"),)}
 Values = npt.NDArray[Any]
+
+
+class Sliced(Protocol):
+    """A column that may lie in memory or in a sealed file; either gives arrays by slices."""
+
+    @property
+    def size(self) -> int:
+        """Return how many items there are."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Values:
+        """Return the items of a slice without a step."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,42 +60,31 @@ class Stored:
         """Return the same column in items of several words."""
         return Stored(self.reader, self.role, self.column, self.dtype, shape)
 
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[Values]:
+        """Read items block by block; each block is overwritten by the next one.
+
+        Args:
+            start: the first item.
+            stop: the one after the last.
+            size: items of a block; whole chunks are read fastest.
+        """
+        room = np.empty(size, self.dtype)
+        octets = room.view(np.uint8)
+        try:
+            with self.reader.opened(self.role, self.column) as sealed:
+                for at in range(start, stop, size):
+                    items = min(size, stop - at)
+                    sealed.read_range(at * room.itemsize, items * room.itemsize, octets)
+                    yield room[:items]
+        finally:
+            room.fill(0)
+
     def __getitem__(self, part: slice) -> Values:
         """Read the items of a slice without a step."""
         start, stop, _ = part.indices(self.size)
         words = int(np.prod(self.shape[1:]))
         found = self.reader.read_rows(self.role, self.column, self.dtype, start * words, stop * words)
         return found.reshape(-1, *self.shape[1:])
-
-
-@dataclass(frozen=True)
-class Narrowed:
-    """A column of numbers kept in fewer bytes than its file; the smallest number stands for "no value" in both.
-
-    Attributes:
-        values: the numbers.
-        dtype: as in the file, and as they are given out.
-    """
-
-    values: Values
-    dtype: np.dtype[Any]
-
-    @property
-    def size(self) -> int:
-        """Return how many items there are."""
-        return self.values.size
-
-    def reshape(self, shape: tuple[int, ...]) -> "Narrowed":
-        """Return itself: a column of numbers has one word for each item."""
-        if shape != self.values.shape:
-            raise ValueError("A column of numbers does not have this shape.")
-        return self
-
-    def widened(self, values: Values) -> Values:
-        """Return some of the values as their file has them."""
-        wide = values.astype(self.dtype)
-        wide[values == np.iinfo(values.dtype).min] = np.iinfo(self.dtype).min
-        return wide
 
 
 class KeptReader:
@@ -101,28 +102,38 @@ class KeptReader:
         """Tell whether there is such a file."""
         return self.plain.has(role, column)
 
-    def read(self, role: Role, column: int, dtype: npt.DTypeLike) -> Values | Stored:
-        """Return a whole file as one flat array that must not be changed, or in slices where there is no room."""
+    def size(self, role: Role, column: int) -> int:
+        """Return a file's bytes of plaintext."""
+        with self._opened(role, column) as sealed:
+            return sealed.plaintext_size
+
+    def read_bytes(self, role: Role, column: int = 0) -> bytes:
+        """Read a small file as bytes, past the cache."""
+        with self._opened(role, column) as sealed:
+            return sealed.read_all().tobytes()
+
+    def read(self, role: Role, column: int, dtype: npt.DTypeLike, *, at_once: bool = True) -> Values | Stored:
+        """Return a whole file as one flat array that must not be changed, or in slices where there is no room.
+
+        Args:
+            role: what the file holds.
+            column: which one.
+            dtype: of an item.
+            at_once: False keeps a file only from the second time on that it is asked for: for what is as fast to read
+                in slices, once, as it is to keep.
+        """
         with self._opened(role, column) as sealed:
             key = (self.plain.file_id(role, column), "whole")
+            if not at_once and not self._scope.is_wanted_again(key):
+                return self._stored(role, column, dtype, sealed)
             kept = self._scope.get(key, sealed.plaintext_size, lambda: (read_whole(sealed),))
             if kept is not None:
                 return kept[0].view(dtype)
             return self._stored(role, column, dtype, sealed)
 
-    def read_numbers(self, role: Role, column: int, dtype: npt.DTypeLike) -> Values | Stored | Narrowed:
-        """Like `read`, of signed numbers, in the fewest bytes that hold them all."""
-        wide = np.dtype(dtype)
-        with self._opened(role, column) as sealed:
-            for narrow in _NARROWER.get(wide.itemsize, ()):
-                size = sealed.plaintext_size // wide.itemsize * narrow.itemsize
-                key = (self.plain.file_id(role, column), narrow.str)
-                kept = self._scope.get(key, size, partial(_narrowed, sealed, wide, narrow))
-                if kept is None:
-                    return self._stored(role, column, dtype, sealed)
-                if kept:
-                    return Narrowed(kept[0], wide)
-        return self.read(role, column, dtype)
+    def read_numbers(self, role: Role, column: int, dtype: npt.DTypeLike, items: int) -> Values | Stored:
+        """Like `read`, of so many signed numbers, in the integers that the file has."""
+        return self.read(role, column, stored_kind(self.size(role, column), items, dtype))
 
     def made(
         self, role: Role, column: int, what: str, size: int, make: Callable[[SealedReader], Arrays]
@@ -144,6 +155,15 @@ class KeptReader:
     def _stored(self, role: Role, column: int, dtype: npt.DTypeLike, sealed: SealedReader) -> Stored:
         kind = np.dtype(dtype)
         return Stored(self.plain, role, column, kind, (sealed.plaintext_size // kind.itemsize,))
+
+
+def blocks_of(column: Sliced, start: int, stop: int, size: int) -> Iterator[Values]:
+    """Give items of a flat column block by block; a block may be overwritten once the next one is asked for."""
+    if isinstance(column, Stored):
+        yield from column.blocks(start, stop, size)
+        return
+    for at in range(start, stop, size):
+        yield column[at : min(at + size, stop)]
 
 
 def stretches(sealed: SealedReader) -> list[range]:
@@ -186,24 +206,3 @@ def each_chunk(sealed: SealedReader, use: Callable[[int, npt.NDArray[np.uint8]],
             room.fill(0)
 
     return all(list(_POOL.map(go, stretches(sealed))))
-
-
-def _narrowed(sealed: SealedReader, wide: np.dtype[Any], narrow: np.dtype[Any]) -> Arrays:
-    """Read numbers into fewer bytes; nothing when one does not fit."""
-    out = np.empty(sealed.plaintext_size // wide.itemsize, narrow)
-    none, small_none = np.iinfo(wide).min, np.iinfo(narrow).min
-
-    def use(start: int, data: npt.NDArray[np.uint8]) -> bool:
-        values = data.view(wide)
-        small = out[start // wide.itemsize :][: values.size]
-        small[:] = values
-        lost = small != values
-        if bool((small == small_none).any()):
-            return False
-        if lost.any():
-            if bool((values[lost] != none).any()):
-                return False
-            small[lost] = small_none
-        return True
-
-    return (out,) if each_chunk(sealed, use) else ()

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from cleanroom.datasets.dictionary import write_dictionary
 from cleanroom.datasets.files import PlaceWriter
+from cleanroom.datasets.holders import HolderWriter
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.budget import Budget
-from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
+from cleanroom.ingestion.columns import Holders, NumberBounds, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import split_rows
 from cleanroom.ingestion.records import NOBODY, VALUE_DTYPE, RecordLayout
@@ -130,6 +131,7 @@ class Assembly:
             )
         self._final: dict[int, Codes] = {}
         self._rows = 0
+        self._bounds = NumberBounds(layout)
         self.tally = Tally()
 
     def arrange(self, rows: Records) -> Arranged:
@@ -213,6 +215,7 @@ class Assembly:
             self._repeats.close()
 
     def _placed(self, persons: Records) -> Block:
+        self._bounds.note(persons)
         bucket = persons["rank"].astype(np.uint16) << np.uint16(self._person_bits)
         bucket |= bucket_of(persons["primary"], self._person_bits)
         return self._persons.arrange(persons, bucket)
@@ -267,13 +270,21 @@ class Assembly:
     ) -> None:
         first = np.concatenate(([0], np.cumsum(sizes)))
 
+        kinds = self._bounds.kinds()
+
         def columns(bucket: int) -> PersonColumns:
             # Buckets number disjoint persons, so several threads may fill `position` and `labels` at once.
             persons = self._persons.read(bucket)
             if self._repeats:
                 persons, _ = self._repeats.split(persons)
             return person_columns(
-                persons, self._layout, self._final, int(first[bucket]), position=position, labels=labels
+                persons,
+                self._layout,
+                self._final,
+                kinds,
+                int(first[bucket]),
+                position=position,
+                labels=labels,
             )
 
         # Columns without anybody are columns: a question finds zeros in them and not a missing file.
@@ -299,11 +310,12 @@ class Assembly:
             values = self._values[index].read(bucket)
             return holders_of(values, index, position=position, labels=labels, paired=fingerprint is not None)
 
+        holding = HolderWriter(writer, index)
         buckets = range(self._values[index].buckets)
         for made in stages.over(in_order(self._pool, holders, buckets), len(buckets)):
             writer.write(Role.KEY_HI, index, made.hi)
             writer.write(Role.KEY_LO, index, made.lo)
-            writer.write(Role.KEY_PERSON, index, made.person)
+            holding.write(made.person)
             self.tally.distinct[self._layout.key_names[index]] += made.distinct
             if made.over_shared.size:
                 self.tally.over_shared.append(made.over_shared)

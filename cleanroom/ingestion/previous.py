@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.holders import read_holders
+from cleanroom.datasets.numbers import as_kind
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.records import OP_EARLIER, VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.spool import Records, Spill, Spool, pick
@@ -51,7 +53,7 @@ class PreviousRows:
         start = 0
         while True:
             stop = start + _ENTRIES
-            person = self._reader.read_rows(Role.KEY_PERSON, index, "<u4", start, stop)
+            person = read_holders(self._reader, index, start, stop)
             if not person.size:
                 return spool
             values = np.empty(person.size, VALUE_DTYPE)
@@ -99,7 +101,12 @@ class PreviousRows:
         for index, attribute in enumerate(self._layout.attributes):
             spec = stored_column(attribute)
             words = spec.width
-            flat = reader.read_rows(Role.ATTRIBUTE, index, spec.dtype, start * words, stop * words)
+            kind = np.dtype(spec.dtype)
+            if kind.kind == "i":
+                kept = reader.number_kind(Role.ATTRIBUTE, index, kind, self._persons)
+                flat = as_kind(reader.read_rows(Role.ATTRIBUTE, index, kept, start, stop), kind)
+            else:
+                flat = reader.read_rows(Role.ATTRIBUTE, index, kind, start * words, stop * words)
             target = rows[f"a{index}"]
             target[...] = flat.reshape(stop - start, *target.shape[1:])[person]
         for index, consent in enumerate(self._layout.consents):

@@ -13,6 +13,7 @@ from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import withdrawals_file, withdrawals_reader
 from cleanroom.consent.withdrawals import PERSON, WITHDRAWAL_DTYPE
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
+from cleanroom.datasets.holders import HolderWriter, read_holders
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.service import Datasets, add_files
@@ -195,7 +196,7 @@ class Rotation:
         spill = SealedSpill(self._store, version.place, kek=work.kek, clock=self._clock)
         with PlaceWriter(self._store, version.place, kek=work.kek, clock=self._clock) as writer:
             if reader.has(Role.PERSON_HI):
-                for block in _blocks(reader, Role.PERSON_HI, Role.PERSON_LO, None, 0):
+                for block in _blocks(reader, Role.PERSON_HI, Role.PERSON_LO, 0, held=False):
                     moved = rekey(PERSON_KEY, block)
                     writer.write(Role.PERSON_HI, 0, moved["hi"])
                     writer.write(Role.PERSON_LO, 0, moved["lo"])
@@ -217,19 +218,20 @@ class Rotation:
         rekey: Callable[[Records], Records],
         spill: SealedSpill,
     ) -> None:
-        total = reader.size(Role.KEY_PERSON, column) // 4 * VALUE_DTYPE.itemsize
+        total = reader.size(Role.KEY_HI, column) // 8 * VALUE_DTYPE.itemsize
         bits = bucket_bits(total, bucket_bytes=self._memory_bytes // 32)
         spool = Spool(VALUE_DTYPE, buckets=1 << bits, memory_bytes=self._memory_bytes // 2, spill=spill)
         try:
-            for block in _blocks(reader, Role.KEY_HI, Role.KEY_LO, Role.KEY_PERSON, column):
+            for block in _blocks(reader, Role.KEY_HI, Role.KEY_LO, column, held=True):
                 moved = rekey(block)
                 spool.add(moved, bucket_of(moved["hi"], bits))
+            holders = HolderWriter(writer, column)
             for bucket in range(spool.buckets):
                 values = spool.read(bucket)
                 hi, lo, person = sort_values(values["hi"], values["lo"], values["seq"])
                 writer.write(Role.KEY_HI, column, hi)
                 writer.write(Role.KEY_LO, column, lo)
-                writer.write(Role.KEY_PERSON, column, person)
+                holders.write(person)
         finally:
             spool.close()
 
@@ -324,7 +326,7 @@ def _rekeyer(work: _Work, workspace_id: str) -> Rekey:
     return rekey
 
 
-def _blocks(reader: PlaceReader, hi: Role, lo: Role, person: Role | None, column: int) -> Iterator[Records]:
+def _blocks(reader: PlaceReader, hi: Role, lo: Role, column: int, *, held: bool) -> Iterator[Records]:
     start = 0
     while True:
         first = reader.read_rows(hi, column, "<u8", start, start + _BLOCK)
@@ -333,7 +335,7 @@ def _blocks(reader: PlaceReader, hi: Role, lo: Role, person: Role | None, column
         block = np.zeros(first.size, VALUE_DTYPE)
         block["hi"] = first
         block["lo"] = reader.read_rows(lo, column, "<u8", start, start + _BLOCK)
-        if person is not None:
-            block["seq"] = reader.read_rows(person, column, "<u4", start, start + _BLOCK)
+        if held:
+            block["seq"] = read_holders(reader, column, start, start + _BLOCK)
         yield block
         start += _BLOCK

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cleanroom.datasets.tokens import halves_of
-from cleanroom.matching.types import U8, U64, Sliced
+from cleanroom.datasets.kept import Sliced, blocks_of
+from cleanroom.matching.types import U8, U64
 from crypto.tokens import retokenise
+
+_MOVED_AT_ONCE = 1 << 16
+_READ_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,21 @@ class MovedKey:
 
     def part(self, start: int, stop: int) -> tuple[U64, U8 | None]:
         """Return some entries as tokens of the dataset's workspace; what is junk there is left out."""
-        hi = self.hi[start:stop]
-        own = np.empty((hi.size, 2), ">u8")
-        own[:, 0], own[:, 1] = hi, self.lo[start:stop]
-        values = halves_of(retokenise(own, old_key=self.old_key, new_key=self.new_key))[:, 0]
+        values = np.empty(max(min(stop, self.size) - start, 0), np.uint64)
+        # Put together, moved and taken apart while still in the processor's cache.
+        room = np.empty((min(values.size, _MOVED_AT_ONCE), 2), ">u8")
+        done = 0
+        halves = (
+            blocks_of(column, start, start + values.size, _READ_AT_ONCE) for column in (self.hi, self.lo)
+        )
+        for hi, lo in zip(*halves, strict=True):
+            for at in range(0, hi.size, _MOVED_AT_ONCE):
+                part = slice(at, min(at + _MOVED_AT_ONCE, hi.size))
+                own = room[: part.stop - part.start]
+                own[:, 0], own[:, 1] = hi[part], lo[part]
+                moved = retokenise(own, old_key=self.old_key, new_key=self.new_key)
+                values[done : done + len(own)] = np.frombuffer(moved, ">u8")[::2]
+                done += len(own)
         labels = None
         if self.labels is not None and self.person is not None:
             labels = self.labels[self.person[start:stop]] - np.uint8(1)

@@ -159,8 +159,10 @@ class _Ladder:
         if end > self._high:
             return None
         rank = self._rank_of.get(end)
-        # "No value" is stored as a number below the domain, so it is smaller than every end.
-        return np.asarray(self._values < end if rank is None else self._ranks <= rank)
+        if rank is not None:
+            return np.asarray(self._ranks <= rank)
+        # "No value" is the smallest number of the column's type, so it is smaller than every end above that.
+        return np.asarray(self._values < max(end, int(np.iinfo(self._values.dtype).min) + 1))
 
 
 def count_of(bitmap: U64) -> int:

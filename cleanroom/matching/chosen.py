@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.datasets.kept import Narrowed, Stored
+from cleanroom.datasets.kept import Stored
 from cleanroom.matching.types import I64, Bools, Column, DatasetView
 
 Values = NDArray[Any]
@@ -33,8 +33,6 @@ class Chosen:
     def column(self, name: str) -> Column:
         """Gather an attribute of these persons."""
         whole = self.view.column(name)
-        if isinstance(whole.values, Narrowed):
-            return Column(whole.info, whole.values.widened(self._gathered(whole.values.values)))
         return Column(whole.info, self._gathered(whole.values))
 
     def _gathered(self, values: Values | Stored) -> Values:

@@ -140,7 +140,7 @@ class Rows:
 def _clamped(column: Column) -> I64:
     low, high = column.info.clamp or (0, 0)
     known = column.values != np.iinfo(column.values.dtype).min
-    return np.where(known, np.clip(column.values, low, high), 0).astype(np.int64)
+    return np.where(known, np.clip(column.values.astype(np.int64), low, high), 0)
 
 
 class _Layers:

@@ -16,13 +16,14 @@ def ranks(values: Values, ends: I64) -> Values:
     """Return how many of the ends are not above each value.
 
     Args:
-        values: (n,) signed integers.
-        ends: at least one, ascending; all of them above the lowest number of the values' type.
+        values: (n,) integers; the lowest number of their type is below every end, whatever the end.
+        ends: at least one, ascending.
 
     Returns:
         (n,) in the narrowest unsigned integers.
     """
     kind = np.min_scalar_type(len(ends) + 1)
+    ends = np.maximum(ends, int(np.iinfo(values.dtype).min) + 1)
     if len(ends) > FEW_ENDS:
         return _by_buckets(values, ends, kind)
     found = np.zeros(values.shape, kind)

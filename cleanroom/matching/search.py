@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.kept import Sliced, blocks_of
 from cleanroom.matching.buckets import Firsts, Positions, find_all, first_bits, make_buckets, roughly_ordered
-from cleanroom.matching.slots import Grouped, find_groups, group_bits, grouped
-from cleanroom.matching.types import U8, U64, BaseValues, BaseView, Buckets, DatasetView, KeyIndex, Sliced
+from cleanroom.matching.slots import Grouped, group_bits, grouped, walk
+from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex
 
 NOT_MATCHED = 0
 _VALUES_PER_TASK = 1 << 20
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
 _VALUES_WALKED = 1 << 18
+_ENTRIES_WALKED = 1 << 17
+_VALUES_GROUPED = 1 << 17
+_WHOLE = 1 << 17
+"""Tokens of a chunk of a sealed file."""
 _ENTRIES_PER_VALUE_WALKED = 16
 Meeting = tuple[NDArray[Any], Positions]
 Found = tuple[NDArray[Any], U8 | None]
@@ -46,14 +51,16 @@ class SearchSizes:
         values: of a base searched for by one thread.
         values_read: of a base held at once while a dataset's key is read in blocks.
         entries: of a dataset's key read at once.
+        entries_walked: of a dataset's key looked at together while it is walked through.
         threads: that search.
         values_walked: from so many values on a base is found by walking through the dataset's key, unless that has
-            many times as many entries.
+            many times as many entries; a key that is read from its file is always walked through.
     """
 
     values: int = _VALUES_PER_TASK
     values_read: int = _VALUES_PER_PASS
     entries: int = _ENTRIES_PER_READ
+    entries_walked: int = _ENTRIES_WALKED
     threads: int = 2
     values_walked: int = _VALUES_WALKED
 
@@ -88,8 +95,7 @@ def find_matches(
         index, wanted = view.keys[name], base.keys[name]
         if not index.hi.size or not wanted.size:
             continue
-        search = _in_memory if isinstance(index.hi, np.ndarray) else _in_blocks
-        for persons, found in search(index, wanted, pool, sizes):
+        for persons, found in _search(index, wanted, pool, sizes):
             fresh = persons if number == 1 else persons[first_key.take(persons, mode="clip") == NOT_MATCHED]
             first_key[fresh] = number
             if label is not None and found is not None:
@@ -97,17 +103,26 @@ def find_matches(
     return Matches(first_key, label)
 
 
+def _search(
+    index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+) -> Iterator[Found]:
+    """Take the way that reads and looks up least."""
+    in_memory = isinstance(index.hi, np.ndarray)
+    if wanted.size <= sizes.values_read and (
+        # Whoever has to read the whole key looks at every entry anyway.
+        not in_memory
+        or (sizes.values_walked <= wanted.size and index.hi.size <= wanted.size * _ENTRIES_PER_VALUE_WALKED)
+    ):
+        return _walked(index, wanted, pool, sizes)
+    return (_in_memory if in_memory else _in_blocks)(index, wanted, pool, sizes)
+
+
 def _in_memory(
     index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
 ) -> Iterator[Found]:
     """Look the base's values up where their first bits point, part by part of the base."""
     hi = np.asarray(index.hi)
-    buckets = index.buckets or make_buckets(hi)
-    if (
-        sizes.values_walked <= wanted.size <= sizes.values_read
-        and hi.size <= wanted.size * _ENTRIES_PER_VALUE_WALKED
-    ):
-        return _walked(index, buckets, wanted, pool, sizes)
+    buckets = index.buckets() if index.buckets else make_buckets(hi)
 
     def search(start: int, stop: int) -> Found:
         values, labels = wanted.part(start, stop)
@@ -121,21 +136,34 @@ def _in_memory(
 
 
 def _walked(
-    index: KeyIndex, buckets: Buckets, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
+    index: KeyIndex, wanted: BaseValues, pool: ThreadPoolExecutor, sizes: SearchSizes
 ) -> Iterator[Found]:
     """Walk through the dataset's key and the base together, group by group of first bits."""
-    hi, bits = np.asarray(index.hi), group_bits(wanted.size)
+    bits = group_bits(wanted.size)
 
     def group(start: int, stop: int) -> Grouped:
         return grouped(*wanted.part(start, stop), bits)
 
-    parts = list(_mapped(pool, group, _ranges(wanted.size, sizes.values, sizes.threads)))
+    # Grouped while still in the processor's cache; temporary arrays that stay small are not fresh memory either.
+    pieces = _ranges(wanted.size, min(sizes.values, _VALUES_GROUPED), sizes.threads)
+    parts = list(_mapped(pool, group, pieces))
 
-    def search(first: int, last: int) -> Found:
-        entries, labels = find_groups(hi, buckets, parts, range(first, last), bits=bits)
-        return entries if index.person is None else index.person[: hi.size].take(entries, mode="clip"), labels
+    def search(start: int, stop: int) -> list[Found]:
+        steps = range(start, stop, sizes.entries_walked)
+        hits = walk(blocks_of(index.hi, start, stop, sizes.entries_walked), parts, bits=bits)
+        if index.person is None:
+            return [(at + first, labels) for first, (at, labels) in zip(steps, hits, strict=True)]
+        holders = blocks_of(index.person, start, stop, sizes.entries_walked)
+        return [
+            (persons.take(at, mode="clip"), labels)
+            for (at, labels), persons in zip(hits, holders, strict=True)
+        ]
 
-    return _mapped(pool, search, _ranges(1 << bits, 1 << bits, sizes.threads))
+    size = index.hi.size
+    # Every thread begins where a block does.
+    share = -(-size // (sizes.threads * sizes.entries_walked)) * sizes.entries_walked
+    for found in _mapped(pool, search, _ranges(size, share, 1)):
+        yield from found
 
 
 def _in_blocks(
@@ -190,6 +218,9 @@ def _position(hi: Sliced, value: int) -> int:
 
 def _ranges(size: int, most: int, threads: int) -> list[range]:
     step = min(-(-size // threads), most)
+    if step > _WHOLE:
+        # What is read in part is decrypted as a whole.
+        step = -(-step // _WHOLE) * _WHOLE
     return [range(start, min(start + step, size)) for start in range(0, size, step)]
 
 

@@ -5,19 +5,19 @@ that table from one end to the other. It takes as long as the entries are many, 
 much smaller than they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.matching.buckets import Positions, find_all
-from cleanroom.matching.types import U8, U64, Buckets
+from cleanroom.matching.buckets import Positions, with_holders
+from cleanroom.matching.types import U8, U64
 
 _TABLE_BITS = 18
-_VALUES_PER_GROUP_BITS = 15
-_ENTRIES_AT_ONCE = 1 << 17
+_VALUES_PER_GROUP_BITS = 14
+_ENTRIES_AT_ONCE = 1 << 16
 Hits = tuple[Positions, U8 | None]
 
 
@@ -53,41 +53,35 @@ def grouped(values: U64, labels: U8 | None, bits: int) -> Grouped:
     )
 
 
-def find_groups(hi: U64, buckets: Buckets, parts: Sequence[Grouped], groups: range, *, bits: int) -> Hits:
-    """Find the entries that equal a value of some groups.
+def walk(hi: Iterable[U64], parts: Sequence[Grouped], *, bits: int) -> Iterator[Hits]:
+    """Find the entries that equal a value.
 
     Args:
-        hi: the sorted entries, at least one.
-        buckets: of them.
+        hi: sorted entries, block by block; a block may be overwritten once the next one is asked for.
         parts: together the base, at least one; all have labels, or none has.
-        groups: which ones.
         bits: by how many first bits the parts are grouped.
 
-    Returns:
-        Positions of the entries, and the label of the value that each equals; an entry stands there once for each
-        holder of a value with labels, else at least once.
+    Yields:
+        For each block the positions in it, and the label of the value that each equals; an entry stands there once for
+        each holder of a value with labels, else at least once.
     """
     table = _Table(64 - bits - _TABLE_BITS, labelled=parts[0].labels is not None)
-    starts = np.array([group << 64 - bits for group in groups], np.uint64)
-    borders = [*np.searchsorted(hi, starts).tolist(), hi.size]
-    if groups.stop < 1 << bits:
-        borders[-1] = int(np.searchsorted(hi, np.uint64(groups.stop << 64 - bits)))
-    found: list[Hits] = []
-    left: list[tuple[U64, U8 | None]] = []
-    for number, group in enumerate(groups):
-        low, high = borders[number], borders[number + 1]
-        values, labels = _of_group(parts, group)
-        if not values.size or low == high:
-            continue
-        left.append(table.fill(values, labels))
-        for start in range(low, high, _ENTRIES_AT_ONCE):
-            entries, hit = table.look_up(hi[start : min(start + _ENTRIES_AT_ONCE, high)], labels)
-            found.append((entries + start, hit))
-    if left:
-        values, labels = _joined(left)
-        entries, hits = find_all(hi, buckets, values)
-        found.append((entries, None if labels is None else labels[hits]))
-    return _joined(found) if found else (np.empty(0, np.int64), None)
+    shift = 64 - bits
+    current = -1
+    for entries in hi:
+        found: list[Hits] = []
+        low, last = 0, int(entries[-1]) >> shift if entries.size else 0
+        while low < entries.size:
+            group = int(entries[low]) >> shift
+            high = entries.size
+            if group < last:
+                high = int(np.searchsorted(entries, np.uint64((group + 1) << shift)))
+            if group != current:
+                table.fill(*_of_group(parts, group))
+                current = group
+            found += [(at + low, labels) for at, labels in table.look_up(entries[low:high])]
+            low = high
+        yield _joined(found) if found else (np.empty(0, np.int64), None)
 
 
 class _Table:
@@ -102,32 +96,56 @@ class _Table:
         # The zero of an empty place would equal an entry that is zero; this belongs into the place beside it.
         self._values[0] = 1 << shift
         self._holders = np.zeros(1 << _TABLE_BITS, np.int32) if labelled else None
+        self._labels: U8 | None = None
+        self._left: U64 = np.empty(0, np.uint64)
+        self._left_labels: U8 | None = None
+        self._places = np.empty(_ENTRIES_AT_ONCE, np.uint64)
+        self._taken = np.empty(_ENTRIES_AT_ONCE, np.uint64)
+        self._equal = np.empty(_ENTRIES_AT_ONCE, np.bool_)
 
-    def fill(self, values: U64, labels: U8 | None) -> tuple[U64, U8 | None]:
-        """Lay values out; returns those whose place another one took, with their labels."""
-        place = self._place(values)
+    def fill(self, values: U64, labels: U8 | None) -> None:
+        """Lay the values of a group out; those whose place another one took are kept beside, ascending."""
+        place = self._place(values, np.empty(values.size, np.uint64))
         self._values[place] = values
         if self._holders is None or labels is None:
-            return values[self._values.take(place, mode="clip") != values], None
+            self._left = np.sort(values[self._values.take(place, mode="clip") != values])
+            return
         numbers = np.arange(values.size, dtype=np.int32)
         self._holders[place] = numbers
         kept = self._holders.take(place, mode="clip")
         self._values[place] = values.take(kept, mode="clip")
-        lost = kept != numbers
-        return values[lost], labels[lost]
+        lost = np.flatnonzero(kept != numbers)
+        lost = lost[np.argsort(values[lost])]
+        self._labels, self._left, self._left_labels = labels, values[lost], labels[lost]
 
-    def look_up(self, entries: U64, labels: U8 | None) -> Hits:
-        """Return which of some entries stand in the table, and their values' labels."""
-        place = self._place(entries)
-        found = np.flatnonzero(self._values.take(place, mode="clip") == entries)
-        if self._holders is None or labels is None:
+    def look_up(self, entries: U64) -> Iterator[Hits]:
+        """Find the values of the group among some of its entries, at least one, as `walk` does."""
+        for start in range(0, entries.size, _ENTRIES_AT_ONCE):
+            found, labels = self._in_place(entries[start : start + _ENTRIES_AT_ONCE])
+            yield found + start, labels
+        first, last = (
+            np.searchsorted(self._left, entries[0]),
+            np.searchsorted(self._left, entries[-1], "right"),
+        )
+        if first < last:
+            values = self._left[first:last]
+            at = np.searchsorted(entries, values)
+            met = np.flatnonzero(entries.take(at, mode="clip") == values)
+            found, of = with_holders(entries, at[met], met)
+            yield found, None if self._left_labels is None else self._left_labels[first:last][of]
+
+    def _in_place(self, entries: U64) -> Hits:
+        place = self._place(entries, self._places[: entries.size])
+        taken = self._values.take(place, mode="clip", out=self._taken[: entries.size])
+        found = np.flatnonzero(np.equal(taken, entries, out=self._equal[: entries.size]))
+        if self._holders is None or self._labels is None:
             return found, None
-        return found, labels.take(self._holders.take(place[found], mode="clip"), mode="clip")
+        return found, self._labels.take(self._holders.take(place[found], mode="clip"), mode="clip")
 
-    def _place(self, values: U64) -> Positions:
-        place = values >> self._shift
-        place &= self._mask
-        return place.view(np.int64)
+    def _place(self, values: U64, out: U64) -> Positions:
+        np.right_shift(values, self._shift, out=out)
+        np.bitwise_and(out, self._mask, out=out)
+        return out.view(np.int64)
 
 
 def _of_group(parts: Sequence[Grouped], group: int) -> tuple[U64, U8 | None]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.datasets.kept import Narrowed, Stored
+from cleanroom.datasets.kept import Sliced, Stored
 from policies.attributes import AttributeInfo
 from policies.nodes import Node
 
@@ -24,14 +24,15 @@ class Column:
 
     Attributes:
         info: the declared shape.
-        values: (persons,) codes or stored units; for a set (persons, words) of bits.
+        values: (persons,) codes or stored units, as wide as the version needs; the smallest number of the type is "no
+            value". For a set (persons, words) of bits.
     """
 
     info: AttributeInfo
     values: NDArray[Any]
 
 
-StoredValues: TypeAlias = "NDArray[Any] | Stored | Narrowed"
+StoredValues: TypeAlias = "NDArray[Any] | Stored"
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,6 @@ class StoredColumn:
 
     info: AttributeInfo
     values: StoredValues
-
-
-class Sliced(Protocol):
-    """A column that may lie in memory or in a sealed file; either gives arrays by slices."""
-
-    @property
-    def size(self) -> int:
-        """Return how many items there are."""
-        ...
-
-    def __getitem__(self, part: slice, /) -> NDArray[Any]:
-        """Return the items of a slice without a step."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,12 +74,12 @@ class KeyIndex:
     Attributes:
         hi: (entries,) first 64 bits of the tokens, ascending; one entry for each holder of a value.
         person: (entries,) the holder's position; None when every entry stands at its holder's own position.
-        buckets: of `hi`, when it lies in memory and they are made already.
+        buckets: gives those of `hi`, which lies in memory; None where they are made for every question.
     """
 
     hi: Sliced
     person: Sliced | None
-    buckets: Buckets | None = None
+    buckets: Callable[[], Buckets] | None = None
 
 
 def _no_dictionary(name: str) -> Sequence[str]:

@@ -3,21 +3,27 @@
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cleanroom.datasets.cache import Arrays
 from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import PlaceReader
+from cleanroom.datasets.holders import implied, read_holders
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.kept import KeptReader, each_chunk
+from cleanroom.datasets.kept import KeptReader, Sliced
 from cleanroom.datasets.tokens import token_key
 from cleanroom.datasets.types import Role
 from cleanroom.matching.base import MovedKey
 from cleanroom.matching.buckets import buckets_from_arrays, buckets_size, buckets_to_arrays, make_buckets
-from cleanroom.matching.types import BaseView, Bools, DatasetView, KeyIndex, StoredColumn, StoredValues
+from cleanroom.matching.types import (
+    BaseView,
+    Bools,
+    Buckets,
+    DatasetView,
+    KeyIndex,
+    StoredColumn,
+    StoredValues,
+)
 from cleanroom.schema.layout import stored_column
 from cleanroom.schema.model import UNKNOWN, Attribute, Schema
-from crypto.sealed import SealedReader
 from policies.attributes import NUMERIC_TYPES, AttributeInfo
 
 
@@ -77,8 +83,8 @@ def dataset_view(
         attribute = schema.attributes[positions[name]]
         spec = stored_column(attribute)
         values: StoredValues
-        if isinstance(reader, KeptReader) and attribute.type.value in NUMERIC_TYPES:
-            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype)
+        if attribute.type.value in NUMERIC_TYPES:
+            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype, persons)
         else:
             values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
         return StoredColumn(info_of(attribute), values.reshape(spec.shape(persons)))
@@ -91,32 +97,37 @@ def dataset_view(
     return DatasetView(persons, indexes, consented, column, dictionary)
 
 
+def _column(reader: PlaceReader | KeptReader, role: Role, position: int, dtype: str) -> Sliced:
+    """Read a long column of a key, which is read once from one end to the other."""
+    if isinstance(reader, KeptReader):
+        return reader.read(role, position, dtype, at_once=False)
+    return reader.read(role, position, dtype)
+
+
 def _index(reader: PlaceReader | KeptReader, position: int) -> KeyIndex:
-    hi = reader.read(Role.KEY_HI, position, "<u8")
-    if not isinstance(reader, KeptReader):
-        return KeyIndex(hi, reader.read(Role.KEY_PERSON, position, "<u4"))
-    in_order = reader.made(Role.KEY_PERSON, position, "in order", 1, _in_order)
-    person = None if in_order and in_order[0][0] else reader.read(Role.KEY_PERSON, position, "<u4")
-    if not isinstance(hi, np.ndarray) or not hi.size:
+    hi = _column(reader, Role.KEY_HI, position, "<u8")
+    person = None if implied(reader, position) else _column(reader, Role.KEY_PERSON, position, "<u4")
+    if not isinstance(reader, KeptReader) or not isinstance(hi, np.ndarray) or not hi.size:
         return KeyIndex(hi, person)
-    made = reader.made(
-        Role.KEY_HI,
-        position,
-        "buckets",
-        buckets_size(hi.size),
-        lambda _: buckets_to_arrays(make_buckets(hi)),
-    )
-    return KeyIndex(hi, person, buckets_from_arrays(made) if made else None)
+
+    def buckets() -> Buckets:
+        made = reader.made(
+            Role.KEY_HI,
+            position,
+            "buckets",
+            buckets_size(hi.size),
+            lambda _: buckets_to_arrays(make_buckets(hi)),
+        )
+        return buckets_from_arrays(made) if made else make_buckets(hi)
+
+    return KeyIndex(hi, person, buckets)
 
 
-def _in_order(sealed: SealedReader) -> Arrays:
-    """Tell whether every entry stands at its holder's position, as with one value for each person."""
-
-    def use(start: int, data: NDArray[np.uint8]) -> bool:
-        persons = data.view("<u4")
-        return np.array_equal(persons, np.arange(start // 4, start // 4 + persons.size, dtype=np.uint32))
-
-    return (np.array([each_chunk(sealed, use)]),)
+def _base_holders(reader: PlaceReader | KeptReader, position: int) -> Sliced:
+    if implied(reader, position):
+        plain = reader.plain if isinstance(reader, KeptReader) else reader
+        return read_holders(plain, position, 0, plain.size(Role.KEY_HI, position) // 8)
+    return reader.read(Role.KEY_PERSON, position, "<u4")
 
 
 def base_view(
@@ -147,12 +158,12 @@ def base_view(
     for name in keys:
         index = names.index(name)
         opened[name] = MovedKey(
-            hi=reader.read(Role.KEY_HI, index, "<u8"),
-            lo=reader.read(Role.KEY_LO, index, "<u8"),
+            hi=_column(reader, Role.KEY_HI, index, "<u8"),
+            lo=_column(reader, Role.KEY_LO, index, "<u8"),
             old_key=own.of(name),
             new_key=other.of(name),
             junk=np.unique(junk[name]),
-            person=reader.read(Role.KEY_PERSON, index, "<u4") if schema.label else None,
+            person=_base_holders(reader, index) if schema.label else None,
             labels=labels,
         )
     return BaseView(opened, len(schema.label.values) if schema.label else 0)

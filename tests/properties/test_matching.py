@@ -1,13 +1,13 @@
 """The engine counts what a naive reading of the definitions counts; no person moves a figure by more than its unit."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.datasets.kept import Narrowed
 from cleanroom.matching.buckets import find, make_buckets
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.search import SearchSizes
@@ -219,7 +219,7 @@ def narrowed(column: Column) -> Column:
     if wide.dtype != np.int64 or np.abs(wide[wide != NULL]).max(initial=0) > 100:
         return column
     kept = np.where(wide == NULL, -128, wide).astype(np.int8)
-    return Column(column.info, Narrowed(kept, wide.dtype))
+    return Column(column.info, kept)
 
 
 def lies(view: DatasetView, where: str) -> DatasetView:
@@ -233,7 +233,7 @@ def lies(view: DatasetView, where: str) -> DatasetView:
         keys = {name: KeyIndex(OnDisk(key.hi), OnDisk(key.person)) for name, key in view.keys.items()}
     else:
         keys = {
-            name: KeyIndex(key.hi, key.person, make_buckets(key.hi) if key.hi.size else None)
+            name: KeyIndex(key.hi, key.person, partial(make_buckets, key.hi) if key.hi.size else None)
             for name, key in view.keys.items()
         }
     return replace(view, keys=keys, column=column)
@@ -246,7 +246,9 @@ OPTIONS = {
         2, search=SearchSizes(values=2, values_read=3, entries=2), persons_per_block=2, rows_at_once=3
     ),
     "walked through": LocalEngine(2, search=SearchSizes(values_walked=1)),
-    "walked through in parts": LocalEngine(1, search=SearchSizes(values=2, values_walked=1, threads=1)),
+    "walked through in parts": LocalEngine(
+        1, search=SearchSizes(values=2, entries_walked=3, values_walked=1, threads=1)
+    ),
     "one of each": LocalEngine(
         1,
         search=SearchSizes(values=1, values_read=1, entries=1, threads=1),

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from cleanroom.datasets.errors import DatasetSchemaError, VersionNotFoundError, VersionStatusError
+from cleanroom.datasets.holders import read_holders
+from cleanroom.datasets.numbers import as_kind
 from cleanroom.datasets.types import Role, VersionStatus
 from cleanroom.ingestion.errors import JunkError, ManifestMismatchError, PackageUsedError, StaleVersionError
 
@@ -59,11 +61,14 @@ def contents(room, version_id: str) -> dict[bytes, object]:
     for column, name in enumerate(schema.key_names):
         hi, lo = (reader.read(role, column, "<u8") for role in (Role.KEY_HI, Role.KEY_LO))
         assert (hi[1:] >= hi[:-1]).all()
-        for first, second, person in zip(hi, lo, reader.read(Role.KEY_PERSON, column, "<u4"), strict=True):
+        for first, second, person in zip(hi, lo, read_holders(reader, column, 0, hi.size), strict=True):
             assert (name, first, second) not in keys[person]
             keys[person].add((name, first, second))
     columns = [
-        reader.read(Role.ATTRIBUTE, column, kind) for column, kind in enumerate(("<i8", "<i8", "<u8", "<i4"))
+        reader.read(Role.ATTRIBUTE, 2, "<u8")
+        if kind == "<u8"
+        else as_kind(reader.read_numbers(Role.ATTRIBUTE, column, kind, len(ids)), np.dtype(kind))
+        for column, kind in enumerate(("<i8", "<i8", "<u8", "<i4"))
     ]
     columns += [
         reader.read(role, 0, kind)

@@ -1,54 +1,17 @@
 """A version's files through the cache: the same values as without it, and never without the file's key."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from cleanroom.clock import SystemClock
 from cleanroom.datasets.cache import ColumnCache
-from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
-from cleanroom.datasets.kept import KeptReader, Narrowed, Stored, each_chunk
+from cleanroom.datasets.errors import SealedColumnError
+from cleanroom.datasets.kept import KeptReader, Stored, each_chunk
 from cleanroom.datasets.types import Role
-from cleanroom.ids import new_id
-from cleanroom.storage import LocalDirectory
 from cleanroom.storage.errors import ObjectMissingError
-from crypto.keys import BoundKek, KeyDestroyedError, LocalKeyFile
+from crypto.keys import KeyDestroyedError
 from crypto.sealed import SealedChunkError, SealedTruncatedError
 
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROWS = 300_000  # of 8 bytes: three chunks
-
-
-class Files:
-    """A place with files, its key and its store."""
-
-    def __init__(self, home: Path) -> None:
-        (home / "keys").mkdir(mode=0o700)
-        self.keys = LocalKeyFile.create(home / "keys" / "keys.json")
-        self.kek = BoundKek(self.keys, self.keys.create_kek("test"))
-        self.store = LocalDirectory(home / "objects")
-        self.place = Place(*(new_id(kind, NOW) for kind in ("ws", "ds", "dv")))
-        self.files: list = []
-
-    def write(self, data: np.ndarray, role: Role = Role.ATTRIBUTE) -> None:
-        with PlaceWriter(self.store, self.place, kek=self.kek, clock=SystemClock()) as writer:
-            writer.write(role, 0, data)
-        self.files += writer.files
-
-    @property
-    def reader(self) -> PlaceReader:
-        return PlaceReader(self.store, self.place, self.files, kek=self.kek)
-
-    @property
-    def path(self) -> Path:
-        return self.store.path(self.files[0].object_key)
-
-
-@pytest.fixture
-def files(tmp_path):
-    return Files(tmp_path)
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 0])
@@ -73,59 +36,40 @@ def test_a_set_keeps_its_words_together(files):
         assert np.array_equal(column[100:200], words[100:200])
 
 
-@pytest.mark.parametrize("wide", [np.dtype("<i8"), np.dtype("<i4")])
-@pytest.mark.parametrize(
-    ("low", "high", "kept"),
-    [(-32_767, 32_767, 2), (-32_768, 0, 4), (0, 32_768, 4), (-(2**31) + 1, 2**31 - 1, 4)],
-)
-def test_numbers_are_kept_in_the_fewest_bytes_that_hold_them_all(files, wide, low, high, kept):
-    values = np.resize(np.array([0, np.iinfo(wide).min, 5, low, high], wide), ROWS)
+@pytest.mark.parametrize("limit", [1 << 30, 1000])
+@pytest.mark.parametrize("kind", ["<i1", "<i2", "<i4", "<i8"])
+def test_numbers_are_given_out_in_the_integers_of_their_file(files, kind, limit):
+    values = np.resize(np.array([0, np.iinfo(kind).min, 5, np.iinfo(kind).max], kind), ROWS)
     files.write(values)
-    with ColumnCache(1 << 30).scope() as scope:
-        reader = KeptReader(files.reader, scope)
-        for _ in range(2):
-            column = reader.read_numbers(Role.ATTRIBUTE, 0, wide)
-            if isinstance(column, Narrowed):
-                assert column.values.itemsize == kept
-                assert column.reshape((ROWS,)) is column
-                column = column.widened(column.values)
-            else:
-                assert kept == wide.itemsize
-            assert column.dtype == wide
-            assert np.array_equal(column, values)
+    with ColumnCache(limit).scope() as scope:
+        column = KeptReader(files.reader, scope).read_numbers(Role.ATTRIBUTE, 0, "<i8", ROWS)
+        assert isinstance(column, Stored) == (limit < values.nbytes)
+        assert column.dtype == np.dtype(kind)
+        assert np.array_equal(column[10:], values[10:])
+    assert np.array_equal(files.reader.read_numbers(Role.ATTRIBUTE, 0, "<i8", ROWS), values)
 
 
-@pytest.mark.parametrize("outlier", [2**31, -(2**31), -(2**63) + 1])
-def test_one_number_that_does_not_fit_anywhere_keeps_the_column_wide(files, outlier):
-    values = np.zeros(ROWS, np.int64)
-    values[-1] = outlier
-    files.write(values)
-    with ColumnCache(1 << 30).scope() as scope:
-        assert np.array_equal(KeptReader(files.reader, scope).read_numbers(Role.ATTRIBUTE, 0, "<i8"), values)
-
-
-def test_numbers_without_room_stay_in_their_file(files):
-    values = np.arange(ROWS, dtype=np.int64)
-    files.write(values)
-    with ColumnCache(1000).scope() as scope:
-        column = KeptReader(files.reader, scope).read_numbers(Role.ATTRIBUTE, 0, "<i8")
-        assert isinstance(column, Stored)
-        assert np.array_equal(column[10:20], values[10:20])
-
-
-def test_what_does_not_have_the_shape_of_numbers_is_no_narrow_column():
-    with pytest.raises(ValueError, match="shape"):
-        Narrowed(np.zeros(4, np.int16), np.dtype("<i8")).reshape((2, 2))
+@pytest.mark.parametrize(("items", "wide"), [(ROWS + 1, "<i8"), (ROWS // 3, "<i8"), (ROWS, "<i4")])
+def test_a_column_of_other_numbers_than_the_version_has_is_refused(files, items, wide):
+    files.write(np.zeros(ROWS, np.int64))
+    with ColumnCache(1 << 30).scope() as scope, pytest.raises(SealedColumnError):
+        KeptReader(files.reader, scope).read_numbers(Role.ATTRIBUTE, 0, wide, items)
 
 
 READS = {
     "whole": lambda reader: reader.read(Role.ATTRIBUTE, 0, "<i8"),
-    "narrow": lambda reader: reader.read_numbers(Role.ATTRIBUTE, 0, "<i8"),
+    "narrow": lambda reader: reader.read_numbers(Role.ATTRIBUTE, 0, "<i8", ROWS),
     "made": lambda reader: reader.made(Role.ATTRIBUTE, 0, "made", 8, lambda _: (np.ones(1, np.int64),)),
 }
 
 
-def keep_everything(cache: ColumnCache, files: Files) -> None:
+KINDS_OF_READING = {
+    "whole": lambda reader, _items: reader.read(Role.ATTRIBUTE, 0, "<i8"),
+    "numbers": lambda reader, items: reader.read_numbers(Role.ATTRIBUTE, 0, "<i8", items),
+}
+
+
+def keep_everything(cache: ColumnCache, files) -> None:
     with cache.scope() as scope:
         for read in READS.values():
             read(KeptReader(files.reader, scope))
@@ -148,7 +92,7 @@ def test_what_is_cached_cannot_be_had_without_the_file_and_its_key(files, loss, 
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 0])
-@pytest.mark.parametrize("how", ["read", "read_numbers"])
+@pytest.mark.parametrize("how", KINDS_OF_READING)
 def test_a_damaged_chunk_is_refused_and_nothing_of_its_file_is_kept(files, how, limit):
     files.write(np.ones(ROWS, np.int64))
     data = bytearray(files.path.read_bytes())
@@ -157,16 +101,16 @@ def test_a_damaged_chunk_is_refused_and_nothing_of_its_file_is_kept(files, how, 
     files.path.write_bytes(data)
     cache = ColumnCache(limit)
     with cache.scope() as scope, pytest.raises(SealedChunkError):
-        getattr(KeptReader(files.reader, scope), how)(Role.ATTRIBUTE, 0, "<i8")[:]
+        KINDS_OF_READING[how](KeptReader(files.reader, scope), ROWS)[:]
     assert cache.used_bytes == 0
 
 
-@pytest.mark.parametrize("how", ["read", "read_numbers"])
+@pytest.mark.parametrize("how", KINDS_OF_READING)
 def test_an_empty_file_that_was_cut_off_is_noticed(files, how):
     files.write(np.empty(0, np.int64))
     files.path.write_bytes(files.path.read_bytes()[:-16])
     with ColumnCache(1 << 30).scope() as scope, pytest.raises(SealedTruncatedError):
-        getattr(KeptReader(files.reader, scope), how)(Role.ATTRIBUTE, 0, "<i8")
+        KINDS_OF_READING[how](KeptReader(files.reader, scope), 0)
 
 
 def test_every_chunk_is_shown_once_with_its_offset(files):

@@ -19,3 +19,14 @@ def test_every_rank_fits_its_integer(many: int, step: int) -> None:
 
 def test_ranks_of_a_few_hundred_ends_take_two_bytes() -> None:
     assert ranks(np.arange(5), np.arange(1, 301)).dtype == np.uint16
+
+
+@pytest.mark.parametrize("many", [7, 100])
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_narrow_numbers_have_the_ranks_of_wide_ones(kind: type[np.signedinteger], many: int) -> None:
+    values = np.array([-127, -126, -5, 0, 5, 126, 127], np.int64)
+    ends = np.unique(np.linspace(-1_000, 1_000, many).astype(np.int64))
+    wide, narrow = (np.append(np.iinfo(one).min, values.astype(one)).astype(one) for one in (np.int64, kind))
+
+    assert np.array_equal(ranks(narrow, ends), ranks(wide, ends))
+    assert ranks(narrow, ends)[0] == 0, "no value is below every end"

@@ -1,10 +1,11 @@
 """Walking through entries and a base together finds what looking up finds, whatever shares a place."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
-from cleanroom.matching.buckets import make_buckets
-from cleanroom.matching.slots import find_groups, group_bits, grouped
+from cleanroom.matching.slots import Grouped, group_bits, grouped, walk
 
 RANDOM = np.random.default_rng(2)
 TOP = 2**64 - 1
@@ -23,35 +24,52 @@ SIDES = {
 }
 
 
+def blocks(hi: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Entries as they come from a file: every block is written over the one before."""
+    room = np.empty(size, np.uint64)
+    for start in range(0, hi.size, size):
+        block = room[: min(size, hi.size - start)]
+        block[:] = hi[start : start + size]
+        yield block
+        room.fill(TOP)
+
+
+def walked(
+    hi: np.ndarray, parts: list[Grouped], bits: int, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions among all entries, and labels."""
+    found = list(walk(blocks(hi, size), parts, bits=bits))
+    at = np.concatenate([at + number * size for number, (at, _) in enumerate(found)])
+    labels = [labels for _, labels in found if labels is not None]
+    return at, np.concatenate(labels) if labels else None
+
+
+@pytest.mark.parametrize("size", [100_000, 999])
 @pytest.mark.parametrize("bits", [1, 5, 9])
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("name", SIDES)
-def test_exactly_the_entries_that_equal_a_value_are_found(name, pieces, bits):
+def test_exactly_the_entries_that_equal_a_value_are_found(name, pieces, bits, size):
     entries, values = (side.copy() for side in SIDES[name])
     hi = np.sort(entries)
     RANDOM.shuffle(values)
     parts = [grouped(part, None, bits) for part in np.array_split(values, pieces)]
-    middle = 1 << bits - 1
 
-    found = [
-        find_groups(hi, make_buckets(hi), parts, groups, bits=bits)
-        for groups in (range(middle), range(middle, 2 * middle))
-    ]
+    at, labels = walked(hi, parts, bits, size)
 
-    assert [labels for _, labels in found] == [None, None]
-    at = np.unique(np.concatenate([positions for positions, _ in found]))
-    assert np.array_equal(at, np.flatnonzero(np.isin(hi, values)))
+    assert labels is None
+    assert np.array_equal(np.unique(at), np.flatnonzero(np.isin(hi, values)))
 
 
+@pytest.mark.parametrize("size", [100_000, 77])
 @pytest.mark.parametrize("name", SIDES)
-def test_an_entry_meets_the_label_of_every_holder_of_its_value(name):
+def test_an_entry_meets_the_label_of_every_holder_of_its_value(name, size):
     entries, values = SIDES[name]
     hi = np.sort(entries)[:4_000]
     values = np.concatenate([values[:3_000], values[:500]])
     labels = RANDOM.integers(0, 200, values.size, np.uint8)
     parts = [grouped(values[:1_000], labels[:1_000], 3), grouped(values[1_000:], labels[1_000:], 3)]
 
-    at, met = find_groups(hi, make_buckets(hi), parts, range(8), bits=3)
+    at, met = walked(hi, parts, 3, size)
 
     holders: dict[int, list[int]] = {}
     for value, label in zip(values.tolist(), labels.tolist(), strict=True):
