@@ -85,3 +85,16 @@ class AttributeInfo:
         codes = {"other": len(self.values) + 1}
         codes.update({unicodedata.normalize("NFC", value): code for code, value in enumerate(self.values, 1)})
         return codes
+
+
+class Declared(dict[str, AttributeInfo]):
+    """All attributes of one schema, by name; never changed, and known by identity.
+
+    So what follows from a question about them can be worked out once, see `policies.canonical_question`.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the very same object."""
+        return self is other

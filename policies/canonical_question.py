@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
-from policies.attributes import MAX_CLAMP, AttributeInfo
+from policies.attributes import MAX_CLAMP, AttributeInfo, Declared
 from policies.canonical import attribute_info, canonical_condition
 from policies.errors import QuestionError
 from policies.nodes import Node, node_to_data
 from policies.question import Question
 
 MAX_CELLS = 100_000
+_QUESTIONS = 64
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,12 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
             attribute without declared cells, an open category in a condition or crossed with others, a sum of
             an attribute without a declared clamp, or more than `MAX_CELLS` cells.
     """
+    if isinstance(attributes, Declared):
+        return _remembered(question, attributes)
+    return _canonical(question, attributes)
+
+
+def _canonical(question: Question, attributes: Mapping[str, AttributeInfo]) -> CanonicalQuestion:
     nodes = {
         segment.name: canonical_condition(segment.condition, attributes) for segment in question.segments
     }
@@ -109,6 +117,12 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
         tree=tree,
         open_breakdown=open_breakdown,
     )
+
+
+@lru_cache(maxsize=_QUESTIONS)
+def _remembered(question: Question, attributes: Declared) -> CanonicalQuestion:
+    # Both never change; a question comes again for its stored answer, and several rules look at it each time.
+    return _canonical(question, attributes)
 
 
 def _open_breakdown(question: Question, attributes: Mapping[str, AttributeInfo]) -> str | None:

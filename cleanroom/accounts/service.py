@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from cleanroom.accounts.errors import (
     EnrolmentError,
@@ -15,12 +15,16 @@ from cleanroom.accounts.errors import (
 from cleanroom.accounts.models import EnrolledKeyRow, MandateRow, OrganisationRow
 from cleanroom.accounts.types import Mandate, Organisation, OrganisationKind
 from cleanroom.clock import Clock, rfc3339
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
 from policies.sectors import SECTORS
 
 MAX_NAME_LENGTH = 200
 _PUBLIC_KEY_BYTES = 32
+_ORGANISATIONS = Base.metadata.tables[OrganisationRow.__tablename__].c
+# Made once: every question runs it, and to put a statement together takes longer than to run it.
+_SECTOR = select(_ORGANISATIONS.sector).where(_ORGANISATIONS.id == bindparam("id"))
 
 
 class Accounts:
@@ -120,6 +124,11 @@ class Accounts:
     def organisation(self, tx: Transaction, organisation_id: str) -> Organisation:
         """Return an organisation; raises UnknownOrganisationError."""
         return _organisation(_row(tx, organisation_id))
+
+    def sector(self, tx: Transaction, organisation_id: str) -> str | None:
+        """Return what an organisation trades in, if it has declared that; None for one that does not exist too."""
+        sector: str | None = tx.session.connection().scalar(_SECTOR, {"id": organisation_id})
+        return sector
 
     def grant_mandate(
         self,

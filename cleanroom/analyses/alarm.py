@@ -6,13 +6,15 @@ conditions and patience get around it, and only the budget bounds what differenc
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, or_, select
 
 from cleanroom.analyses.facts import Facts
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
 from cleanroom.datasets.models import DatasetVersionRow
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from policies.outline import hardly_differ
 
@@ -20,6 +22,30 @@ LOOKED_AT = 50
 """So many earlier questions are compared, the newest first."""
 NEAR_PERCENT = 1
 _OUTLINE, _BASE = "question", "base"
+_TABLE, _LOADS = (Base.metadata.tables[model.__tablename__] for model in (AnalysisRow, DatasetVersionRow))
+_ANALYSES, _VERSIONS = _TABLE.c, _LOADS.c
+
+
+def _earlier(*, through_agency: bool) -> Select[Any]:
+    own = _ANALYSES.advertiser_id == bindparam("advertiser_id")
+    if through_agency:
+        own = or_(own, _ANALYSES.agency_id == bindparam("agency_id"))
+    return (
+        select(_ANALYSES.id, _ANALYSES.outline, _VERSIONS.fingerprint, _VERSIONS.persons)
+        .join_from(_TABLE, _LOADS, _VERSIONS.id == _ANALYSES.base_version_id)
+        .where(
+            _ANALYSES.dataset_id == bindparam("dataset_id"),
+            own,
+            _ANALYSES.asked_at > bindparam("since"),
+            _ANALYSES.status.in_((Outcome.RESERVED.value, Outcome.RELEASED.value)),
+        )
+        .order_by(_ANALYSES.asked_at.desc())
+        .limit(LOOKED_AT)
+    )
+
+
+# Made once: to put a statement together takes longer than to run it.
+_EARLIER = {through: _earlier(through_agency=through) for through in (False, True)}
 
 
 def sound_alarm(tx: Transaction, facts: Facts, analysis_id: str, *, pieces: Sequence[str], days: int) -> None:
@@ -51,23 +77,15 @@ def sound_alarm(tx: Transaction, facts: Facts, analysis_id: str, *, pieces: Sequ
 
 
 def _near(tx: Transaction, facts: Facts, pieces: Sequence[str], days: int) -> Iterator[tuple[str, str]]:
-    own = AnalysisRow.advertiser_id == facts.grant.advertiser_id
-    if facts.grant.agency_id is not None:
-        own = or_(own, AnalysisRow.agency_id == facts.grant.agency_id)
-    earlier = (
-        select(AnalysisRow.id, AnalysisRow.outline, DatasetVersionRow.fingerprint, DatasetVersionRow.persons)
-        .join(DatasetVersionRow, DatasetVersionRow.id == AnalysisRow.base_version_id)
-        .where(
-            AnalysisRow.dataset_id == facts.dataset.id,
-            own,
-            AnalysisRow.asked_at > facts.at - timedelta(days=days),
-            AnalysisRow.status.in_((Outcome.RESERVED.value, Outcome.RELEASED.value)),
-        )
-        .order_by(AnalysisRow.asked_at.desc())
-        .limit(LOOKED_AT)
-    )
+    asked = {
+        "dataset_id": facts.dataset.id,
+        "advertiser_id": facts.grant.advertiser_id,
+        "agency_id": facts.grant.agency_id,
+        "since": facts.at - timedelta(days=days),
+    }
+    earlier = tx.session.connection().execute(_EARLIER[facts.grant.agency_id is not None], asked)
     base = facts.base_version
-    for earlier_id, outline, fingerprint, persons in tx.session.execute(earlier):
+    for earlier_id, outline, fingerprint, persons in earlier:
         same_base = fingerprint == base.fingerprint
         near_base = abs(persons - base.persons) * 100 <= max(persons, base.persons) * NEAR_PERCENT
         if same_base and hardly_differ(outline, pieces):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from cleanroom.matching.types import ExactCounts, ExactSums, SideCounts
@@ -29,8 +30,12 @@ class Layout:
     labels: tuple[str, ...]
     cell_labels: Mapping[str, Sequence[str]]
 
-    def asked_names(self) -> dict[str, tuple[str, ...]]:
+    def asked_names(self) -> Mapping[str, tuple[str, ...]]:
         """Map each canonical name to the names its asker gave, in the asker's order; equal conditions share a cell."""
+        return self._asked_names
+
+    @cached_property
+    def _asked_names(self) -> Mapping[str, tuple[str, ...]]:
         names: dict[str, list[str]] = {OVERLAP: [OVERLAP]}
         for key in self.keys:
             names[f"key:{key}"] = [f"key:{key}"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from cleanroom.analyses.cells import exact_cells
 from cleanroom.analyses.entering import Refusals
@@ -15,6 +15,7 @@ from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.files import FILES_MOVED
 from cleanroom.datasets.service import Datasets
+from cleanroom.db.base import Base
 from cleanroom.db.database import Database, Transaction
 from cleanroom.matching.service import Match, Matching
 from cleanroom.release.service import ReleaseService
@@ -24,6 +25,13 @@ from policies.decision import Reason
 from policies.reasons import KILL_SWITCH, kill_switch
 
 COUNTS_PER_QUESTION = 2
+_ANALYSES = Base.metadata.tables[AnalysisRow.__tablename__]
+# Made once: to put a statement together takes longer than to run it.
+_END = (
+    update(_ANALYSES)
+    .where(_ANALYSES.c.id == bindparam("asked"))
+    .values(status=bindparam("status"), finished_at=bindparam("finished_at"))
+)
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,13 @@ class Completing:
     ) -> Refused | Answered:
         analysis_id = reserved.ticket.analysis_id
         outcome = Outcome.RELEASED if changed is None else Outcome.REFUSED
-        tx.session.execute(
-            update(AnalysisRow)
-            .where(AnalysisRow.id == analysis_id)
-            .values(status=outcome.value, finished_at=self.clock.now()),
-            execution_options={"synchronize_session": False},
-        )
+        ended = {"asked": analysis_id, "status": outcome.value, "finished_at": self.clock.now()}
+        tx.session.connection().execute(_END, ended)
         if changed is not None:
             budget = reserved.ticket.facts["budget"]
             return self.refusals.record(tx, facts, analysis_id, Refused((changed,)), budget=budget)
         found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
-        return Answered(outcome, found, reserved.layout, reserved.ticket.names)
+        return Answered(outcome, found, reserved.layout)
 
     def _changed(self, tx: Transaction, facts: Facts, epoch: int, *, counted: bool) -> Reason | None:
         """Tell what has changed since the budget was reserved, so that the counts must not leave."""

@@ -93,7 +93,7 @@ class Deciding:
             organisation_id=facts.grant.advertiser_id,
             body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
         )
-        return Answered(Outcome.STORED, stored, layout, layout.asked_names())
+        return Answered(Outcome.STORED, stored, layout)
 
     def _reserve(
         self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked

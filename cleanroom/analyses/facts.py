@@ -20,16 +20,19 @@ from cleanroom.grants.types import Grant
 from cleanroom.matching.views import info_of, shared_keys
 from cleanroom.release.public import find_public
 from cleanroom.release.types import ReleasedFigure
+from cleanroom.remembered import Remembered
 from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.rules.types import PolicyVersion
 from cleanroom.schema.model import Schema
 from cleanroom.workspaces.service import Workspaces
-from policies.attributes import AttributeInfo
+from policies.attributes import AttributeInfo, Declared
 from policies.combine import combine
 from policies.question import Question
 from policies.request import Request, Ruling
 from policies.rules import Approval, Rate, Rule
+
+_DECLARED = Remembered[tuple[str, str], Declared](64)
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,9 @@ class FactFinder:
             epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
-            attributes={attribute.name: info_of(attribute) for attribute in dataset.schema.attributes},
+            attributes=_declared(dataset),
             at=at,
-            sector=self.accounts.organisation(tx, grant.advertiser_id).sector,
+            sector=self.accounts.sector(tx, grant.advertiser_id),
             recent=self._recent(tx, grant, rules.get(Rate), at),
             rulings=self.approvals.rulings(tx, grant.id) if Approval in rules else {},
         )
@@ -223,6 +226,16 @@ class FactFinder:
         ):
             raise NotYourBaseError("The advertiser has no base with this id.", remedy="List its bases.")
         return base
+
+
+def _declared(dataset: Dataset) -> Declared:
+    """Return what questions need to know of a dataset's attributes: made once, as its schema does not change."""
+    key = dataset.id, dataset.schema_sha256
+    known = _DECLARED.get(key)
+    if known is not None:
+        return known
+    infos = {attribute.name: info_of(attribute) for attribute in dataset.schema.attributes}
+    return _DECLARED.put(key, Declared(infos))
 
 
 def _keys(dataset: Schema, base: Schema) -> tuple[str, ...]:

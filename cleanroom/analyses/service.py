@@ -1,6 +1,7 @@
 """A question's way: decide and reserve in one transaction, count without any lock, release in another."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -12,17 +13,15 @@ from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.estimating import charged_by, estimate_of, left_by
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.showing import show
 from cleanroom.analyses.steps import Answered, Refused, Reserved
-from cleanroom.analyses.suggesting import suggestions_from
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, PendingEvent, Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Amount
 from cleanroom.ids import new_id
-from cleanroom.release.ratios import ratios
 from cleanroom.release.receipts import Receipts
-from cleanroom.release.service import named
 from cleanroom.storage.leases import Leases
 from policies.question import Question
 
@@ -74,9 +73,12 @@ class Analyses:
             NoStoredAnswerError: `as_of` is given and nothing was released until then.
         """
         analysis_id = new_id("an", self._clock.now())
-        with self._leases.hold(analysis_id):
+        with ExitStack() as at_work:
             with self._db.transaction() as tx:
                 facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of)
+                if isinstance(begun, Reserved):
+                    # Before the commit, from which on others take it for lost unless somebody holds this.
+                    at_work.enter_context(self._leases.hold(analysis_id))
             done = self._completing.complete(facts, begun) if isinstance(begun, Reserved) else begun
         charged, left = charged_by(begun), left_by(begun, facts.grant)
         if isinstance(done, Refused):
@@ -190,15 +192,12 @@ def _refusal(
 def _answer(
     facts: Facts, analysis_id: str, answered: Answered, charged: Amount, left: Amount, receipt: Path
 ) -> Answer:
-    found = answered.found
-    figures = named(found.figures, answered.names)
-    if facts.public_size is not None and not answered.layout.question.affinity:
-        figures = (*figures, facts.public_size)
+    found, shown = answered.found, show(facts, answered)
     return Answer(
         analysis_id=analysis_id,
         outcome=answered.outcome,
-        figures=figures,
-        ratios=ratios(figures, base_persons=facts.base_version.persons, sums=found.mechanism.sums),
+        figures=shown.figures,
+        ratios=shown.ratios,
         mechanism=found.mechanism,
         reasons=(),
         missing=(),
@@ -209,5 +208,5 @@ def _answer(
         charged_delta_pico=charged.delta_pico,
         left_delta_pico=left.delta_pico,
         receipt=receipt,
-        suggestions=suggestions_from(found.figures, found.mechanism, answered.layout, facts.attributes),
+        suggestions=shown.suggestions,
     )

@@ -1,6 +1,5 @@
 """The three ways the first half of a question can end; the second half turns a reservation into one of the others."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cleanroom.analyses.cells import Layout
@@ -37,13 +36,11 @@ class Answered:
         outcome: released now, or stored before.
         found: the answer, under canonical names.
         layout: of the question.
-        names: canonical name of each figure to the asker's names for it.
     """
 
     outcome: Outcome
     found: Found
     layout: Layout
-    names: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)

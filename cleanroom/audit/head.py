@@ -9,10 +9,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 from crypto.checkpoint import Checkpoint, CheckpointError, open_note
 from crypto.durable import write_private
+
+_NOTES = 4
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class HeadFile:
 
     def __init__(self, path: Path, verifier_key: str) -> None:
         self._path = path
-        self._verifier_key = verifier_key
-        self._checked: tuple[str, Checkpoint] | None = None
+        # Mostly it is the text that was read or written last, or the one before: the same text has the same signature.
+        self._opened = lru_cache(maxsize=_NOTES)(partial(open_note, verifier=verifier_key))
 
     def text(self) -> str:
         """Return what the file holds, unchecked; empty when it is missing or damaged."""
@@ -66,15 +69,6 @@ class HeadFile:
         """Keep a head whatever was kept before."""
         with self._locked():
             self._write(note)
-
-    def _opened(self, note: str) -> Checkpoint:
-        # Mostly it is the text that was read or written last: the same text has the same good signature.
-        last = self._checked
-        if last is not None and last[0] == note:
-            return last[1]
-        found = open_note(note, self._verifier_key)
-        self._checked = (note, found)
-        return found
 
     def _write(self, note: str) -> None:
         write_private(self._path, note.encode("utf-8"), replace=True)

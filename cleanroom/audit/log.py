@@ -29,11 +29,13 @@ _ADVISORY_LOCK = 0x636C65616E726F6F
 _HEAD_ID = 1
 
 # Made once: every commit runs them, and to put a statement together takes as long as to run it.
-_ADD_EVENTS, _ADD_NODES, _ADD_CHECKPOINT = (
-    insert(Base.metadata.tables[model.__tablename__]) for model in (AuditEvent, AuditNode, AuditCheckpoint)
+_ADD_EVENTS, _ADD_NODES, _ADD_CHECKPOINT, _ADD_HEAD = (
+    insert(Base.metadata.tables[model.__tablename__])
+    for model in (AuditEvent, AuditNode, AuditCheckpoint, AuditHead)
 )
 _MOVE_HEAD = update(Base.metadata.tables[AuditHead.__tablename__]).where(AuditHead.id == _HEAD_ID)
 _HEAD = select(AuditHead.size, AuditHead.note)
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 
 class AuditLog(AuditReader):
@@ -54,6 +56,8 @@ class AuditLog(AuditReader):
         self._clock = clock
         self._verifier_key = verifier_key(origin, public_key(seed))
         self._outside = None if head_file is None else HeadFile(head_file, self._verifier_key)
+        # The head that this process signed last, the size of its tree and the hashes of its peaks.
+        self._tip: tuple[str, int, tuple[bytes, ...]] = ("", 0, ())
 
     @property
     def verifier_key(self) -> str:
@@ -69,31 +73,33 @@ class AuditLog(AuditReader):
         Returns:
             The new head for `committed`; None when the database lacks what the room has signed before.
         """
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        connection = session.connection()
+        if connection.dialect.name == "postgresql":
+            connection.execute(_LOCK, {"key": _ADVISORY_LOCK})
         # Read first: what it names was committed before, so a healthy database holds it by now.
         known = self._outside.read() if self._outside else None
-        size = log_size(session)
-        tree = Growth(Peaks(size, _peaks(session, size)))
+        peaks = self._peaks(session)
+        size, tree = peaks.size, Growth(peaks)
         continued = size == 0 if known is None else _holds(session, known, size=size, root=tree.root())
         now = self._clock.now()
         rows = [_enter(pending, tree, now) for pending in events]
-        session.execute(_ADD_EVENTS, rows)
+        connection.execute(_ADD_EVENTS, rows)
         if tree.completed:
             nodes = [
                 {"closed_by": closed_by(level, position), "level": level, "hash": node}
                 for level, position, node in tree.completed
             ]
-            session.execute(_ADD_NODES, nodes)
+            connection.execute(_ADD_NODES, nodes)
         head = {"size": tree.size, "note": self._sign(tree.size, tree.root())}
         if size:
-            session.execute(_MOVE_HEAD, head)
+            connection.execute(_MOVE_HEAD, head)
         else:
-            session.execute(insert(AuditHead).values(id=_HEAD_ID, **head))
+            connection.execute(_ADD_HEAD, {"id": _HEAD_ID, **head})
         note = str(head["note"])
+        self._tip = (note, tree.size, tree.peaks)
         if any(pending.prove for pending in events):
             # Its receipt will carry this head out of the room.
-            session.execute(_ADD_CHECKPOINT, head)
+            connection.execute(_ADD_CHECKPOINT, head)
         for pending, row in zip(events, rows, strict=True):
             if pending.prove:
                 index = row["index"]
@@ -115,7 +121,7 @@ class AuditLog(AuditReader):
             return None
         # Read first: what it names was committed before, so a healthy database holds it by now.
         text = self._outside.text()
-        head = tx.session.execute(_HEAD).one_or_none()
+        head = tx.session.connection().execute(_HEAD).one_or_none()
         if head and head.note == text:
             return None
         known = self._outside.checked(text)
@@ -146,6 +152,15 @@ class AuditLog(AuditReader):
             kept = dialect.insert(AuditCheckpoint).values(size=size, note=note)
             tx.session.execute(kept.on_conflict_do_nothing())
         return note
+
+    def _peaks(self, session: Session) -> Peaks:
+        """Return the peaks of the log: those of the head signed last, unless another process has added to it."""
+        note, size, hashes = self._tip
+        head = session.connection().execute(_HEAD).one_or_none()
+        if head is not None and (head.size, head.note) == (size, note):
+            return Peaks(size, hashes)
+        size = log_size(session)
+        return Peaks(size, _peaks(session, size))
 
     def _sign(self, size: int, root: bytes) -> str:
         return sign_note(format_checkpoint(self._origin, size, root), name=self._origin, seed=self._seed)

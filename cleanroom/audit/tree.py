@@ -66,6 +66,11 @@ class Growth:
         """How many leaves it has by now."""
         return self._peaks.size
 
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The hashes of its peaks by now, widest first."""
+        return self._peaks.hashes
+
     def push(self, leaf: bytes) -> int:
         """Append a leaf hash; returns its index."""
         index = self._peaks.size

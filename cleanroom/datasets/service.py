@@ -1,7 +1,8 @@
 """Registering datasets and bases, and finding their versions and files."""
 
 import json
-from functools import lru_cache
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
@@ -19,27 +20,38 @@ from cleanroom.datasets.types import (
     SealedFile,
     VersionStatus,
 )
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
+from cleanroom.remembered import Remembered
 from cleanroom.schema.codec import schema_from_dict
 from cleanroom.schema.model import Schema, schema_to_dict
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.models import WorkspaceRow, WorkspaceSecretRow, token_secret_of
-from cleanroom.workspaces.service import Workspaces
+from cleanroom.workspaces.service import Workspaces, workspace_of
 
 MAX_NAME_CHARACTERS = 200
-_SCHEMAS = 64
+_SCHEMAS = Remembered[tuple[str, str], Schema](64)
 
 # What every question runs is made once: to put a statement together takes as long as to run it.
 _ONE = select(DatasetRow).where(DatasetRow.id == bindparam("id"))
 # Read anew: what was read before may have changed while the lock was waited for.
-_LOCKED = _ONE.with_for_update().execution_options(populate_existing=True)
-_LOCKED_SHARED = _ONE.with_for_update(read=True).execution_options(populate_existing=True)
+_LOCKED_ROW = _ONE.with_for_update().execution_options(populate_existing=True)
+_LOCKED_ROW_SHARED = _ONE.with_for_update(read=True).execution_options(populate_existing=True)
+_DATASETS, _WORKSPACES, _LOADS = (
+    Base.metadata.tables[model.__tablename__] for model in (DatasetRow, WorkspaceRow, DatasetVersionRow)
+)
+# A schema is long, and mostly known.
+_PLAIN = [column for column in _DATASETS.c if column.name != "schema"]
+_LOCKED = select(*_PLAIN).where(_DATASETS.c.id == bindparam("id")).with_for_update()
+_LOCKED_SHARED = select(*_PLAIN).where(_DATASETS.c.id == bindparam("id")).with_for_update(read=True)
+_SCHEMA = select(_DATASETS.c.schema).where(_DATASETS.c.id == bindparam("id"))
+_PARTS = (_PLAIN, list(_WORKSPACES.c), list(_LOADS.c))
 _WITH_CURRENT = (
-    select(DatasetRow, WorkspaceRow, DatasetVersionRow)
-    .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
-    .outerjoin(DatasetVersionRow, DatasetVersionRow.id == DatasetRow.current_version_id)
-    .where(DatasetRow.id.in_(bindparam("ids", expanding=True)))
+    select(*(column.label(f"c{number}") for number, column in enumerate(chain(*_PARTS))))
+    .join_from(_DATASETS, _WORKSPACES, _WORKSPACES.c.id == _DATASETS.c.workspace_id)
+    .outerjoin(_LOADS, _LOADS.c.id == _DATASETS.c.current_version_id)
+    .where(_DATASETS.c.id.in_(bindparam("ids", expanding=True)))
 )
 _VERSIONS = (
     select(DatasetVersionRow, DatasetRow, WorkspaceRow, WorkspaceSecretRow)
@@ -123,14 +135,17 @@ class Datasets:
                 "schema_sha256": row.schema_sha256,
             },
         )
-        return _dataset(row)
+        return _dataset(row, _schema(row))
 
     def dataset(self, tx: Transaction, dataset_id: str) -> Dataset:
         """Return a dataset; raises DatasetNotFoundError."""
+        held: Dataset | None = tx.held.get(("dataset", dataset_id))
+        if held is not None:
+            return held
         row = tx.session.get(DatasetRow, dataset_id)
         if row is None:
             raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
-        return _dataset(row)
+        return _dataset(row, _schema(row))
 
     def lock(self, tx: Transaction, dataset_id: str, *, shared: bool = False) -> None:
         """Hold a dataset until the transaction ends, so that what is read next stays true until it commits.
@@ -141,19 +156,40 @@ class Datasets:
             shared: others may hold it shared too; whoever changes it holds it alone.
         """
         locked = _LOCKED_SHARED if shared else _LOCKED
-        tx.held["dataset", dataset_id] = tx.session.scalar(locked, {"id": dataset_id})
+        if ("dataset", dataset_id) in tx.held:
+            row = tx.session.connection().execute(locked, {"id": dataset_id}).one_or_none()
+            tx.held["dataset", dataset_id] = self._held_dataset(tx, row)
+            return
+        anew = _LOCKED_ROW_SHARED if shared else _LOCKED_ROW
+        tx.held["locked", dataset_id] = tx.session.scalar(anew, {"id": dataset_id})
 
     def hold(self, tx: Transaction, *dataset_ids: str) -> None:
         """Read datasets and bases, their workspaces and their published versions in one statement.
 
-        The session finds rows again as long as somebody holds them: what asks for one of these later in the
-        transaction, by its id, runs no statement of its own.
+        What asks for one of these later in the transaction, by its id, runs no statement of its own.
 
         Args:
-            tx: which holds them until it ends.
+            tx: which holds them until it ends; it must not change them.
             dataset_ids: those that do not exist are passed over.
         """
-        tx.held["datasets", ""] = tx.session.execute(_WITH_CURRENT, {"ids": dataset_ids}).all()
+        for row in tx.session.connection().execute(_WITH_CURRENT, {"ids": dataset_ids}):
+            values = iter(row)
+            dataset, workspace, version = (
+                SimpleNamespace(**{column.name: next(values) for column in part}) for part in _PARTS
+            )
+            tx.held["dataset", dataset.id] = self._held_dataset(tx, dataset)
+            tx.held["workspace", workspace.id] = workspace_of(workspace)
+            if version.id is not None:
+                tx.held["version", version.id] = _version(version)
+
+    def _held_dataset(self, tx: Transaction, row: Any) -> Dataset | None:
+        if row is None:
+            return None
+        schema = _SCHEMAS.get((row.id, row.schema_sha256))
+        if schema is None:
+            data = tx.session.connection().scalar(_SCHEMA, {"id": row.id})
+            schema = _SCHEMAS.put((row.id, row.schema_sha256), schema_from_dict(data))
+        return _dataset(row, schema)
 
     def hold_versions(self, tx: Transaction, *version_ids: str) -> None:
         """Read versions, with what opening them takes, as they are now; held as by `hold`, their files besides.
@@ -170,6 +206,7 @@ class Datasets:
             if all(keys.get(row.version_id) == row.token_key_version for row in rows):
                 break
         tx.held["versions", ""] = held
+        tx.held |= {("version", version.id): _version(version) for version, *_ in held}
         files = {version_id: list[SealedFile]() for version_id in version_ids}
         for row in rows:
             files[row.version_id].append(sealed_file(row))
@@ -177,6 +214,9 @@ class Datasets:
 
     def version(self, tx: Transaction, version_id: str) -> DatasetVersion:
         """Return a version; raises VersionNotFoundError."""
+        held: DatasetVersion | None = tx.held.get(("version", version_id))
+        if held is not None:
+            return held
         row = tx.session.get(DatasetVersionRow, version_id)
         if row is None:
             raise VersionNotFoundError(
@@ -252,26 +292,27 @@ def sealed_file(row: SealedFileRow | Row[Any]) -> SealedFile:
     )
 
 
-@lru_cache(maxsize=_SCHEMAS)
-def _schema(text: str) -> Schema:
+def _schema(row: DatasetRow) -> Schema:
     """Read a stored schema; each question meets two, and checking what was checked when it came in takes longest."""
-    return schema_from_dict(json.loads(text))
+    key = row.id, row.schema_sha256
+    known = _SCHEMAS.get(key)
+    return _SCHEMAS.put(key, schema_from_dict(row.schema)) if known is None else known
 
 
-def _dataset(row: DatasetRow) -> Dataset:
+def _dataset(row: Any, schema: Schema) -> Dataset:
     return Dataset(
         id=row.id,
         workspace_id=row.workspace_id,
         kind=DatasetKind(row.kind),
         name=row.name,
-        schema=_schema(json.dumps(row.schema)),
+        schema=schema,
         schema_sha256=row.schema_sha256,
         current_version_id=row.current_version_id,
         created_at=row.created_at,
     )
 
 
-def _version(row: DatasetVersionRow) -> DatasetVersion:
+def _version(row: Any) -> DatasetVersion:
     return DatasetVersion(
         id=row.id,
         dataset_id=row.dataset_id,

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cleanroom.db.base import Base
@@ -15,8 +16,9 @@ from cleanroom.ids import new_id
 AccountKey = tuple[AccountKind, str]
 
 # Made once: to put a statement together takes as long as to run it.
-_RECORD = insert(Base.metadata.tables[LedgerRow.__tablename__])
-_MOVEMENTS = select(LedgerRow).where(LedgerRow.subject_id == bindparam("subject_id"))
+_LEDGER = Base.metadata.tables[LedgerRow.__tablename__]
+_RECORD = insert(_LEDGER)
+_MOVEMENTS = select(_LEDGER).where(_LEDGER.c.subject_id == bindparam("subject_id"))
 # The population's total comes first, so that it alone orders all who lock several accounts of one population.
 _ORDER = {kind: position for position, kind in enumerate(AccountKind)}
 
@@ -107,17 +109,17 @@ def record(
         "delta_pico": amount.delta_pico,
         "at": now,
     }
-    tx.session.execute(_RECORD, movement)
+    tx.session.connection().execute(_RECORD, movement)
 
 
-def recorded(tx: Transaction, kind: str, subject_id: str) -> LedgerRow | None:
+def recorded(tx: Transaction, kind: str, subject_id: str) -> Row[Any] | None:
     """Return the movement of one kind about one subject, if there is one."""
     return movements(tx, subject_id).get(kind)
 
 
-def movements(tx: Transaction, subject_id: str) -> dict[str, LedgerRow]:
+def movements(tx: Transaction, subject_id: str) -> dict[str, Row[Any]]:
     """Return every movement about one subject, by kind."""
-    return {row.kind: row for row in tx.session.scalars(_MOVEMENTS, {"subject_id": subject_id})}
+    return {row.kind: row for row in tx.session.connection().execute(_MOVEMENTS, {"subject_id": subject_id})}
 
 
 def accounts_of(tx: Transaction, population_id: str) -> tuple[Account, ...]:

@@ -1,19 +1,23 @@
 """Grants between values and rows."""
 
-from sqlalchemy import bindparam, select
+from typing import Any
 
+from sqlalchemy import Row, bindparam, select
+
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
 
-# Made once: every question loads its grant, and to put a statement together takes as long as to run it.
-_BY_ID = select(GrantRow).where(GrantRow.id == bindparam("id")).execution_options(populate_existing=True)
+_GRANTS = Base.metadata.tables[GrantRow.__tablename__]
+# Made once: every question loads its grant, and to put a statement together takes longer than to run it.
+_BY_ID = select(_GRANTS).where(_GRANTS.c.id == bindparam("id"))
 
 
 def load(tx: Transaction, grant_id: str) -> Grant:
     """Return a grant as the database has it now; raises UnknownGrantError."""
-    row = tx.session.scalar(_BY_ID, {"id": grant_id})
+    row = tx.session.connection().execute(_BY_ID, {"id": grant_id}).one_or_none()
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
     return grant_of(row)
@@ -40,7 +44,7 @@ def row_of(grant: Grant) -> GrantRow:
     )
 
 
-def grant_of(row: GrantRow) -> Grant:
+def grant_of(row: GrantRow | Row[Any]) -> Grant:
     """Return a row as a value."""
     return Grant(
         id=row.id,

@@ -7,14 +7,22 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, insert, select
 
 from cleanroom.canonical import canonical_json
+from cleanroom.db.base import Base
 from cleanroom.db.database import PendingEvent, Transaction
 from cleanroom.release.codec import figure_from_dict, figure_to_dict, mechanism_from_dict, mechanism_to_dict
 from cleanroom.release.mechanism import FAMILY
 from cleanroom.release.models import StoredAnswer
 from cleanroom.release.types import Mechanism, ReleasedFigure
+from cleanroom.remembered import Remembered
+
+MOST_FIGURES = 50_000
+"""So many figures of stored answers are kept in memory, about 25 MB of them: released once, they never change."""
+
+_TABLE = Base.metadata.tables[StoredAnswer.__tablename__]
+_ROWS = _TABLE.c
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,28 @@ class Found:
     event: PendingEvent | None = field(default=None, compare=False, repr=False)
 
 
+def _finding(*, of_epoch: bool, until: bool) -> Select[Any]:
+    query = select(_ROWS.analysis_id, _ROWS.consent_epoch, _ROWS.released_at).where(
+        _ROWS.question_key == bindparam("key"), _ROWS.rho_micro >= bindparam("rho_micro")
+    )
+    if of_epoch:
+        query = query.where(_ROWS.consent_epoch == bindparam("epoch"))
+    if until:
+        query = query.where(_ROWS.released_at <= bindparam("at"))
+    return query.order_by(_ROWS.released_at.desc(), _ROWS.analysis_id.desc()).limit(1)
+
+
+# Made once: to put a statement together takes longer than to run it.
+_FIND = {
+    (of_epoch, until): _finding(of_epoch=of_epoch, until=until)
+    for of_epoch in (False, True)
+    for until in (False, True)
+}
+_CONTENT = select(_ROWS.mechanism, _ROWS.figures).where(_ROWS.analysis_id == bindparam("id"))
+_STORE = insert(_TABLE)
+_READ = Remembered[str, Found](MOST_FIGURES, lambda found: len(found.figures))
+
+
 def find_answer(
     tx: Transaction, asked: Asked, *, epoch: int | None, rho_micro: int, at: datetime | None = None
 ) -> Found | None:
@@ -92,37 +122,34 @@ def find_answer(
     Returns:
         The newest fitting answer, or None.
     """
-    query = select(StoredAnswer).where(
-        StoredAnswer.question_key == asked.key, StoredAnswer.rho_micro >= rho_micro
-    )
-    if epoch is not None:
-        query = query.where(StoredAnswer.consent_epoch == epoch)
-    if at is not None:
-        query = query.where(StoredAnswer.released_at <= at)
-    row = tx.session.scalar(
-        query.order_by(StoredAnswer.released_at.desc(), StoredAnswer.analysis_id.desc()).limit(1)
-    )
+    connection = tx.session.connection()
+    wanted = {"key": asked.key, "rho_micro": rho_micro, "epoch": epoch, "at": at}
+    row = connection.execute(_FIND[epoch is not None, at is not None], wanted).one_or_none()
     if row is None:
         return None
-    return Found(
+    kept = _READ.get(row.analysis_id)
+    if kept is not None and (kept.epoch, kept.released_at) == (row.consent_epoch, row.released_at):
+        return kept
+    content = connection.execute(_CONTENT, {"id": row.analysis_id}).one()
+    found = Found(
         analysis_id=row.analysis_id,
         epoch=row.consent_epoch,
         released_at=row.released_at,
-        mechanism=mechanism_from_dict(row.mechanism),
-        figures=tuple(figure_from_dict(item) for item in row.figures["figures"]),
+        mechanism=mechanism_from_dict(content.mechanism),
+        figures=tuple(figure_from_dict(item) for item in content.figures["figures"]),
     )
+    return _READ.put(row.analysis_id, found)
 
 
 def store_answer(tx: Transaction, asked: Asked, found: Found) -> None:
     """Keep a released answer in the transaction that releases it."""
-    tx.session.add(
-        StoredAnswer(
-            analysis_id=found.analysis_id,
-            question_key=asked.key,
-            consent_epoch=found.epoch,
-            rho_micro=found.mechanism.rho_micro,
-            mechanism=mechanism_to_dict(found.mechanism),
-            figures={"figures": [figure_to_dict(figure) for figure in found.figures]},
-            released_at=found.released_at,
-        )
-    )
+    row = {
+        "analysis_id": found.analysis_id,
+        "question_key": asked.key,
+        "consent_epoch": found.epoch,
+        "rho_micro": found.mechanism.rho_micro,
+        "mechanism": mechanism_to_dict(found.mechanism),
+        "figures": {"figures": [figure_to_dict(figure) for figure in found.figures]},
+        "released_at": found.released_at,
+    }
+    tx.session.connection().execute(_STORE, row)

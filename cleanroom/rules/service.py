@@ -1,15 +1,16 @@
 """Setting analysis rules and stopping questions."""
 
-import json
 from dataclasses import asdict
-from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.models import DatasetRow
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
+from cleanroom.remembered import Remembered
 from cleanroom.rules.errors import UndeclaredAttributeError, UnknownPolicyError, UntestedPolicyError
 from cleanroom.rules.models import KillSwitchRow, PolicyRow
 from cleanroom.rules.ownership import require_owner
@@ -19,15 +20,18 @@ from policies.codec import policy_from_data, policy_to_data
 from policies.diff import preset_above, unsafe_reason
 from policies.model import PolicyDocument
 
-_DOCUMENTS = 64
-# What every question runs is made once: to put a statement together takes as long as to run it.
+_POLICIES = Base.metadata.tables[PolicyRow.__tablename__]
+_SWITCHES = Base.metadata.tables[KillSwitchRow.__tablename__].c
+# What every question runs is made once: to put a statement together takes longer than to run it.
 _NEWEST = (
-    select(PolicyRow)
-    .where(PolicyRow.dataset_id == bindparam("dataset_id"))
-    .order_by(PolicyRow.number.desc())
+    select(*(column for column in _POLICIES.c if column.name != "document"))
+    .where(_POLICIES.c.dataset_id == bindparam("dataset_id"))
+    .order_by(_POLICIES.c.number.desc())
     .limit(1)
 )
-_SWITCH = select(KillSwitchRow.stopped).where(KillSwitchRow.dataset_id == bindparam("dataset_id"))
+_DOCUMENT = select(_POLICIES.c.document).where(_POLICIES.c.id == bindparam("id"))
+_SWITCH = select(_SWITCHES.stopped).where(_SWITCHES.dataset_id == bindparam("dataset_id"))
+_VERSIONS = Remembered[tuple[str, str], PolicyVersion](64)
 
 
 class Rules:
@@ -108,7 +112,7 @@ class Rules:
                 "redteam": asdict(verdict) if verdict else None,
             },
         )
-        return _version(row)
+        return _version(row, row.document)
 
     def _require_declared(self, tx: Transaction, dataset_id: str, document: PolicyDocument) -> None:
         # Held until the end, so that two versions are numbered one after the other.
@@ -125,8 +129,16 @@ class Rules:
 
     def current(self, tx: Transaction, dataset_id: str) -> PolicyVersion | None:
         """Return the version in force, or None when the owner has set none: then nothing is answered."""
-        row = tx.session.scalar(_NEWEST, {"dataset_id": dataset_id})
-        return None if row is None else _version(row)
+        connection = tx.session.connection()
+        row = connection.execute(_NEWEST, {"dataset_id": dataset_id}).one_or_none()
+        if row is None:
+            return None
+        # A version never changes, and to read a document takes longer than all the rest.
+        known = _VERSIONS.get((row.id, row.sha256))
+        if known is not None:
+            return known
+        document = connection.execute(_DOCUMENT, {"id": row.id}).scalar_one()
+        return _VERSIONS.put((row.id, row.sha256), _version(row, document))
 
     def policy(self, tx: Transaction, policy_id: str) -> PolicyVersion:
         """Return a version by its id; raises UnknownPolicyError."""
@@ -135,12 +147,12 @@ class Rules:
             raise UnknownPolicyError(
                 "There is no policy with this id.", remedy="Look the id up in the audit log."
             )
-        return _version(row)
+        return _version(row, row.document)
 
     def history(self, tx: Transaction, dataset_id: str) -> tuple[PolicyVersion, ...]:
         """Return every version of a dataset's rule, the first one first."""
         rows = select(PolicyRow).where(PolicyRow.dataset_id == dataset_id).order_by(PolicyRow.number)
-        return tuple(_version(row) for row in tx.session.scalars(rows))
+        return tuple(_version(row, row.document) for row in tx.session.scalars(rows))
 
     def stop(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> None:
         """Refuse every question to a dataset from now on, those being computed included; raises NotYourDatasetError."""
@@ -153,7 +165,7 @@ class Rules:
     def stopped(self, tx: Transaction, dataset_id: str) -> bool:
         """Tell whether the kill switch is on."""
         # Read as a column: a question's second transaction must see what was committed while it computed.
-        return bool(tx.session.scalar(_SWITCH, {"dataset_id": dataset_id}))
+        return bool(tx.session.connection().scalar(_SWITCH, {"dataset_id": dataset_id}))
 
     def _switch(self, tx: Transaction, dataset_id: str, *, stopped: bool, organisation_id: str) -> None:
         require_owner(tx, dataset_id, organisation_id)
@@ -167,15 +179,8 @@ class Rules:
         tx.audit(kind, subject_id=dataset_id, organisation_id=organisation_id)
 
 
-@lru_cache(maxsize=_DOCUMENTS)
-def _read(text: str) -> tuple[PolicyDocument, str | None, str | None]:
-    """Read a stored document, and tell which preset it stands under and why it needs none."""
-    document = policy_from_data(json.loads(text))
-    return document, preset_above(document), unsafe_reason(document)
-
-
-def _version(row: PolicyRow) -> PolicyVersion:
-    document, preset, unsafe = _read(json.dumps(row.document))
+def _version(row: PolicyRow | Row[Any], data: dict[str, Any]) -> PolicyVersion:
+    document = policy_from_data(data)
     return PolicyVersion(
         id=row.id,
         dataset_id=row.dataset_id,
@@ -183,7 +188,7 @@ def _version(row: PolicyRow) -> PolicyVersion:
         document=document,
         sha256=row.sha256,
         created_at=row.created_at,
-        preset=preset,
+        preset=preset_above(document),
         report_sha256=row.report_sha256,
-        unsafe=unsafe,
+        unsafe=unsafe_reason(document),
     )

@@ -1,6 +1,7 @@
 """Making, opening, re-keying and destroying workspaces."""
 
 import secrets
+from typing import Any
 
 from sqlalchemy import event, func, select
 
@@ -120,11 +121,12 @@ class Workspaces:
                 "recipient": recipient,
             },
         )
-        return _workspace(row)
+        return workspace_of(row)
 
     def workspace(self, tx: Transaction, workspace_id: str) -> Workspace:
         """Return a workspace; raises UnknownWorkspaceError."""
-        return _workspace(_row(tx, workspace_id))
+        held: Workspace | None = tx.held.get(("workspace", workspace_id))
+        return workspace_of(_row(tx, workspace_id)) if held is None else held
 
     def recipient(self, tx: Transaction, workspace_id: str) -> str:
         """Return the public age recipient that uploads to the workspace are encrypted to."""
@@ -380,7 +382,8 @@ def _population(row: PopulationRow) -> Population:
     )
 
 
-def _workspace(row: WorkspaceRow) -> Workspace:
+def workspace_of(row: Any) -> Workspace:
+    """Return a row of the table as a value."""
     return Workspace(
         id=row.id,
         organisation_id=row.organisation_id,

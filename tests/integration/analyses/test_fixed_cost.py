@@ -3,15 +3,20 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, select, update
 
+from cleanroom.analyses import deciding
 from cleanroom.analyses.types import Outcome
 from cleanroom.audit.models import AuditCheckpoint, AuditEvent, AuditHead
+from cleanroom.audit.reader import node_source
 from cleanroom.datasets.models import DatasetRow, SealedFileRow
 from cleanroom.db.database import Database
+from cleanroom.release.answers import find_answer
 from crypto.checkpoint import open_note
+from crypto.merkle import root_from
 from policies.codec import load_preset
 from tests.integration.analyses.questions import RICH, receipt_of
 from tests.rooms import PURPOSE, Stage
@@ -88,6 +93,50 @@ def test_a_stored_answer_shows_the_receipt_of_its_release_or_makes_it_again(stag
     made = receipt_of(stage, stage.ask(grant, **RICH))
     assert (made.record, made.index) == (first.record, first.index)
     assert made.size > first.size
+
+
+def test_what_was_shown_before_never_stands_in_for_what_the_store_gives(stage, monkeypatch):
+    grant = stage.grant()
+    stage.ask(grant, **RICH)
+    before = stage.ask(grant, **RICH)
+
+    def changed(*asked, **how):
+        found = find_answer(*asked, **how)
+        first, *others = found.figures
+        return replace(found, figures=(replace(first, sigma=first.sigma + 1), *others))
+
+    monkeypatch.setattr(deciding, "find_answer", changed)
+    shown = stage.ask(grant, **RICH)
+
+    assert shown.outcome is Outcome.STORED
+    assert shown.figures[0].sigma == before.figures[0].sigma + 1
+    assert shown.figures[1:] == before.figures[1:]
+
+
+def test_the_log_goes_on_from_what_was_committed(stage):
+    def stop(_session):
+        raise ValueError("stop")
+
+    def add(*, fails: bool = False) -> int | None:
+        with stage.room.db.transaction() as tx:
+            queued = tx.audit("test.event", subject_id="x")
+            if fails:
+                event.listen(tx.session, "before_commit", stop)
+        return queued.index
+
+    first = add()
+    with pytest.raises(ValueError, match="stop"):
+        add(fails=True)
+    assert first is not None
+    assert [add(), add()] == [first + 1, first + 2]
+
+    with stage.room.db.reading() as tx:
+        size = stage.room.audit.size(tx)
+        source = node_source(tx.session)
+        assert (
+            root_from(source, size)
+            == open_note(stage.room.audit.head(tx), stage.room.audit.verifier_key).root
+        )
 
 
 def test_nothing_is_proven_by_a_transaction_that_is_rolled_back(stage):
