@@ -316,6 +316,10 @@ class Grants:
             write_off(tx, grant_id, self._clock.now())
         return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
 
+    def revoke_all(self, tx: Transaction, organisation_id: str) -> tuple[Grant, ...]:
+        """End every active grant that an organisation holds, acts on, or gave over its own people."""
+        return tuple(self.revoke(tx, grant_id) for grant_id in repository.active_of(tx, organisation_id))
+
     def restored(self, tx: Transaction) -> Deny | None:
         """Return the refusal of everything that costs, while the database is a backup that was put back."""
         return None if self._log.restored(tx) is None else Deny((restored(),))
