@@ -1,5 +1,6 @@
 """Which clients and which keys the room takes."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -14,6 +15,12 @@ from tests.access_rooms import AccessRoom, key_set
 KEY = ECKey.generate_key("P-256")
 
 
+def small_rsa_key() -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dict(RSAKey.generate_key(1024).as_dict(private=False))
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -24,7 +31,7 @@ KEY = ECKey.generate_key("P-256")
         {"keys": [OctKey.generate_key(256).as_dict()]},
         {"keys": [ECKey.generate_key("P-384").as_dict(private=False)]},
         {"keys": [OKPKey.generate_key("X25519").as_dict(private=False)]},
-        {"keys": [RSAKey.generate_key(1024).as_dict(private=False)]},
+        {"keys": [small_rsa_key()]},
         {"keys": [{**KEY.as_dict(private=False), "x": "AA"}]},
         {"keys": [{**KEY.as_dict(private=False), "use": "enc"}]},
         {"keys": [{**KEY.as_dict(private=False), "alg": "HS256"}]},
