@@ -1,10 +1,18 @@
 """The composition root: from settings to a room, made once and opened as often as needed."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from cleanroom.access.assertions import Assertions
+from cleanroom.access.clients import Clients
+from cleanroom.access.idempotency import Idempotency
+from cleanroom.access.service import Access
+from cleanroom.access.token_keys import TokenKeys
+from cleanroom.access.tokens import Tokens
+from cleanroom.access.users import Users
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.completing import Completing
@@ -31,6 +39,7 @@ from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
+from cleanroom.offboarding import Offboarding
 from cleanroom.release.mechanism import add_noise, calibrate
 from cleanroom.release.public import withhold_unmade
 from cleanroom.release.receipts import Receipts
@@ -79,6 +88,9 @@ class Room:
     store: LocalDirectory
     audit: AuditLog
     accounts: Accounts
+    access: Access
+    token_keys: TokenKeys
+    offboarding: Offboarding
     workspaces: Workspaces
     datasets: Datasets
     ingestion: Ingestion
@@ -170,6 +182,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
         room.grants.expire(tx)
+        room.access.sweep(tx)
         restored = room.grants.restored(tx) is not None
     if not restored:
         room.ingestion.recover()
@@ -208,6 +221,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     store = LocalDirectory(settings.objects_dir)
     leases = Leases(settings.home / "leases")
     accounts = Accounts(clock)
+    token_keys = _token_keys(settings, clock)
     workspaces = Workspaces(keys, clock)
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
@@ -221,6 +235,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         log=audit,
         journal=Journal(settings.allocations_path),
     )
+    access = _access(settings, db, clock, accounts, token_keys)
     receipts = Receipts(audit, settings.receipts_dir)
     matching = Matching(
         workspaces=workspaces,
@@ -238,6 +253,9 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         store=store,
         audit=audit,
         accounts=accounts,
+        access=access,
+        token_keys=token_keys,
+        offboarding=Offboarding(access, grants, workspaces),
         workspaces=workspaces,
         datasets=datasets,
         ingestion=Ingestion(
@@ -279,6 +297,43 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             leases=leases,
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
+    )
+
+
+def _token_keys(settings: Settings, clock: Clock) -> TokenKeys:
+    """Open the keys of access tokens, made when there are none: nothing is lost with them but tokens of minutes."""
+    path = settings.token_keys_path
+    if not path.exists():
+        with suppress(FileExistsError):
+            return TokenKeys.create(path, clock.now())
+    return TokenKeys(path)
+
+
+def _access(
+    settings: Settings, db: Database, clock: Clock, accounts: Accounts, token_keys: TokenKeys
+) -> Access:
+    clients = Clients(accounts, clock)
+    return Access(
+        db=db,
+        clock=clock,
+        accounts=accounts,
+        clients=clients,
+        users=Users(accounts, clock),
+        tokens=Tokens(
+            token_keys,
+            clock,
+            issuer=settings.public_url,
+            audience=f"{settings.public_url}/v1",
+            minutes=settings.token_minutes,
+        ),
+        assertions=Assertions(
+            db=db,
+            clients=clients,
+            clock=clock,
+            audiences=(settings.public_url, f"{settings.public_url}/oauth/token"),
+        ),
+        idempotency=Idempotency(clock),
+        allow_client_secret=settings.allow_client_secret,
     )
 
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
+from cleanroom.workspaces.models import PopulationRow
 
 _GRANTS = Base.metadata.tables[GrantRow.__tablename__]
 # Made once: every question loads its grant, and to put a statement together takes longer than to run it.
@@ -21,6 +22,21 @@ def load(tx: Transaction, grant_id: str) -> Grant:
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
     return grant_of(row)
+
+
+def active_of(tx: Transaction, organisation_id: str) -> tuple[str, ...]:
+    """List the ids of the active grants that an organisation holds, acts on, or gave over its own people."""
+    own = select(PopulationRow.id).where(PopulationRow.organisation_id == organisation_id)
+    found = select(GrantRow.id).where(
+        GrantRow.status == GrantStatus.ACTIVE.value,
+        or_(
+            GrantRow.advertiser_id == organisation_id,
+            GrantRow.agency_id == organisation_id,
+            GrantRow.population_id.in_(own),
+        ),
+    )
+    # In the order in which accounts are locked.
+    return tuple(tx.session.scalars(found.order_by(GrantRow.population_id, GrantRow.id)))
 
 
 def row_of(grant: Grant) -> GrantRow:

@@ -16,7 +16,7 @@ from cleanroom.grants import ledger, repository
 from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all, reachable
 from cleanroom.grants.budget_view import BudgetView, budget_view
 from cleanroom.grants.errors import ReservationError
-from cleanroom.grants.form import check_form, terms
+from cleanroom.grants.form import check_form, mandated, terms
 from cleanroom.grants.journal import Allocation, Journal, allocation_of
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.reconciling import reconcile, write_off
@@ -118,9 +118,8 @@ class Grants:
         )
         if not isinstance(limits, Limits):
             return limits
-        if agency_id is not None and not self._accounts.mandate_in_force(
-            tx, agency_id=agency_id, advertiser_id=advertiser_id, at=now
-        ):
+        parties = (advertiser_id, agency_id)
+        if not mandated(self._accounts, tx, parties=parties, purposes=purposes, at=now):
             return Deny((no_mandate(),))
         grant = Grant(
             id=new_id("gr", now),
@@ -316,6 +315,10 @@ class Grants:
         if grant.status is GrantStatus.ACTIVE and self.restored(tx) is not None:
             write_off(tx, grant_id, self._clock.now())
         return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
+
+    def revoke_all(self, tx: Transaction, organisation_id: str) -> tuple[Grant, ...]:
+        """End every active grant that an organisation holds, acts on, or gave over its own people."""
+        return tuple(self.revoke(tx, grant_id) for grant_id in repository.active_of(tx, organisation_id))
 
     def restored(self, tx: Transaction) -> Deny | None:
         """Return the refusal of everything that costs, while the database is a backup that was put back."""

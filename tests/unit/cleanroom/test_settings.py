@@ -99,3 +99,35 @@ def test_an_origin_in_the_file_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "cleanroom.toml").write_text("origin = 7\n")
     with pytest.raises(SettingsError, match="CLEANROOM_ORIGIN"):
         load_settings({}, home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PUBLIC_URL", "http://room.example.org"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://user@room.example.org"),
+        ("PUBLIC_URL", "https://room.example.org/?a=1"),
+        ("PUBLIC_URL", "room.example.org"),
+        ("TOKEN_MINUTES", "0"),
+        ("TOKEN_MINUTES", "61"),
+        ("TOKEN_MINUTES", "1.5"),
+        ("ALLOW_CLIENT_SECRET", "maybe"),
+    ],
+)
+def test_settings_of_access_that_would_be_unsafe_are_refused(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"CLEANROOM_{variable}"):
+        load_settings({f"CLEANROOM_{variable}": value}, home=tmp_path)
+
+
+def test_tokens_may_travel_in_the_open_on_the_machine_itself_alone(tmp_path: Path) -> None:
+    for url in (
+        "http://127.0.0.1:8000",
+        "http://localhost:9",
+        "http://[::1]:8000",
+        "https://room.example.org/",
+    ):
+        settings = load_settings({"CLEANROOM_PUBLIC_URL": url}, home=tmp_path)
+        assert settings.public_url == url.rstrip("/")
