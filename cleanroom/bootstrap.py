@@ -11,6 +11,7 @@ from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import FactFinder
 from cleanroom.analyses.public_sizes import PublicSizes
+from cleanroom.analyses.removing import Removing
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.reading import sqlite_path
@@ -89,6 +90,7 @@ class Room:
     receipts: Receipts
     analyses: Analyses
     public_sizes: PublicSizes
+    removing: Removing
 
     def close(self) -> None:
         """Let go of the database and of decrypted columns."""
@@ -210,11 +212,12 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         journal=Journal(settings.allocations_path),
     )
     receipts = Receipts(audit, settings.receipts_dir)
+    cache = ColumnCache(settings.cache_bytes)
     matching = Matching(
         workspaces=workspaces,
         datasets=datasets,
         consents=consents,
-        cache=ColumnCache(settings.cache_bytes),
+        cache=cache,
     )
     gate = ReleaseService(grants)
     refusals = Refusals(gate, clock)
@@ -267,6 +270,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             leases=leases,
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
+        removing=Removing(datasets, consents, rules, grants, store, cache, clock),
     )
 
 

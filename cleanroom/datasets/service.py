@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, delete, select
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.errors import DatasetNotFoundError, DatasetSchemaError, VersionNotFoundError
@@ -109,6 +109,7 @@ class Datasets:
             schema_sha256=schema.sha256(),
             current_version_id=None,
             created_at=self._clock.now(),
+            deleted_at=None,
         )
         tx.session.add(row)
         tx.session.flush()
@@ -126,11 +127,69 @@ class Datasets:
         return _dataset(row)
 
     def dataset(self, tx: Transaction, dataset_id: str) -> Dataset:
-        """Return a dataset; raises DatasetNotFoundError."""
+        """Return a dataset, also one that was deleted: history names it; raises DatasetNotFoundError."""
         row = tx.session.get(DatasetRow, dataset_id)
         if row is None:
-            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+            raise _not_found()
         return _dataset(row)
+
+    def living(self, tx: Transaction, dataset_id: str) -> Dataset:
+        """Return a dataset that was not deleted; raises DatasetNotFoundError."""
+        dataset = self.dataset(tx, dataset_id)
+        if dataset.deleted_at is not None:
+            raise _not_found()
+        return dataset
+
+    def owned(self, tx: Transaction, dataset_id: str, *, organisation_id: str, kind: DatasetKind) -> Dataset:
+        """Return an organisation's own dataset or base.
+
+        Raises:
+            DatasetNotFoundError: there is none, it was deleted, it is of the other kind, or it is somebody else's: one
+                answer for all, which tells nothing about others.
+        """
+        dataset = self.living(tx, dataset_id)
+        workspace = self._workspaces.workspace(tx, dataset.workspace_id)
+        if workspace.organisation_id != organisation_id or dataset.kind is not kind:
+            raise _not_found()
+        return dataset
+
+    def owned_version(self, tx: Transaction, dataset_id: str, version_id: str) -> DatasetVersion:
+        """Return a version of a dataset; raises VersionNotFoundError, also for one of another dataset."""
+        version = self.version(tx, version_id)
+        if version.dataset_id != dataset_id:
+            raise _version_not_found()
+        return version
+
+    def datasets_of(
+        self,
+        tx: Transaction,
+        *,
+        organisation_id: str,
+        kind: DatasetKind,
+        after: str = "",
+        limit: int,
+    ) -> tuple[Dataset, ...]:
+        """List an organisation's datasets or bases, the oldest first, without those that were deleted.
+
+        Args:
+            tx: any transaction.
+            organisation_id: whose.
+            kind: datasets or bases.
+            after: the id that the first one comes after.
+            limit: how many at most.
+        """
+        rows = (
+            select(DatasetRow)
+            .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
+            .where(
+                WorkspaceRow.organisation_id == organisation_id,
+                DatasetRow.kind == kind.value,
+                DatasetRow.deleted_at.is_(None),
+                DatasetRow.id > after,
+            )
+        )
+        found = tx.session.scalars(rows.order_by(DatasetRow.id).limit(limit))
+        return tuple(_dataset(row) for row in found)
 
     def lock(self, tx: Transaction, dataset_id: str, *, shared: bool = False) -> None:
         """Hold a dataset until the transaction ends, so that what is read next stays true until it commits.
@@ -179,9 +238,7 @@ class Datasets:
         """Return a version; raises VersionNotFoundError."""
         row = tx.session.get(DatasetVersionRow, version_id)
         if row is None:
-            raise VersionNotFoundError(
-                "There is no version with this id.", remedy="List the versions of its dataset."
-            )
+            raise _version_not_found()
         return _version(row)
 
     def current(self, tx: Transaction, dataset_id: str) -> DatasetVersion:
@@ -239,6 +296,15 @@ def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] |
     tx.session.flush()
 
 
+def remove_files(tx: Transaction, dataset_id: str) -> tuple[SealedFile, ...]:
+    """Strike every sealed file of a dataset from the catalogue; returns them, to be removed from the store."""
+    of_it = select(DatasetVersionRow.id).where(DatasetVersionRow.dataset_id == dataset_id)
+    rows = tx.session.scalars(select(SealedFileRow).where(SealedFileRow.version_id.in_(of_it))).all()
+    files = tuple(sealed_file(row) for row in rows)
+    tx.session.execute(delete(SealedFileRow).where(SealedFileRow.version_id.in_(of_it)))
+    return files
+
+
 def sealed_file(row: SealedFileRow | Row[Any]) -> SealedFile:
     """Return a sealed file as SQL names it; raises ValueError for a role that does not exist."""
     return SealedFile(
@@ -249,6 +315,16 @@ def sealed_file(row: SealedFileRow | Row[Any]) -> SealedFile:
         bytes=row.bytes,
         ciphertext_sha256=row.ciphertext_sha256,
         object_key=row.object_key,
+    )
+
+
+def _not_found() -> DatasetNotFoundError:
+    return DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+
+
+def _version_not_found() -> VersionNotFoundError:
+    return VersionNotFoundError(
+        "There is no version with this id.", remedy="List the versions of its dataset."
     )
 
 
@@ -268,6 +344,7 @@ def _dataset(row: DatasetRow) -> Dataset:
         schema_sha256=row.schema_sha256,
         current_version_id=row.current_version_id,
         created_at=row.created_at,
+        deleted_at=row.deleted_at,
     )
 
 

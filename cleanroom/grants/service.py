@@ -106,7 +106,7 @@ class Grants:
         stopped = self.restored(tx)
         if stopped is not None:
             return stopped
-        population_id = self.population(tx, dataset_id)
+        population_id = self.population(tx, self._datasets.living(tx, dataset_id).id)
         limits = grant_limits(
             documents,
             purposes=purposes,
@@ -316,6 +316,10 @@ class Grants:
         if grant.status is GrantStatus.ACTIVE and self.restored(tx) is not None:
             write_off(tx, grant_id, self._clock.now())
         return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
+
+    def revoke_all(self, tx: Transaction, dataset_id: str) -> tuple[Grant, ...]:
+        """End every active grant on a dataset now."""
+        return tuple(self.revoke(tx, grant_id) for grant_id in repository.active_on(tx, dataset_id))
 
     def restored(self, tx: Transaction) -> Deny | None:
         """Return the refusal of everything that costs, while the database is a backup that was put back."""
