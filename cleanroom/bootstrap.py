@@ -1,9 +1,16 @@
 """The composition root: from settings to a room, made once and opened as often as needed."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanroom.access.clients import Clients
+from cleanroom.access.idempotency import Idempotency
+from cleanroom.access.service import Access
+from cleanroom.access.token_keys import TokenKeys
+from cleanroom.access.tokens import Tokens
+from cleanroom.access.users import Users
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.completing import Completing
@@ -77,6 +84,8 @@ class Room:
     store: LocalDirectory
     audit: AuditLog
     accounts: Accounts
+    access: Access
+    token_keys: TokenKeys
     workspaces: Workspaces
     datasets: Datasets
     ingestion: Ingestion
@@ -160,6 +169,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
         room.grants.expire(tx)
+        room.access.sweep(tx)
         restored = room.grants.restored(tx) is not None
     if not restored:
         room.ingestion.recover()
@@ -198,6 +208,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     store = LocalDirectory(settings.objects_dir)
     leases = Leases(settings.home / "leases")
     accounts = Accounts(clock)
+    token_keys = _token_keys(settings, clock)
     workspaces = Workspaces(keys, clock)
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
@@ -229,6 +240,8 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         store=store,
         audit=audit,
         accounts=accounts,
+        access=_access(settings, db, clock, accounts, token_keys),
+        token_keys=token_keys,
         workspaces=workspaces,
         datasets=datasets,
         ingestion=Ingestion(
@@ -271,6 +284,35 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
         removing=Removing(datasets, consents, rules, grants, store, cache, clock),
+    )
+
+
+def _token_keys(settings: Settings, clock: Clock) -> TokenKeys:
+    """Open the keys of access tokens, made when there are none: nothing is lost with them but tokens of minutes."""
+    path = settings.token_keys_path
+    if not path.exists():
+        with suppress(FileExistsError):
+            return TokenKeys.create(path, clock.now())
+    return TokenKeys(path)
+
+
+def _access(
+    settings: Settings, db: Database, clock: Clock, accounts: Accounts, token_keys: TokenKeys
+) -> Access:
+    return Access(
+        db=db,
+        clock=clock,
+        accounts=accounts,
+        clients=Clients(accounts, clock),
+        users=Users(accounts, clock),
+        tokens=Tokens(
+            token_keys,
+            clock,
+            issuer=settings.public_url,
+            audience=f"{settings.public_url}/v1",
+            minutes=settings.token_minutes,
+        ),
+        idempotency=Idempotency(clock),
     )
 
 

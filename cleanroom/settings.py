@@ -4,13 +4,28 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cleanroom.errors import CleanroomError
 
 # The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
 _ORIGIN = re.compile(r"^[^\s+]{1,255}$")
-_FIELDS = ("home", "database_url", "origin", "memory_bytes", "cache_bytes", "witness_dir")
+_FIELDS = (
+    "home",
+    "database_url",
+    "origin",
+    "memory_bytes",
+    "cache_bytes",
+    "witness_dir",
+    "public_url",
+    "token_minutes",
+    "allow_client_secret",
+)
+DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
+DEFAULT_TOKEN_MINUTES = 10
+MAX_TOKEN_MINUTES = 60
 MIN_MEMORY_BYTES = 64 << 20
 DEFAULT_CACHE_BYTES = 1 << 30
 
@@ -34,6 +49,9 @@ class Settings:
             given. Best on another disk, and never restored from a backup together with the database.
         cache_bytes: how much of the decrypted columns a process keeps between questions; what does not fit is read in
             blocks.
+        public_url: how callers reach the room, without a slash at its end; it is the issuer of access tokens.
+        token_minutes: how long an access token lives.
+        allow_client_secret: whether a client may prove who it is by a shared secret; keys always do.
     """
 
     home: Path
@@ -42,6 +60,14 @@ class Settings:
     memory_bytes: int
     witness_dir: Path | None = None
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    public_url: str = DEFAULT_PUBLIC_URL
+    token_minutes: int = DEFAULT_TOKEN_MINUTES
+    allow_client_secret: bool = True
+
+    @property
+    def token_keys_path(self) -> Path:
+        """The keys that sign access tokens."""
+        return self.keys_dir / "tokens.json"
 
     @property
     def head_path(self) -> Path:
@@ -107,6 +133,9 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
         witness_dir=_directory(values.get("witness_dir"), home=place),
         cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
+        public_url=_public_url(values.get("public_url", DEFAULT_PUBLIC_URL)),
+        token_minutes=_minutes(values.get("token_minutes", DEFAULT_TOKEN_MINUTES)),
+        allow_client_secret=_switch("allow_client_secret", values.get("allow_client_secret", True)),
     )
 
 
@@ -177,3 +206,45 @@ def _bytes(field: str, value: object, *, least: int) -> int:
             remedy="Give the bytes as digits, for example 1073741824.",
         )
     return count
+
+
+def _public_url(value: object) -> str:
+    text = str(value).rstrip("/")
+    try:
+        parts = urlsplit(text)
+        host, extra = parts.hostname or "", bool(parts.query or parts.fragment or parts.username)
+        loopback = host == "localhost" or _is_loopback(host)
+        usable = parts.port != 0 and not extra and text.isascii() and " " not in text
+    except ValueError:
+        host, loopback, usable, parts = "", False, False, urlsplit("")
+    # Tokens and secrets would cross a network in the open.
+    if not usable or not host or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+        raise SettingsError(
+            "CLEANROOM_PUBLIC_URL is not the https address of the room.",
+            remedy="Use such as https://room.example.org; http only for 127.0.0.1 and localhost.",
+        )
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _minutes(value: object) -> int:
+    text = str(value)
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_TOKEN_MINUTES:
+        raise SettingsError(
+            f"CLEANROOM_TOKEN_MINUTES is not a whole number of 1 to {MAX_TOKEN_MINUTES}.",
+            remedy=f"Give the minutes as digits, for example {DEFAULT_TOKEN_MINUTES}.",
+        )
+    return int(text)
+
+
+def _switch(field: str, value: object) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{_variable(field)} is neither true nor false.", remedy="Use true or false.")
+    return text == "true"

@@ -1,6 +1,8 @@
 """Files that survive a power cut whole: written beside their place, synced, put in place, the directory synced."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
 
@@ -47,3 +49,26 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, made when it is missing, against other processes and threads of this host."""
+    import fcntl  # noqa: PLC0415 - absent on Windows, where this module is imported but no room runs
+
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def replace_erasing(path: Path, data: bytes) -> None:
+    """Put new content in place atomically, then overwrite the old content where it lay on disk."""
+    discard_partials(path)
+    with path.open("r+b") as old:
+        write_private(path, data, replace=True)
+        old.write(os.urandom(os.fstat(old.fileno()).st_size))
+        old.flush()
+        os.fsync(old.fileno())

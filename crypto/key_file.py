@@ -16,14 +16,14 @@ from typing import Any, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto.durable import discard_partials, write_private
+from crypto.durable import locked, replace_erasing, write_private
 from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
 from crypto.limits import KEY_BYTES, MAX_KEY_FILE_BYTES, MAX_LABEL_BYTES, MAX_WRAP_PLAINTEXT_BYTES, TAG_BYTES
 
 _PURPOSE = b"cleanroom/kek-wrap/v1\n"
 _FORMAT = b"\x01"
 _NONCE_BYTES = 12
-_Stamp = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 
 
 class KeyFileExposedError(CryptoError):
@@ -54,7 +54,7 @@ class LocalKeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = Lock()
-        self._stamp: _Stamp | None = None
+        self._stamp: FileStamp | None = None
         self._entries: dict[str, _Entry] = {}
         self._load()
 
@@ -67,7 +67,7 @@ class LocalKeyFile:
             KeyFileExposedError: the directory can be reached by others.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_private(path.parent, "700")
+        require_private(path.parent, "700")
         try:
             write_private(path, _encode({}))
         except FileExistsError:
@@ -153,10 +153,10 @@ class LocalKeyFile:
 
     def _load(self) -> None:
         """Read the file again when it was replaced since the last time."""
-        _require_private(self._path.parent, "700")
-        _require_private(self._path, "600")
+        require_private(self._path.parent, "700")
+        require_private(self._path, "600")
         with self._path.open("rb") as file:
-            stamp = _stamp(os.fstat(file.fileno()))
+            stamp = file_stamp(os.fstat(file.fileno()))
             if stamp == self._stamp:
                 return
             self._entries = _decode(file.read(MAX_KEY_FILE_BYTES + 1))
@@ -164,11 +164,11 @@ class LocalKeyFile:
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, _Entry]]:
-        with self._guard, _locked(self._path.with_name(self._path.name + ".lock")):
+        with self._guard, locked(self._path.with_name(self._path.name + ".lock")):
             self._load()
             entries = dict(self._entries)
             yield entries
-            _replace(self._path, _encode(entries))
+            replace_erasing(self._path, _encode(entries))
             self._load()
 
 
@@ -215,11 +215,22 @@ def _decode(data: bytes) -> dict[str, _Entry]:
     return entries
 
 
-def _stamp(status: os.stat_result) -> _Stamp:
+def file_stamp(status: os.stat_result) -> FileStamp:
+    """Return what changes whenever a file is replaced by another."""
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _require_private(path: Path, mode: str) -> None:
+def require_private(path: Path, mode: str) -> None:
+    """Refuse a file or directory of keys that others can reach.
+
+    Args:
+        path: of the file or directory.
+        mode: what it should have, for the remedy.
+
+    Raises:
+        KeyFileError: it is missing.
+        KeyFileExposedError: others than the owner can reach it.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -231,25 +242,3 @@ def _require_private(path: Path, mode: str) -> None:
             f"Others than the owner can reach the key {'directory' if path.is_dir() else 'file'}.",
             remedy=f"Run: chmod {mode} {path.name}, and consider its keys known to those others.",
         )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    import fcntl  # noqa: PLC0415 - absent on Windows, where this module is imported but no room runs
-
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put new content in place atomically, then overwrite the old content where it lay on disk."""
-    discard_partials(path)
-    with path.open("r+b") as old:
-        write_private(path, data, replace=True)
-        old.write(os.urandom(os.fstat(old.fileno()).st_size))
-        old.flush()
-        os.fsync(old.fileno())

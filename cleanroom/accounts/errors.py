@@ -37,3 +37,15 @@ class EnrolmentError(CleanroomError):
     """A signing key cannot be enrolled or found."""
 
     code = "accounts.bad_key"
+
+
+class OrganisationOffboardedError(CleanroomError):
+    """The organisation has left the room."""
+
+    code = "accounts.offboarded"
+
+
+class VerificationError(CleanroomError):
+    """An organisation cannot be marked as verified like this."""
+
+    code = "accounts.bad_verification"

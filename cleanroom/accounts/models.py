@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cleanroom.db.base import Base
@@ -19,6 +19,9 @@ class OrganisationRow(Base):
     affiliate_group: Mapped[str | None] = mapped_column(String(200), index=True)
     sector: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    verification_note: Mapped[str | None] = mapped_column(String(500))
+    offboarded_at: Mapped[datetime | None]
 
 
 class MandateRow(Base):
@@ -32,6 +35,13 @@ class MandateRow(Base):
     valid_from: Mapped[datetime]
     valid_until: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    # NULL for every purpose.
+    purposes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    may_upload: Mapped[bool] = mapped_column(default=True)
+    may_request: Mapped[bool] = mapped_column(default=True)
+    may_ask: Mapped[bool] = mapped_column(default=True)
+    cap_minor: Mapped[int | None] = mapped_column(BigInteger)
+    cap_currency: Mapped[str | None] = mapped_column(String(3))
 
 
 class EnrolledKeyRow(Base):

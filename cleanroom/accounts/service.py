@@ -1,33 +1,33 @@
-"""Registering parties, mandates and signing keys."""
+"""Registering parties, verifying them, letting them go; and the keys that they sign uploads with."""
 
-from datetime import datetime
-
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from cleanroom.accounts.errors import (
     EnrolmentError,
-    MandateError,
     OrganisationKindError,
     OrganisationNameError,
-    UnknownOrganisationError,
     UnknownSectorError,
+    VerificationError,
 )
-from cleanroom.accounts.models import EnrolledKeyRow, MandateRow, OrganisationRow
-from cleanroom.accounts.types import Mandate, Organisation, OrganisationKind
-from cleanroom.clock import Clock, rfc3339
+from cleanroom.accounts.mandates import Mandates
+from cleanroom.accounts.models import EnrolledKeyRow, OrganisationRow
+from cleanroom.accounts.rows import organisation_of, organisation_row, present_row
+from cleanroom.accounts.types import Organisation, OrganisationKind
+from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
 from policies.sectors import SECTORS
 
 MAX_NAME_LENGTH = 200
+MAX_NOTE_LENGTH = 500
 _PUBLIC_KEY_BYTES = 32
 
 
-class Accounts:
+class Accounts(Mandates):
     """The service of the accounts slice."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        super().__init__(clock)
 
     def create_organisation(
         self,
@@ -88,7 +88,7 @@ class Accounts:
                 "sector": row.sector,
             },
         )
-        return _organisation(row)
+        return organisation_of(row)
 
     def set_sector(self, tx: Transaction, organisation_id: str, sector: str | None) -> Organisation:
         """Declare what an organisation trades in, from now on; None takes the declaration back.
@@ -98,7 +98,7 @@ class Accounts:
             UnknownSectorError: the sector is not one of the list.
         """
         _require_sector(sector)
-        row = _row(tx, organisation_id)
+        row = organisation_row(tx, organisation_id)
         if row.sector != sector:
             body = {"before": row.sector, "sector": sector}
             row.sector = sector
@@ -109,97 +109,67 @@ class Accounts:
                 organisation_id=row.id,
                 body=body,
             )
-        return _organisation(row)
-
-    def lock(self, tx: Transaction, organisation_id: str) -> None:
-        """Let nobody else act for an organisation until this transaction ends, where that would race."""
-        one = select(OrganisationRow.id).where(OrganisationRow.id == organisation_id)
-        # Not FOR UPDATE: rows that only refer to the organisation may still be written.
-        tx.session.execute(one.with_for_update(key_share=True))
+        return organisation_of(row)
 
     def organisation(self, tx: Transaction, organisation_id: str) -> Organisation:
         """Return an organisation; raises UnknownOrganisationError."""
-        return _organisation(_row(tx, organisation_id))
+        return organisation_of(organisation_row(tx, organisation_id))
 
-    def grant_mandate(
-        self,
-        tx: Transaction,
-        *,
-        agency_id: str,
-        advertiser_id: str,
-        valid_from: datetime | None = None,
-        valid_until: datetime | None = None,
-    ) -> Mandate:
-        """Let an agency act for an advertiser.
+    def require_present(self, tx: Transaction, organisation_id: str) -> Organisation:
+        """Return an organisation that has not left; raises UnknownOrganisationError or OrganisationOffboardedError."""
+        return organisation_of(present_row(tx, organisation_id))
+
+    def organisations(self, tx: Transaction) -> tuple[Organisation, ...]:
+        """List every organisation, oldest first, those that left too."""
+        rows = tx.session.scalars(select(OrganisationRow).order_by(OrganisationRow.id))
+        return tuple(organisation_of(row) for row in rows)
+
+    def verify_organisation(self, tx: Transaction, organisation_id: str, *, note: str) -> Organisation:
+        """Record that an operator confirmed who an organisation is; again to renew it with another note.
 
         Args:
             tx: the caller's transaction.
-            agency_id: an organisation of kind agency.
-            advertiser_id: an organisation of kind advertiser.
-            valid_from: first instant; now when not given.
-            valid_until: the instant it ends at, exclusive; open-ended when not given.
-
-        Returns:
-            The mandate.
+            organisation_id: who.
+            note: what the operator looked at, 1 to 500 characters; providers read it, so nothing about a person.
 
         Raises:
-            OrganisationKindError: the parties are not an agency and an advertiser.
-            MandateError: it would end before it starts.
+            UnknownOrganisationError: there is no such organisation.
+            OrganisationOffboardedError: it has left the room.
+            VerificationError: the note is empty or too long.
         """
-        _require_kind(tx, agency_id, OrganisationKind.AGENCY)
-        _require_kind(tx, advertiser_id, OrganisationKind.ADVERTISER)
-        now = self._clock.now()
-        start = valid_from or now
-        if valid_until is not None and valid_until <= start:
-            raise MandateError("A mandate ends after it starts.", remedy="Choose a later valid_until.")
-        row = MandateRow(
-            id=new_id("man", now),
-            agency_id=agency_id,
-            advertiser_id=advertiser_id,
-            valid_from=start,
-            valid_until=valid_until,
-            revoked_at=None,
-        )
-        tx.session.add(row)
+        text = note.strip()
+        if not 0 < len(text) <= MAX_NOTE_LENGTH:
+            raise VerificationError(
+                f"The note of a verification has 1 to {MAX_NOTE_LENGTH} characters.",
+                remedy="Say what was looked at, such as an extract of the register and its date.",
+            )
+        row = present_row(tx, organisation_id)
+        row.verified_at, row.verification_note = self._clock.now(), text
         tx.session.flush()
         tx.audit(
-            "accounts.mandate_granted",
+            "accounts.organisation_verified",
             subject_id=row.id,
-            organisation_id=advertiser_id,
-            body={
-                "agency_id": agency_id,
-                "advertiser_id": advertiser_id,
-                "valid_from": rfc3339(start),
-                "valid_until": rfc3339(valid_until) if valid_until else None,
-            },
+            organisation_id=row.id,
+            body={"note": text},
         )
-        return _mandate(row)
+        return organisation_of(row)
 
-    def revoke_mandate(self, tx: Transaction, mandate_id: str) -> Mandate:
-        """End a mandate now; ending it twice changes nothing. Raises MandateError when there is none."""
-        row = tx.session.get(MandateRow, mandate_id)
-        if row is None:
-            raise MandateError("There is no mandate with this id.", remedy="Look the id up in the audit log.")
-        if row.revoked_at is None:
-            row.revoked_at = self._clock.now()
-            tx.audit(
-                "accounts.mandate_revoked",
-                subject_id=row.id,
-                organisation_id=row.advertiser_id,
-                body={"agency_id": row.agency_id, "advertiser_id": row.advertiser_id},
-            )
-        return _mandate(row)
+    def offboard(self, tx: Transaction, organisation_id: str) -> Organisation:
+        """Let an organisation go: its mandates and signing keys end now, and it gets no new ones.
 
-    def mandate_in_force(self, tx: Transaction, *, agency_id: str, advertiser_id: str, at: datetime) -> bool:
-        """Tell whether an agency may act for an advertiser at an instant; from a revocation on it may not."""
-        found = select(MandateRow.id).where(
-            MandateRow.agency_id == agency_id,
-            MandateRow.advertiser_id == advertiser_id,
-            MandateRow.valid_from <= at,
-            or_(MandateRow.valid_until.is_(None), MandateRow.valid_until > at),
-            or_(MandateRow.revoked_at.is_(None), MandateRow.revoked_at > at),
-        )
-        return tx.session.scalars(found.limit(1)).first() is not None
+        Its history stays. A second time changes nothing. Raises UnknownOrganisationError.
+        """
+        self.lock(tx, organisation_id)
+        row = organisation_row(tx, organisation_id)
+        if row.offboarded_at is None:
+            for mandate in self.mandates(tx, organisation_id):
+                self.revoke_mandate(tx, mandate.id)
+            for key_id in self.enrolled_keys(tx, organisation_id):
+                self.revoke_key(tx, key_id)
+            row.offboarded_at = self._clock.now()
+            tx.session.flush()
+            tx.audit("accounts.organisation_offboarded", subject_id=row.id, organisation_id=row.id)
+        return organisation_of(row)
 
     def enrol_key(self, tx: Transaction, organisation_id: str, public_key: bytes) -> str:
         """Let a public key sign an organisation's upload packages.
@@ -213,9 +183,10 @@ class Accounts:
             The key's id, `ek_...`, which manifests name.
 
         Raises:
+            OrganisationOffboardedError: the organisation has left the room.
             EnrolmentError: the length is wrong, or anyone enrolled the key before, even if revoked since.
         """
-        _row(tx, organisation_id)
+        present_row(tx, organisation_id)
         if len(public_key) != _PUBLIC_KEY_BYTES:
             raise EnrolmentError(
                 f"A raw Ed25519 public key has {_PUBLIC_KEY_BYTES} bytes.", remedy="Enrol the raw public key."
@@ -261,43 +232,6 @@ class Accounts:
         return {row.id: row.public_key for row in tx.session.scalars(rows.order_by(EnrolledKeyRow.id))}
 
 
-def _row(tx: Transaction, organisation_id: str) -> OrganisationRow:
-    row = tx.session.get(OrganisationRow, organisation_id)
-    if row is None:
-        raise UnknownOrganisationError("There is no organisation with this id.", remedy="Register it first.")
-    return row
-
-
 def _require_sector(sector: str | None) -> None:
     if sector is not None and sector not in SECTORS:
         raise UnknownSectorError("The sector is not known.", remedy=f"Use one of: {', '.join(SECTORS)}.")
-
-
-def _require_kind(tx: Transaction, organisation_id: str, kind: OrganisationKind) -> None:
-    if _row(tx, organisation_id).kind != kind:
-        raise OrganisationKindError(
-            f"The organisation is not of the kind {kind}.",
-            remedy="A mandate joins an agency to an advertiser.",
-        )
-
-
-def _organisation(row: OrganisationRow) -> Organisation:
-    return Organisation(
-        id=row.id,
-        name=row.name,
-        kind=OrganisationKind(row.kind),
-        affiliate_group=row.affiliate_group,
-        created_at=row.created_at,
-        sector=row.sector,
-    )
-
-
-def _mandate(row: MandateRow) -> Mandate:
-    return Mandate(
-        id=row.id,
-        agency_id=row.agency_id,
-        advertiser_id=row.advertiser_id,
-        valid_from=row.valid_from,
-        valid_until=row.valid_until,
-        revoked_at=row.revoked_at,
-    )

@@ -25,6 +25,9 @@ class Organisation:
         affiliate_group: a name shared by organisations under one control, whose budgets count together.
         created_at: when it was registered.
         sector: what it trades in, one of `policies.sectors.SECTORS`; None until it is declared.
+        verified_at: when an operator confirmed who it is; None until then.
+        verification_note: what the operator looked at; providers may read it.
+        offboarded_at: when it left the room; None while it is there.
     """
 
     id: str
@@ -33,6 +36,34 @@ class Organisation:
     affiliate_group: str | None
     created_at: datetime
     sector: str | None = None
+    verified_at: datetime | None = None
+    verification_note: str | None = None
+    offboarded_at: datetime | None = None
+
+
+class AgencyAction(StrEnum):
+    """What an advertiser may keep an agency from doing in its name."""
+
+    UPLOAD = "upload"
+    REQUEST = "request"
+    ASK = "ask"
+
+
+@dataclass(frozen=True)
+class MandateLimits:
+    """What an advertiser lets an agency do in its name; everything, unless it says otherwise.
+
+    Attributes:
+        purposes: the only ones that the agency may act for; None for every purpose.
+        actions: upload bases, request entitlements, ask questions.
+        cap_minor: the most that the agency may spend in a calendar month, in minor units; None for no cap.
+        cap_currency: of the cap, ISO 4217; None exactly when there is no cap.
+    """
+
+    purposes: tuple[str, ...] | None = None
+    actions: frozenset[AgencyAction] = frozenset(AgencyAction)
+    cap_minor: int | None = None
+    cap_currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +77,7 @@ class Mandate:
         valid_from: first instant.
         valid_until: the instant it ends at, exclusive; None for open-ended.
         revoked_at: the instant from which it no longer counts; None while it stands.
+        limits: what the agency may do.
     """
 
     id: str
@@ -54,3 +86,12 @@ class Mandate:
     valid_from: datetime
     valid_until: datetime | None
     revoked_at: datetime | None
+    limits: MandateLimits = MandateLimits()
+
+    def covers_purpose(self, purpose: str) -> bool:
+        """Tell whether the agency may act for a purpose."""
+        return self.limits.purposes is None or purpose in self.limits.purposes
+
+    def covers(self, action: AgencyAction) -> bool:
+        """Tell whether the agency may do a thing."""
+        return action in self.limits.actions

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cleanroom.accounts.service import Accounts
+from cleanroom.accounts.types import AgencyAction
 from cleanroom.analyses.alarm import sound_alarm
 from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.cells import Layout
@@ -54,7 +55,12 @@ class Deciding:
             NoStoredAnswerError: `as_of` is given and there is no such answer.
         """
         if asker_id != facts.grant.advertiser_id and not self.accounts.mandate_in_force(
-            tx, agency_id=asker_id, advertiser_id=facts.grant.advertiser_id, at=facts.at
+            tx,
+            agency_id=asker_id,
+            advertiser_id=facts.grant.advertiser_id,
+            at=facts.at,
+            action=AgencyAction.ASK,
+            purposes=(facts.question.purpose,),
         ):
             return self.refusals.at_once(tx, facts, analysis_id, Refused((no_mandate(),)))
         # Stored answers too: the database may have forgotten withdrawals that came after them.

@@ -1,9 +1,10 @@
 """What a grant must look like before it is given, and what the log says of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from cleanroom.accounts.service import Accounts
-from cleanroom.accounts.types import OrganisationKind
+from cleanroom.accounts.types import AgencyAction, OrganisationKind
 from cleanroom.clock import rfc3339
 from cleanroom.db.database import Transaction
 from cleanroom.grants.allocation import SIZES
@@ -32,6 +33,7 @@ def check_form(
 
     Raises:
         GrantFormError: one of these is wrong.
+        OrganisationOffboardedError: a party has left the room.
     """
     start, end = term
     if size not in SIZES:
@@ -39,10 +41,30 @@ def check_form(
     if end <= start or end <= now:
         raise GrantFormError("A grant ends after it starts, and in the future.", remedy="Choose a later end.")
     for party, kind in zip(parties, (OrganisationKind.ADVERTISER, OrganisationKind.AGENCY), strict=True):
-        if party is not None and accounts.organisation(tx, party).kind is not kind:
+        if party is not None and accounts.require_present(tx, party).kind is not kind:
             raise GrantFormError(
                 f"The organisation is not of the kind {kind}.", remedy="Name the right party."
             )
+
+
+def mandated(
+    accounts: Accounts,
+    tx: Transaction,
+    *,
+    parties: tuple[str, str | None],
+    purposes: Iterable[str],
+    at: datetime,
+) -> bool:
+    """Tell whether the agency, if there is one, may hold a grant for the advertiser and these purposes."""
+    advertiser_id, agency_id = parties
+    return agency_id is None or accounts.mandate_in_force(
+        tx,
+        agency_id=agency_id,
+        advertiser_id=advertiser_id,
+        at=at,
+        action=AgencyAction.REQUEST,
+        purposes=tuple(purposes),
+    )
 
 
 def terms(grant: Grant) -> dict[str, object]:

@@ -16,7 +16,7 @@ from cleanroom.grants import ledger, repository
 from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all, reachable
 from cleanroom.grants.budget_view import BudgetView, budget_view
 from cleanroom.grants.errors import ReservationError
-from cleanroom.grants.form import check_form, terms
+from cleanroom.grants.form import check_form, mandated, terms
 from cleanroom.grants.journal import Allocation, Journal, allocation_of
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.reconciling import reconcile, write_off
@@ -118,9 +118,8 @@ class Grants:
         )
         if not isinstance(limits, Limits):
             return limits
-        if agency_id is not None and not self._accounts.mandate_in_force(
-            tx, agency_id=agency_id, advertiser_id=advertiser_id, at=now
-        ):
+        parties = (advertiser_id, agency_id)
+        if not mandated(self._accounts, tx, parties=parties, purposes=purposes, at=now):
             return Deny((no_mandate(),))
         grant = Grant(
             id=new_id("gr", now),
