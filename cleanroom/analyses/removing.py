@@ -71,7 +71,7 @@ class Removing:
             subject_id=dataset_id,
             organisation_id=organisation_id,
             # An empty root states that there are no files from here on.
-            body={"files_roots": {gone: "" for gone in (*versions, *withdrawals)}},
+            body={"files_roots": dict.fromkeys((*versions, *withdrawals), "")},
         )
         delete_after_commit(tx, self.store, [*(file.object_key for file in files), *withdrawals.values()])
         for file in files:

@@ -20,6 +20,7 @@ _GROUPS = {
     "ledger": "cleanroom.cli.ledger",
     "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
+    "serve": "cleanroom.cli.serve",
 }
 _SERVER_PACKAGES = {"alembic", "opendp", "psycopg", "sqlalchemy"}
 

@@ -7,10 +7,16 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select
 
 from cleanroom.clock import Clock
-from cleanroom.datasets.errors import DatasetNotFoundError, DatasetSchemaError, VersionNotFoundError
+from cleanroom.datasets.errors import (
+    DatasetNotFoundError,
+    DatasetSchemaError,
+    VersionNotFoundError,
+    VersionStatusError,
+)
 from cleanroom.datasets.files import Place, PlaceReader
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.types import (
+    WITHOUT_FILES,
     Dataset,
     DatasetKind,
     DatasetVersion,
@@ -274,7 +280,17 @@ class Datasets:
         return PlaceReader(self._store, place, self.files(tx, version_id), kek=kek)
 
     def report(self, tx: Transaction, version_id: str) -> OwnerFigure:
-        """Open the quality report of a version, for its owner alone."""
+        """Open the quality report of a version, for its owner alone.
+
+        Raises:
+            VersionNotFoundError: there is no such version.
+            VersionStatusError: it is not loaded yet, or never was, or it was deleted.
+        """
+        if (status := self.version(tx, version_id).status) in WITHOUT_FILES:
+            raise VersionStatusError(
+                f"A version that is {status} has no report.",
+                remedy="Wait until it is loaded, or load it again.",
+            )
         return OwnerFigure.from_dict(json.loads(self.reader(tx, version_id).read_bytes(Role.REPORT)))
 
 
