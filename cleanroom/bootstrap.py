@@ -47,6 +47,7 @@ from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
+from crypto.checkpoint import CheckpointError, open_note
 from crypto.durable import write_private
 from crypto.keys import (
     KeyFileError,
@@ -115,7 +116,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
         clock: tells the time.
 
     Raises:
-        RoomExistsError: the home has a room already.
+        RoomExistsError: the home has a room already, or the database belongs to another one.
     """
     key_file, seed_file = settings.keys_dir / "keyring.json", settings.keys_dir / "log.key"
     marker = settings.keys_dir / "room"
@@ -135,6 +136,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     settings.head_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     room = _compose(settings, clock or SystemClock())
     upgrade(room.db.engine)
+    _require_own(room)
     with room.db.transaction() as tx:
         if room.audit.size(tx) == 0:
             tx.audit(
@@ -194,6 +196,23 @@ def reconcile_room(room: Room, receipts: Iterable[bytes] = ()) -> Reconciled:
     with room.db.reading() as tx:
         room.audit.adopt(tx)
     return done
+
+
+def _require_own(room: Room) -> None:
+    """Leave alone a database with a log that another room's key has signed."""
+    with room.db.reading() as tx:
+        if room.audit.size(tx) == 0:
+            return
+        try:
+            open_note(room.audit.head(tx), room.audit.verifier_key)
+            return
+        except CheckpointError:
+            pass
+    room.close()
+    raise RoomExistsError(
+        "The database belongs to another room.",
+        remedy="Name another database, or restore that room's home with its keys.",
+    )
 
 
 def _compose(settings: Settings, clock: Clock) -> Room:
