@@ -21,9 +21,6 @@ from cleanroom.bootstrap import Room
 R = TypeVar("R")
 REALM = 'Bearer realm="cleanroom"'
 ADVERTISER = "Cleanroom-Advertiser"
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
-PUBLIC_PREFIXES = ("/oauth/", "/.well-known/")
-"""What strangers may call; every other route declares whom it is for."""
 
 OAUTH2 = OAuth2(
     flows=OAuthFlows(
@@ -64,6 +61,7 @@ def requires(*scopes: str) -> Callable[..., Principal]:
                 f"The access token lacks the scope {' '.join(sorted(missing))}.",
                 remedy="Get a token with it, if the client has it.",
             )
+        request.state.challenge = ""
         return principal
 
     return _marked(principal_of, scopes)

@@ -15,14 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from advertiser_api.errors import BodyTooLargeError, RateLimitedError, UnavailableError
 from advertiser_api.limiting import RateLimiter
 from advertiser_api.problems import problem, unexpected
+from advertiser_api.public import PROBES, is_public
 from advertiser_api.telemetry import Telemetry
 from cleanroom.clock import Clock
 from cleanroom.ids import new_id
 
 MAX_BODY_BYTES = 1 << 20
 REQUEST_ID = "Request-Id"
-PROBES = frozenset({"/healthz", "/readyz"})
-"""What a load balancer asks all day; not limited."""
 _STREAMED = "/v1/uploads/"
 _BUSY = (OperationalError, InterfaceError, PoolTimeoutError)
 _UNAVAILABLE = UnavailableError("The room's database does not answer.", remedy="Try again shortly.")
@@ -89,7 +88,10 @@ class Surroundings:
 
 
 class StrangerLimit:
-    """Counts requests without an access token by their address, before anything is done for them."""
+    """Counts requests without an access token, and those to what is public, by their address, before they are served.
+
+    One with a token is counted when it is known whose it is.
+    """
 
     def __init__(self, app: ASGIApp, *, limiter: RateLimiter) -> None:
         self._app = app
@@ -99,7 +101,8 @@ class StrangerLimit:
         """Handle one request."""
         if scope["type"] == "http" and scope["path"] not in PROBES:
             request = Request(scope)
-            if not request.headers.get("authorization", "").lower().startswith("bearer "):
+            bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
+            if is_public(scope["path"]) or not bearer:
                 try:
                     self._limiter.stranger(request.state, address_of(request))
                 except RateLimitedError as error:

@@ -69,10 +69,11 @@ def serve(
         stack.callback(room.close)
         if (home is not None) if with_worker is None else with_worker:
             _with_worker(stack, settings)
+        # By name: the domain knows no web framework.
+        serving = importlib.import_module("advertiser_api.serving")
         typer.echo(f"Answering at {address} as {settings.public_url}.")
         sys.stdout.flush()
-        # By name: the domain knows no web framework.
-        importlib.import_module("advertiser_api.serving").serve(room, listening, metrics_port=metrics_port)
+        serving.serve(room, listening, metrics_port=metrics_port)
 
 
 def _require_safe(settings: Settings, host: str) -> None:

@@ -1,16 +1,17 @@
 """A POST does its work once, however often and however fast it is sent."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from cleanroom.bootstrap import init_room
 from cleanroom.datasets.types import DatasetKind
+from cleanroom.settings import load_settings
 from tests.api.conftest import MakeWorld
 from tests.api.test_routes import BASE
 from tests.api.world import World, populate, world_of
-from tests.rooms import MakeRoom, make_room
-
-__all__ = ["make_room"]
+from tests.rooms import MovableClock, Stage
 
 
 def bases(world: World) -> int:
@@ -73,12 +74,16 @@ def test_what_failed_may_be_sent_again_under_its_key(world: World) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_of_many_at_once_one_does_the_work(
-    database: str, make_world: MakeWorld, make_room: MakeRoom, request: pytest.FixtureRequest
+    database: str, make_world: MakeWorld, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if database == "sqlite":
         world = make_world()
     else:
-        stage = make_room(database_url=request.getfixturevalue("postgresql_url"), rows=[], base_rows=[])
+        settings = load_settings(
+            {"CLEANROOM_DATABASE_URL": request.getfixturevalue("postgresql_url")}, home=tmp_path / "pg"
+        )
+        clock = MovableClock()
+        stage = Stage(settings.home, init_room(settings, clock=clock), clock)
         world = world_of(stage, populate(stage))
     world.token("advertiser.owner")
     before = bases(world)
@@ -94,3 +99,4 @@ def test_of_many_at_once_one_does_the_work(
     assert world.call("advertiser.owner", "POST", "/v1/bases", BASE, key="k").status_code == 201
     if database == "postgresql":
         world.http.close()
+        world.stage.room.close()

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from advertiser_api.auth import PUBLIC_PATHS, PUBLIC_PREFIXES, acting, requires, scopes_of
+from advertiser_api.auth import acting, requires, scopes_of
+from advertiser_api.public import is_public
 from cleanroom.access.scopes import ROLES
 from tests.api.matrix import AGENCY, ALONE, ROUTES, Route
 from tests.api.world import KINDS, World
@@ -27,7 +28,7 @@ RIVALS = {
 def declared(app: FastAPI) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Every route of an application with the scopes it demands, None where nobody is asked."""
     for context in iter_route_contexts(app.routes):
-        if context.path is None or context.path in PUBLIC_PATHS or context.path.startswith(PUBLIC_PREFIXES):
+        if context.path is None or is_public(context.path):
             continue
         route = context.original_route
         found = list(_scopes(route.dependant)) if isinstance(route, APIRoute) else []

@@ -81,6 +81,7 @@ def test_metrics_stand_at_a_port_of_their_own(tmp_path: Path, served: Serve) -> 
 
 def test_a_request_under_way_is_finished(tmp_path: Path, served: Serve) -> None:
     process, address, _ = served(tmp_path / "home")
+    assert httpx.get(address + "/healthz").status_code == 200
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as slow:
         slow.sendall(

@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,6 +32,18 @@ KINDS = {
 """Parties by kind; a rival may do as much as the party of its kind, with what is its own."""
 
 
+class Pieces(httpx.AsyncByteStream):
+    """A request's body as it was given: in one piece, or in several of unknown length."""
+
+    def __init__(self, stream: object) -> None:
+        assert isinstance(stream, httpx.SyncByteStream)
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._stream:
+            yield piece
+
+
 class InProcess(httpx.BaseTransport):
     """Calls an application without a socket, from code that does not await; what escapes it, is raised here."""
 
@@ -44,7 +56,10 @@ class InProcess(httpx.BaseTransport):
         return self._portal.call(self._answer, request)
 
     async def _answer(self, request: httpx.Request) -> Response:
-        answer = await self._transport.handle_async_request(request)
+        asked = httpx.Request(
+            request.method, request.url, headers=request.headers, stream=Pieces(request.stream)
+        )
+        answer = await self._transport.handle_async_request(asked)
         return Response(answer.status_code, headers=answer.headers, content=await answer.aread())
 
     def close(self) -> None:
