@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cleanroom.access.assertions import Assertions
 from cleanroom.access.clients import Clients
 from cleanroom.access.idempotency import Idempotency
 from cleanroom.access.service import Access
@@ -318,11 +319,12 @@ def _token_keys(settings: Settings, clock: Clock) -> TokenKeys:
 def _access(
     settings: Settings, db: Database, clock: Clock, accounts: Accounts, token_keys: TokenKeys
 ) -> Access:
+    clients = Clients(accounts, clock)
     return Access(
         db=db,
         clock=clock,
         accounts=accounts,
-        clients=Clients(accounts, clock),
+        clients=clients,
         users=Users(accounts, clock),
         tokens=Tokens(
             token_keys,
@@ -331,7 +333,14 @@ def _access(
             audience=f"{settings.public_url}/v1",
             minutes=settings.token_minutes,
         ),
+        assertions=Assertions(
+            db=db,
+            clients=clients,
+            clock=clock,
+            audiences=(settings.public_url, f"{settings.public_url}/oauth/token"),
+        ),
         idempotency=Idempotency(clock),
+        allow_client_secret=settings.allow_client_secret,
     )
 
 

@@ -4,21 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSAlgModel, JWSRegistry
 
 from cleanroom.access.errors import ClientKeyError
 
 # What assertions may be signed with; everything else is refused, whatever a library supports.
-ALGORITHMS = ("ES256", "EdDSA", "PS256", "RS256")
+# `Ed25519` is what RFC 9864 calls `EdDSA` with that curve, the only one taken.
+ALGORITHMS = ("ES256", "EdDSA", "Ed25519", "PS256", "RS256")
 MAX_KEYS = 10
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
 MAX_KID_LENGTH = 200
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _KEPT = frozenset({"kty", "crv", "x", "y", "n", "e"})
-_FITTING = {"EC": ("ES256",), "OKP": ("EdDSA",), "RSA": ("PS256", "RS256")}
+_FITTING = {"EC": ("ES256",), "OKP": ("EdDSA", "Ed25519"), "RSA": ("PS256", "RS256")}
 
 PublicKey = ECKey | OKPKey | RSAKey
+
+
+class AssertionRegistry(JWSRegistry):
+    """The algorithms that are accepted; the library's own registry warns at each use of the older name `EdDSA`."""
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """Return a listed algorithm; raises UnsupportedAlgorithmError."""
+        if name not in ALGORITHMS:
+            raise UnsupportedAlgorithmError
+        return self.algorithms[name]
+
+
+REGISTRY = AssertionRegistry(algorithms=ALGORITHMS)
 
 
 @dataclass(frozen=True)

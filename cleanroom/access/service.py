@@ -1,25 +1,25 @@
 """Letting callers in: clients prove who they are, get tokens, and act for an advertiser."""
 
-import hashlib
 from collections.abc import Iterable
-from datetime import datetime
 
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from cleanroom.access.assertions import Assertions
 from cleanroom.access.clients import Clients
 from cleanroom.access.errors import (
     AdvertiserMissingError,
     InsufficientScopeError,
+    InvalidClientError,
     InvalidTokenError,
     MandateLimitError,
     UnknownAdvertiserError,
 )
 from cleanroom.access.idempotency import Idempotency
 from cleanroom.access.models import RevokedTokenRow, UsedAssertionRow
+from cleanroom.access.rows import insert_new
 from cleanroom.access.scopes import ANALYSES_RUN, BASES_WRITE, REQUESTS_WRITE
 from cleanroom.access.tokens import Tokens
-from cleanroom.access.types import Acting, Client, IssuedToken, Offboarded, Principal, Replay
+from cleanroom.access.types import Acting, Client, ClientMethod, IssuedToken, Offboarded, Principal, Replay
 from cleanroom.access.users import Users
 from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import AgencyAction, OrganisationKind
@@ -46,12 +46,16 @@ class Access:
         clients: Clients,
         users: Users,
         tokens: Tokens,
+        assertions: Assertions,
         idempotency: Idempotency,
+        allow_client_secret: bool,
     ) -> None:
         self._db = db
         self._clock = clock
         self._accounts = accounts
         self._tokens = tokens
+        self._assertions = assertions
+        self._allow_client_secret = allow_client_secret
         self._idempotency = idempotency
         self.clients = clients
         self.users = users
@@ -85,6 +89,34 @@ class Access:
             token_id=claims.token_id,
         )
 
+    def client_by_assertion(self, assertion: str, *, client_id: str | None = None) -> Client:
+        """Tell which client signed an assertion, and use it up.
+
+        Args:
+            assertion: the JWT.
+            client_id: whom the request names beside it, if it does.
+
+        Raises:
+            InvalidClientError: it is not good, or was used before; it says why only to who holds the client's key.
+        """
+        return self._assertions.authenticate(assertion, client_id=client_id)
+
+    def client_by_secret(self, client_id: str, secret: str) -> Client:
+        """Tell which client a secret is of.
+
+        Raises:
+            InvalidClientError: secrets are switched off, the client is unknown, revoked or has keys, or the secret
+                is wrong or ended.
+        """
+        if not self._allow_client_secret:
+            raise InvalidClientError("secrets_are_switched_off")
+        with self._db.reading() as tx:
+            client = self.clients.in_force(tx, client_id)
+            fits = self.clients.secret_fits(tx, client_id, secret)
+        if client is None or client.method is not ClientMethod.CLIENT_SECRET_BASIC or not fits:
+            raise InvalidClientError("not_recognised")
+        return client
+
     def issue_token(self, client: Client, scopes: Iterable[str] | None = None) -> IssuedToken:
         """Make an access token for a client that has proven who it is.
 
@@ -104,42 +136,26 @@ class Access:
         return self._tokens.issue(client, asked)
 
     def revoke_token(self, tx: Transaction, token: str, *, client_id: str) -> bool:
-        """End an access token before its time; one that is not this client's, or not good any more, is left alone.
+        """End an access token before its time; one that is not good any more is left alone.
 
         Returns:
             Whether it ended now.
+
+        Raises:
+            InvalidTokenError: it was given to another client.
         """
         try:
             claims = self._tokens.read(token)
         except InvalidTokenError:
             return False
         if claims.client_id != client_id:
-            return False
+            raise InvalidTokenError("of_another_client")
         row = {"token_id": claims.token_id, "client_id": client_id, "expires_at": claims.expires_at}
-        if not _insert_new(tx, RevokedTokenRow, row):
+        if not insert_new(tx, RevokedTokenRow, row):
             return False
         organisation_id = self.clients.client(tx, client_id).organisation_id
         tx.audit("access.token_revoked", subject_id=claims.token_id, organisation_id=organisation_id)
         return True
-
-    def use_assertion(self, tx: Transaction, client_id: str, jti: str, *, until: datetime) -> bool:
-        """Use up an assertion; of several who try at once, on any number of hosts, one succeeds.
-
-        Args:
-            tx: the caller's transaction; it must commit whatever comes of the request.
-            client_id: whose assertion it is, proven by its signature.
-            jti: its id, of any length.
-            until: the instant from which the assertion is refused anyway.
-
-        Returns:
-            Whether it was new.
-        """
-        row = {
-            "client_id": client_id,
-            "jti_digest": hashlib.sha256(jti.encode(errors="surrogatepass")).hexdigest(),
-            "expires_at": until,
-        }
-        return _insert_new(tx, UsedAssertionRow, row)
 
     def acting(
         self,
@@ -235,15 +251,6 @@ class Access:
         for table in (UsedAssertionRow, RevokedTokenRow):
             tx.session.execute(delete(table).where(table.expires_at <= now))
         self._idempotency.sweep(tx)
-
-
-def _insert_new(
-    tx: Transaction, table: type[UsedAssertionRow | RevokedTokenRow], values: dict[str, object]
-) -> bool:
-    """Add a row unless its key is taken; another transaction that is adding it is waited for."""
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
-    adding = dialect.insert(table).values(values).on_conflict_do_nothing()
-    return tx.session.execute(adding.returning(table.client_id)).first() is not None
 
 
 def _unknown_advertiser() -> UnknownAdvertiserError:
