@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from advertiser_api import health, problems
 from advertiser_api.limiting import RateLimiter
 from advertiser_api.middleware import BodyLimit, StrangerLimit, Surroundings
+from advertiser_api.oauth.router import oauth_router
 from advertiser_api.openapi import document
 from advertiser_api.telemetry import Telemetry
 from advertiser_api.v1 import ROUTERS
@@ -38,6 +39,7 @@ def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
     app.state.readiness = health.Readiness(room)
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(oauth_router(room))
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]

@@ -63,10 +63,13 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     if method not in ("get", "head", "options"):
         possible |= _FOR_WRITERS
     for status, text in possible.items():
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        answers.setdefault(str(status), {"description": text, "content": content})
+        answer = answers.setdefault(str(status), {"description": text})
+        # The authorization server has errors of its own beside.
+        answer.setdefault("content", {})[MEDIA_TYPE] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    only_once = False
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == HEADER:
+            only_once = True
             # Optional for the framework, so that a missing one is answered with a remedy.
             parameter["required"] = True
             parameter["schema"] = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
@@ -76,5 +79,5 @@ def _complete(operation: dict[str, Any], method: str) -> None:
             "description": "Names the request in the room's log.",
             "schema": {"type": "string"},
         }
-        if method == "post" and status.startswith("2"):
+        if only_once and status.startswith("2"):
             headers[REPLAYED] = {"description": "true on a repeated answer", "schema": {"type": "string"}}

@@ -3,6 +3,7 @@
 from advertiser_api.v1 import bases, datasets, events, keys, mandates, me, policies
 
 TAGS = {
+    "oauth": "Access tokens (OAuth 2.0, client credentials).",
     "me": "Who calls, and what is its own.",
     "keys": "Keys that sign upload packages.",
     "mandates": "Advertisers let agencies act for them.",
