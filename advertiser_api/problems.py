@@ -90,10 +90,11 @@ def problem(
         errors=faults,
     )
     sent = dict(headers or {})
-    if status in (401, 403) and getattr(request.state, "challenge", ""):
-        sent["WWW-Authenticate"] = request.state.challenge
-    if (wait := getattr(error, "retry_after", None)) is not None:
-        sent["Retry-After"] = str(wait)
+    challenge: str = getattr(request.state, "challenge", "")
+    if status in (401, 403) and challenge:
+        sent["WWW-Authenticate"] = challenge
+    if hasattr(error, "retry_after"):
+        sent["Retry-After"] = str(error.retry_after)
     return JSONResponse(
         content.model_dump(exclude_none=True), status_code=status, headers=sent, media_type=MEDIA_TYPE
     )
