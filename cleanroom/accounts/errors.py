@@ -57,7 +57,7 @@ class UnknownSigningKeyError(CleanroomError):
     code = "accounts.unknown_key"
 
 
-class UnknownMandateError(CleanroomError):
+class UnknownMandateError(MandateError):
     """The advertiser granted no mandate with this id; one of another advertiser is answered the same."""
 
     code = "accounts.unknown_mandate"
