@@ -39,6 +39,7 @@ from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
 from cleanroom.matching.service import Matching
+from cleanroom.offboarding import Offboarding
 from cleanroom.release.public import withhold_unmade
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
@@ -88,6 +89,7 @@ class Room:
     accounts: Accounts
     access: Access
     token_keys: TokenKeys
+    offboarding: Offboarding
     workspaces: Workspaces
     datasets: Datasets
     ingestion: Ingestion
@@ -242,6 +244,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         log=audit,
         journal=Journal(settings.allocations_path),
     )
+    access = _access(settings, db, clock, accounts, token_keys)
     receipts = Receipts(audit, settings.receipts_dir)
     cache = ColumnCache(settings.cache_bytes)
     matching = Matching(
@@ -260,8 +263,9 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         store=store,
         audit=audit,
         accounts=accounts,
-        access=_access(settings, db, clock, accounts, token_keys),
+        access=access,
         token_keys=token_keys,
+        offboarding=Offboarding(access, grants, workspaces),
         workspaces=workspaces,
         datasets=datasets,
         ingestion=Ingestion(

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from joserfc._rfc7515.model import JWSAlgModel
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSAlgModel, JWSRegistry
+from joserfc.jws import JWSRegistry
 
 from cleanroom.access.errors import ClientKeyError
 
@@ -74,6 +75,17 @@ def read_key_set(key_set: Mapping[str, Any]) -> tuple[ReadKey, ...]:
     if len({key.kid for key in keys}) < len(keys):
         raise ClientKeyError("Two keys of the set share a kid.", remedy="Give each key an id of its own.")
     return keys
+
+
+def generate_private_key() -> dict[str, Any]:
+    """Make a P-256 key for a client, as a private JWK that names its id; `public_set` makes the half to register."""
+    key = ECKey.generate_key("P-256")
+    return {**key.as_dict(private=True), "kid": key.thumbprint(), "alg": "ES256", "use": "sig"}
+
+
+def public_set(private_key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JWKS with the public half of a private JWK."""
+    return {"keys": [{name: value for name, value in private_key.items() if name not in _PRIVATE_MEMBERS}]}
 
 
 def import_public(jwk: Mapping[str, Any]) -> PublicKey:

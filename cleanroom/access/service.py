@@ -1,6 +1,7 @@
 """Letting callers in: clients prove who they are, get tokens, and act for an advertiser."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from sqlalchemy import delete, exists, select
 
@@ -18,6 +19,7 @@ from cleanroom.access.idempotency import Idempotency
 from cleanroom.access.models import RevokedTokenRow, UsedAssertionRow
 from cleanroom.access.rows import insert_new
 from cleanroom.access.scopes import ANALYSES_RUN, BASES_WRITE, REQUESTS_WRITE
+from cleanroom.access.token_keys import DEFAULT_OVERLAP
 from cleanroom.access.tokens import Tokens
 from cleanroom.access.types import Acting, Client, ClientMethod, IssuedToken, Offboarded, Principal, Replay
 from cleanroom.access.users import Users
@@ -156,6 +158,21 @@ class Access:
         organisation_id = self.clients.client(tx, client_id).organisation_id
         tx.audit("access.token_revoked", subject_id=claims.token_id, organisation_id=organisation_id)
         return True
+
+    def rotate_token_keys(self, tx: Transaction, *, overlap: timedelta = DEFAULT_OVERLAP) -> str:
+        """Sign tokens with a new key from now on.
+
+        Args:
+            tx: the caller's transaction, for the log.
+            overlap: how long tokens of older keys are still good; zero ends them all now.
+
+        Returns:
+            The new key's id.
+        """
+        kid = self._tokens.rotate(overlap)
+        seconds = int(overlap.total_seconds())
+        tx.audit("access.token_keys_rotated", subject_id=kid, body={"overlap_seconds": seconds})
+        return kid
 
     def acting(
         self,

@@ -81,6 +81,10 @@ class Tokens:
             jwt.encode(header, claims, key, algorithms=[ALGORITHM]), token_id, scopes, expires_in=seconds
         )
 
+    def rotate(self, overlap: timedelta) -> str:
+        """Sign with a new key from now on; returns its id."""
+        return self._keys.rotate(self._clock.now(), overlap=overlap)
+
     def read(self, token: str) -> TokenClaims:
         """Check everything about a token that it shows by itself.
 

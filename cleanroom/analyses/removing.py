@@ -52,7 +52,7 @@ class Removing:
         self._refuse_work(tx, dataset)
         if dataset.kind is DatasetKind.DATASET:
             self.rules.stop(tx, dataset_id, organisation_id=organisation_id)
-            self.grants.revoke_all(tx, dataset_id)
+            self.grants.revoke_on(tx, dataset_id)
         files = remove_files(tx, dataset_id)
         withdrawals = self.consents.forget(tx, dataset_id)
         versions = [version.id for version in self.datasets.versions(tx, dataset_id)]

@@ -16,13 +16,18 @@ EXIT_KNOWN_ERROR = 3
 # Name -> module with a Typer application called `app`.
 _GROUPS = {
     "audit": "cleanroom.cli.audit",
+    "client": "cleanroom.cli.client",
     "demo": "cleanroom.cli.demo",
+    "keys": "cleanroom.cli.token_keys",
     "ledger": "cleanroom.cli.ledger",
+    "mandate": "cleanroom.cli.mandate",
+    "org": "cleanroom.cli.org",
     "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
     "serve": "cleanroom.cli.serve",
+    "user": "cleanroom.cli.user",
 }
-_SERVER_PACKAGES = {"alembic", "opendp", "psycopg", "sqlalchemy"}
+_SERVER_PACKAGES = {"alembic", "joserfc", "opendp", "psycopg", "sqlalchemy"}
 
 
 class ServerMissingError(CleanroomError):

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
+from cleanroom.workspaces.models import PopulationRow
 
 # Made once: every question loads its grant, and to put a statement together takes as long as to run it.
 _BY_ID = select(GrantRow).where(GrantRow.id == bindparam("id")).execution_options(populate_existing=True)
@@ -27,6 +28,21 @@ def active_on(tx: Transaction, dataset_id: str) -> Sequence[str]:
         GrantRow.status == GrantStatus.ACTIVE.value, GrantRow.dataset_id == dataset_id
     )
     return tx.session.scalars(active.order_by(GrantRow.id)).all()
+
+
+def active_of(tx: Transaction, organisation_id: str) -> tuple[str, ...]:
+    """List the ids of the active grants that an organisation holds, acts on, or gave over its own people."""
+    own = select(PopulationRow.id).where(PopulationRow.organisation_id == organisation_id)
+    found = select(GrantRow.id).where(
+        GrantRow.status == GrantStatus.ACTIVE.value,
+        or_(
+            GrantRow.advertiser_id == organisation_id,
+            GrantRow.agency_id == organisation_id,
+            GrantRow.population_id.in_(own),
+        ),
+    )
+    # In the order in which accounts are locked.
+    return tuple(tx.session.scalars(found.order_by(GrantRow.population_id, GrantRow.id)))
 
 
 def row_of(grant: Grant) -> GrantRow:

@@ -293,6 +293,12 @@ class Workspaces:
             body={"kek_id": row.kek_id},
         )
 
+    def living_of(self, tx: Transaction, organisation_id: str) -> tuple[Workspace, ...]:
+        """List the workspaces of an organisation that are not destroyed, oldest first."""
+        living = select(WorkspaceRow).where(WorkspaceRow.destroyed_at.is_(None)).order_by(WorkspaceRow.id)
+        rows = tx.session.scalars(living.where(WorkspaceRow.organisation_id == organisation_id))
+        return tuple(_workspace(row) for row in rows)
+
     def recover(self, tx: Transaction) -> tuple[str, ...]:
         """Destroy retired keys that a crash just after the commit left behind; for the room's start.
 

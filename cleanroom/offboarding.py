@@ -1,0 +1,61 @@
+"""Letting an organisation go: everything by which it could act ends in one transaction; its history stays."""
+
+from dataclasses import dataclass
+
+from cleanroom.access.service import Access
+from cleanroom.db.database import Transaction
+from cleanroom.grants.service import Grants
+from cleanroom.workspaces.service import Workspaces
+
+
+@dataclass(frozen=True)
+class Departure:
+    """What ended when an organisation left, and what is left to do.
+
+    Attributes:
+        clients: ids of API clients that stood.
+        users: ids of users that stood.
+        grants: ids of grants that were active: held, acted on as an agency, or given over its own people.
+        workspaces_destroyed: ids of workspaces whose keys were destroyed.
+        workspaces_kept: ids of those that can still be read, until somebody decides.
+    """
+
+    clients: tuple[str, ...]
+    users: tuple[str, ...]
+    grants: tuple[str, ...]
+    workspaces_destroyed: tuple[str, ...]
+    workspaces_kept: tuple[str, ...]
+
+
+class Offboarding:
+    """Ends what several slices keep for an organisation."""
+
+    def __init__(self, access: Access, grants: Grants, workspaces: Workspaces) -> None:
+        self._access = access
+        self._grants = grants
+        self._workspaces = workspaces
+
+    def leave(self, tx: Transaction, organisation_id: str, *, destroy_workspaces: bool = False) -> Departure:
+        """Let an organisation go; again to destroy workspaces that were kept.
+
+        Args:
+            tx: the caller's transaction.
+            organisation_id: who leaves.
+            destroy_workspaces: whether its data becomes unreadable for good, which nobody can take back.
+
+        Raises:
+            UnknownOrganisationError: there is no such organisation.
+        """
+        ended = self._access.offboard(tx, organisation_id)
+        grants = self._grants.revoke_all(tx, organisation_id)
+        living = tuple(workspace.id for workspace in self._workspaces.living_of(tx, organisation_id))
+        destroyed = living if destroy_workspaces else ()
+        for workspace_id in destroyed:
+            self._workspaces.destroy(tx, workspace_id)
+        return Departure(
+            clients=ended.clients,
+            users=ended.users,
+            grants=tuple(grant.id for grant in grants),
+            workspaces_destroyed=destroyed,
+            workspaces_kept=() if destroy_workspaces else living,
+        )

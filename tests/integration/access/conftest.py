@@ -1,0 +1,5 @@
+"""Rooms for races, on either database."""
+
+from tests.access_rooms import make_access_room
+
+__all__ = ["make_access_room"]
