@@ -56,7 +56,7 @@ def read_me(room: OpenRoom, principal: Annotated[Principal, Depends(requires())]
     """Tell the caller's organisation, its scopes and workspaces, and for an agency whom it may act for."""
     with room.db.reading() as tx:
         organisation = room.accounts.organisation(tx, principal.organisation_id)
-        workspaces = room.workspaces.workspaces_of(tx, organisation.id)
+        workspaces = room.workspaces.living_of(tx, organisation.id)
         return Me(
             client_id=principal.client_id,
             organisation=OrganisationOut(

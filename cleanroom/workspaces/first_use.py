@@ -29,7 +29,7 @@ def workspace_for(
     """
     # Two first uses at once make one workspace.
     accounts.lock(tx, organisation_id)
-    own = workspaces.workspaces_of(tx, organisation_id)
+    own = workspaces.living_of(tx, organisation_id)
     if workspace_id is not None:
         own = tuple(workspace for workspace in own if workspace.id == workspace_id)
         if not own:

@@ -126,12 +126,6 @@ class Workspaces:
         """Return a workspace; raises UnknownWorkspaceError."""
         return _workspace(_row(tx, workspace_id))
 
-    def workspaces_of(self, tx: Transaction, organisation_id: str) -> tuple[Workspace, ...]:
-        """Return an organisation's workspaces that still have their keys, the first one first."""
-        living = select(WorkspaceRow).where(WorkspaceRow.destroyed_at.is_(None)).order_by(WorkspaceRow.id)
-        own = living.where(WorkspaceRow.organisation_id == organisation_id)
-        return tuple(_workspace(row) for row in tx.session.scalars(own))
-
     def recipient(self, tx: Transaction, workspace_id: str) -> str:
         """Return the public age recipient that uploads to the workspace are encrypted to."""
         return _row(tx, workspace_id).recipient
