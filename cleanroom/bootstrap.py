@@ -20,6 +20,7 @@ from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import FactFinder
 from cleanroom.analyses.public_sizes import PublicSizes
+from cleanroom.analyses.removing import Removing
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.reading import sqlite_path
@@ -50,6 +51,7 @@ from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
+from crypto.checkpoint import CheckpointError, open_note
 from crypto.durable import write_private
 from crypto.keys import (
     KeyFileError,
@@ -104,6 +106,7 @@ class Room:
     receipts: Receipts
     analyses: Analyses
     public_sizes: PublicSizes
+    removing: Removing
 
     def warm_up(self) -> None:
         """Load what the first question of a process would wait for; for a server, before it takes requests.
@@ -128,7 +131,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
         clock: tells the time.
 
     Raises:
-        RoomExistsError: the home has a room already.
+        RoomExistsError: the home has a room already, or the database belongs to another one.
     """
     key_file, seed_file = settings.keys_dir / "keyring.json", settings.keys_dir / "log.key"
     marker = settings.keys_dir / "room"
@@ -148,6 +151,7 @@ def init_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     settings.head_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     room = _compose(settings, clock or SystemClock())
     upgrade(room.db.engine)
+    _require_own(room)
     with room.db.transaction() as tx:
         if room.audit.size(tx) == 0:
             tx.audit(
@@ -209,6 +213,23 @@ def reconcile_room(room: Room, receipts: Iterable[bytes] = ()) -> Reconciled:
     return done
 
 
+def _require_own(room: Room) -> None:
+    """Leave alone a database with a log that another room's key has signed."""
+    with room.db.reading() as tx:
+        if room.audit.size(tx) == 0:
+            return
+        try:
+            open_note(room.audit.head(tx), room.audit.verifier_key)
+            return
+        except CheckpointError:
+            pass
+    room.close()
+    raise RoomExistsError(
+        "The database belongs to another room.",
+        remedy="Name another database, or restore that room's home with its keys.",
+    )
+
+
 def _compose(settings: Settings, clock: Clock) -> Room:
     keys = LocalKeyFile.open(settings.keys_dir / "keyring.json")
     audit = AuditLog(
@@ -237,11 +258,12 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     )
     access = _access(settings, db, clock, accounts, token_keys)
     receipts = Receipts(audit, settings.receipts_dir)
+    cache = ColumnCache(settings.cache_bytes)
     matching = Matching(
         workspaces=workspaces,
         datasets=datasets,
         consents=consents,
-        cache=ColumnCache(settings.cache_bytes),
+        cache=cache,
     )
     gate = ReleaseService(grants)
     refusals = Refusals(gate, clock)
@@ -297,6 +319,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             leases=leases,
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
+        removing=Removing(datasets, consents, rules, grants, store, cache, clock),
     )
 
 

@@ -22,10 +22,13 @@ _FIELDS = (
     "public_url",
     "token_minutes",
     "allow_client_secret",
+    "rate_per_minute",
 )
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
 MAX_TOKEN_MINUTES = 60
+DEFAULT_RATE_PER_MINUTE = 600
+MAX_RATE_PER_MINUTE = 1_000_000
 MIN_MEMORY_BYTES = 64 << 20
 DEFAULT_CACHE_BYTES = 1 << 30
 
@@ -52,6 +55,7 @@ class Settings:
         public_url: how callers reach the room, without a slash at its end; it is the issuer of access tokens.
         token_minutes: how long an access token lives.
         allow_client_secret: whether a client may prove who it is by a shared secret; keys always do.
+        rate_per_minute: how many HTTP requests a minute a client may make, and an address that is no client's.
     """
 
     home: Path
@@ -63,6 +67,12 @@ class Settings:
     public_url: str = DEFAULT_PUBLIC_URL
     token_minutes: int = DEFAULT_TOKEN_MINUTES
     allow_client_secret: bool = True
+    rate_per_minute: int = DEFAULT_RATE_PER_MINUTE
+
+    @property
+    def heartbeat_path(self) -> Path:
+        """A file that a worker touches while it lives."""
+        return self.home / "worker.heartbeat"
 
     @property
     def token_keys_path(self) -> Path:
@@ -134,8 +144,19 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         witness_dir=_directory(values.get("witness_dir"), home=place),
         cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
         public_url=_public_url(values.get("public_url", DEFAULT_PUBLIC_URL)),
-        token_minutes=_minutes(values.get("token_minutes", DEFAULT_TOKEN_MINUTES)),
+        token_minutes=_count(
+            "token_minutes",
+            values.get("token_minutes", DEFAULT_TOKEN_MINUTES),
+            most=MAX_TOKEN_MINUTES,
+            example=DEFAULT_TOKEN_MINUTES,
+        ),
         allow_client_secret=_switch("allow_client_secret", values.get("allow_client_secret", True)),
+        rate_per_minute=_count(
+            "rate_per_minute",
+            values.get("rate_per_minute", DEFAULT_RATE_PER_MINUTE),
+            most=MAX_RATE_PER_MINUTE,
+            example=DEFAULT_RATE_PER_MINUTE,
+        ),
     )
 
 
@@ -233,12 +254,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _minutes(value: object) -> int:
+def _count(field: str, value: object, *, most: int, example: int) -> int:
     text = str(value)
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_TOKEN_MINUTES:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
         raise SettingsError(
-            f"CLEANROOM_TOKEN_MINUTES is not a whole number of 1 to {MAX_TOKEN_MINUTES}.",
-            remedy=f"Give the minutes as digits, for example {DEFAULT_TOKEN_MINUTES}.",
+            f"{_variable(field)} is not a whole number of 1 to {most}.",
+            remedy=f"Give it as digits, for example {example}.",
         )
     return int(text)
 

@@ -162,7 +162,15 @@ class Stage:
                 schema=schema_from_yaml(schema),
             ).id
 
-    def load(self, dataset_id: str, header: str, rows: Sequence[str], *, party: Party | None = None) -> str:
+    def load(
+        self,
+        dataset_id: str,
+        header: str,
+        rows: Sequence[str],
+        *,
+        party: Party | None = None,
+        publish: bool = True,
+    ) -> str:
         """Prepare a file, ingest it, put over-shared values on the junk list, publish; the version's id."""
         with self.room.db.reading() as tx:
             dataset = self.room.datasets.dataset(tx, dataset_id)
@@ -181,6 +189,8 @@ class Stage:
         )
         version_id = self.room.ingestion.ingest(package.manifest_path.read_bytes(), package.package_path)
         shutil.rmtree(desk)
+        if not publish:
+            return version_id
         with self.room.db.transaction() as tx:
             if self.room.datasets.version(tx, version_id).status is VersionStatus.AWAITING_JUNK:
                 self.room.junk_lists.resolve_junk(tx, version_id)
@@ -293,7 +303,8 @@ def _settings(home: Path, database_url: str | None) -> Settings:
     return load_settings({"CLEANROOM_DATABASE_URL": database_url} if database_url else {}, home=home)
 
 
-def _copied(template: Stage, home: Path, database_url: str | None) -> Stage:
+def copied(template: Stage, home: Path, database_url: str | None = None) -> Stage:
+    """Open a copy of a closed room."""
     shutil.copytree(template.home, home)
     clock = MovableClock(template.clock.instant)
     room = open_room(_settings(home, database_url), clock=clock)
@@ -336,7 +347,7 @@ def make_room(tmp_path: Path, sqlite_template: Stage) -> Iterator[MakeRoom]:
     ) -> Stage:
         home = tmp_path / f"room{len(made)}" / "home"
         if rows is None and base_rows is None:
-            stage = _copied(template or sqlite_template, home, database_url)
+            stage = copied(template or sqlite_template, home, database_url)
         else:
             stage = build(
                 home,

@@ -49,3 +49,15 @@ class VerificationError(CleanroomError):
     """An organisation cannot be marked as verified like this."""
 
     code = "accounts.bad_verification"
+
+
+class UnknownSigningKeyError(CleanroomError):
+    """The organisation has no signing key with this id; one of another organisation is answered the same."""
+
+    code = "accounts.unknown_key"
+
+
+class UnknownMandateError(MandateError):
+    """The advertiser granted no mandate with this id; one of another advertiser is answered the same."""
+
+    code = "accounts.unknown_mandate"

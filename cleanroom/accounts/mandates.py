@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from cleanroom.accounts.errors import MandateError, OrganisationKindError
+from cleanroom.accounts.errors import MandateError, OrganisationKindError, UnknownMandateError
 from cleanroom.accounts.models import MandateRow, OrganisationRow
 from cleanroom.accounts.rows import present_row
 from cleanroom.accounts.types import AgencyAction, Mandate, MandateLimits, OrganisationKind
@@ -114,11 +114,22 @@ class Mandates:
         )
         return _mandate(row)
 
-    def revoke_mandate(self, tx: Transaction, mandate_id: str) -> Mandate:
-        """End a mandate now; ending it twice changes nothing. Raises MandateError when there is none."""
+    def revoke_mandate(
+        self, tx: Transaction, mandate_id: str, *, advertiser_id: str | None = None
+    ) -> Mandate:
+        """End a mandate now; ending it twice changes nothing.
+
+        Args:
+            tx: the caller's transaction.
+            mandate_id: which.
+            advertiser_id: who must have granted it; anybody when not given.
+
+        Raises:
+            UnknownMandateError: there is none, or another advertiser granted it.
+        """
         row = tx.session.get(MandateRow, mandate_id)
-        if row is None:
-            raise MandateError("There is no mandate with this id.", remedy="Look the id up in the audit log.")
+        if row is None or advertiser_id not in (None, row.advertiser_id):
+            raise UnknownMandateError("There is no mandate with this id.", remedy="List the mandates.")
         if row.revoked_at is None:
             row.revoked_at = self._clock.now()
             tx.session.flush()

@@ -7,12 +7,13 @@ from cleanroom.accounts.errors import (
     OrganisationKindError,
     OrganisationNameError,
     UnknownSectorError,
+    UnknownSigningKeyError,
     VerificationError,
 )
 from cleanroom.accounts.mandates import Mandates
 from cleanroom.accounts.models import EnrolledKeyRow, OrganisationRow
 from cleanroom.accounts.rows import organisation_of, organisation_row, present_row
-from cleanroom.accounts.types import Organisation, OrganisationKind
+from cleanroom.accounts.types import Organisation, OrganisationKind, SigningKey
 from cleanroom.clock import Clock
 from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
@@ -232,6 +233,30 @@ class Accounts(Mandates):
             row.revoked_at = self._clock.now()
             tx.audit("accounts.key_revoked", subject_id=row.id, organisation_id=row.organisation_id)
 
+    def signing_key(self, tx: Transaction, key_id: str, *, organisation_id: str) -> SigningKey:
+        """Return an organisation's key; raises UnknownSigningKeyError, also for another organisation's."""
+        row = tx.session.get(EnrolledKeyRow, key_id)
+        if row is None or row.organisation_id != organisation_id:
+            raise UnknownSigningKeyError("There is no signing key with this id.", remedy="List the keys.")
+        return _signing_key(row)
+
+    def signing_keys(
+        self, tx: Transaction, organisation_id: str, *, after: str = "", limit: int
+    ) -> tuple[SigningKey, ...]:
+        """List an organisation's keys by id, those that were revoked too.
+
+        Args:
+            tx: any transaction.
+            organisation_id: whose.
+            after: the id that the first one comes after.
+            limit: how many at most.
+        """
+        rows = select(EnrolledKeyRow).where(
+            EnrolledKeyRow.organisation_id == organisation_id, EnrolledKeyRow.id > after
+        )
+        found = tx.session.scalars(rows.order_by(EnrolledKeyRow.id).limit(limit))
+        return tuple(_signing_key(row) for row in found)
+
     def enrolled_keys(self, tx: Transaction, organisation_id: str) -> dict[str, bytes]:
         """Return the raw public keys that may sign an organisation's packages now, by key id."""
         rows = select(EnrolledKeyRow).where(
@@ -244,3 +269,13 @@ class Accounts(Mandates):
 def _require_sector(sector: str | None) -> None:
     if sector is not None and sector not in SECTORS:
         raise UnknownSectorError("The sector is not known.", remedy=f"Use one of: {', '.join(SECTORS)}.")
+
+
+def _signing_key(row: EnrolledKeyRow) -> SigningKey:
+    return SigningKey(
+        id=row.id,
+        organisation_id=row.organisation_id,
+        public_key=row.public_key,
+        enrolled_at=row.enrolled_at,
+        revoked_at=row.revoked_at,
+    )

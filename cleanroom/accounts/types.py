@@ -88,6 +88,11 @@ class Mandate:
     revoked_at: datetime | None
     limits: MandateLimits = MandateLimits()
 
+    def in_force(self, at: datetime) -> bool:
+        """Tell whether it counts at an instant."""
+        ends = (self.valid_until, self.revoked_at)
+        return self.valid_from <= at and all(end is None or end > at for end in ends)
+
     def covers_purpose(self, purpose: str) -> bool:
         """Tell whether the agency may act for a purpose."""
         return self.limits.purposes is None or purpose in self.limits.purposes
@@ -95,3 +100,22 @@ class Mandate:
     def covers(self, action: AgencyAction) -> bool:
         """Tell whether the agency may do a thing."""
         return action in self.limits.actions
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A public key that may sign an organisation's upload packages.
+
+    Attributes:
+        id: `ek_...`; manifests name it.
+        organisation_id: whose it is.
+        public_key: 32 bytes of a raw Ed25519 public key.
+        enrolled_at: since when it counts.
+        revoked_at: the instant from which it no longer counts; None while it stands.
+    """
+
+    id: str
+    organisation_id: str
+    public_key: bytes
+    enrolled_at: datetime
+    revoked_at: datetime | None

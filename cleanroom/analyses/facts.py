@@ -216,7 +216,7 @@ class FactFinder:
 
     def _base(self, tx: Transaction, base_id: str, advertiser_id: str) -> Dataset:
         try:
-            base = self.datasets.dataset(tx, base_id)
+            base = self.datasets.living(tx, base_id)
         except DatasetNotFoundError:
             base = None
         if (

@@ -39,7 +39,8 @@ def verify_files(
     Yields:
         A problem for each file that is missing or changed, and each list that is not the stated one, or gone.
     """
-    missing = set(stated_roots)
+    # An empty one states that the files were deleted.
+    missing = {subject_id for subject_id, root in stated_roots.items() if root}
     for item in published:
         missing.discard(item.subject_id)
         if stated_roots.get(item.subject_id) != item.files_root:

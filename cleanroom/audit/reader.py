@@ -35,6 +35,42 @@ class AuditReader:
             raise UnknownEventError("The log has no event of this index.", remedy="Ask for a smaller index.")
         return record
 
+    def events(
+        self,
+        tx: Transaction,
+        *,
+        organisation_id: str | None,
+        kinds: Sequence[str] = (),
+        after: int = -1,
+        limit: int,
+    ) -> list[tuple[int, bytes]]:
+        """List events in the order of the log.
+
+        Args:
+            tx: any transaction.
+            organisation_id: whose; None for all, the room's own included.
+            kinds: of these kinds alone, when any is given.
+            after: the index that the first one comes after.
+            limit: how many at most.
+
+        Returns:
+            Indices, each with the canonical JSON of its event.
+        """
+        rows = select(AuditEvent.index, AuditEvent.record).where(AuditEvent.index > after)
+        if organisation_id is not None:
+            rows = rows.where(AuditEvent.organisation_id == organisation_id)
+        if kinds:
+            rows = rows.where(AuditEvent.kind.in_(kinds))
+        found = tx.session.execute(rows.order_by(AuditEvent.index).limit(limit))
+        return [(index, record) for index, record in found]
+
+    def owner(self, tx: Transaction, index: int) -> str | None:
+        """Return whose event it is, None for the room's own; raises UnknownEventError."""
+        owners = tx.session.scalars(select(AuditEvent.organisation_id).where(AuditEvent.index == index)).all()
+        if not owners:
+            raise UnknownEventError("The log has no event of this index.", remedy="Ask for a smaller index.")
+        return owners[0]
+
     def find(self, tx: Transaction, *, subject_id: str, kinds: Sequence[str]) -> int:
         """Return the index of the first event of these kinds about a subject; raises UnknownEventError."""
         found = select(func.min(AuditEvent.index)).where(

@@ -24,6 +24,7 @@ _GROUPS = {
     "org": "cleanroom.cli.org",
     "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
+    "serve": "cleanroom.cli.serve",
     "user": "cleanroom.cli.user",
 }
 _SERVER_PACKAGES = {"alembic", "joserfc", "opendp", "psycopg", "sqlalchemy"}

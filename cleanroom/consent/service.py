@@ -117,6 +117,22 @@ class Consents:
             kind="binding",
         )
 
+    def forget(self, tx: Transaction, dataset_id: str) -> dict[str, str]:
+        """Strike the sealed withdrawals of a dataset that is being deleted; its epochs stay.
+
+        Returns:
+            The ids of epochs that had a file, with the object keys, to be removed from the store.
+        """
+        rows = select(ConsentEpochRow).where(
+            ConsentEpochRow.dataset_id == dataset_id, ConsentEpochRow.object_key.is_not(None)
+        )
+        gone: dict[str, str] = {}
+        for row in tx.session.scalars(rows).all():
+            gone[row.id] = row.object_key or ""
+            row.object_key = row.file_id = row.ciphertext_sha256 = None
+        tx.session.flush()
+        return gone
+
     def _withdrawals(self, tx: Transaction, dataset: Dataset, epoch: int) -> tuple[PlaceReader, ...]:
         rows = select(ConsentEpochRow).where(
             ConsentEpochRow.dataset_id == dataset.id,
@@ -159,7 +175,7 @@ class Consents:
     ) -> WithdrawalOutcome | None:
         """Take a batch; None, when another version was published while people were looked for in the last one."""
         with self._db.reading() as tx:
-            dataset = self._datasets.dataset(tx, dataset_id)
+            dataset = self._datasets.living(tx, dataset_id)
             _check(dataset.schema, requests)
             keys = self._workspaces.secrets(tx, dataset.workspace_id)
             current = dataset.current_version_id
@@ -181,7 +197,7 @@ class Consents:
             self._datasets.lock(tx, dataset_id)
             if self._workspaces.secrets(tx, dataset.workspace_id).token_version != keys.token_version:
                 raise WithdrawalError("The token key was rotated meanwhile.", remedy="Send the batch again.")
-            if self._datasets.dataset(tx, dataset_id).current_version_id != current:
+            if self._datasets.living(tx, dataset_id).current_version_id != current:
                 return None
             epoch = self.epoch(tx, dataset_id)
             if submitted:

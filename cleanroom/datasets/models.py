@@ -22,6 +22,7 @@ class DatasetRow(Base):
     schema_sha256: Mapped[str] = mapped_column(String(64))
     current_version_id: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
 
 
 class DatasetVersionRow(Base):

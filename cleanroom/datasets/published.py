@@ -10,12 +10,12 @@ from cleanroom.audit.models import AuditEvent
 from cleanroom.audit.types import Problem
 from cleanroom.datasets.files import files_root
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
-from cleanroom.datasets.service import sealed_file
-from cleanroom.datasets.types import VersionStatus
+from cleanroom.datasets.rows import sealed_file
+from cleanroom.datasets.types import WITHOUT_FILES
 from cleanroom.db.database import Transaction
 
 PUBLISHED = "ingestion.published"
-_WITHOUT_FILES = (VersionStatus.LOADING.value, VersionStatus.FAILED.value)
+DELETED = "datasets.deleted"
 
 
 def published_versions(tx: Transaction) -> Iterator[PublishedFiles]:
@@ -29,7 +29,7 @@ def published_versions(tx: Transaction) -> Iterator[PublishedFiles]:
     Yields:
         One item per version, with the hash over its list recomputed from the rows.
     """
-    loaded = select(DatasetVersionRow.id).where(DatasetVersionRow.status.not_in(_WITHOUT_FILES))
+    loaded = select(DatasetVersionRow.id).where(DatasetVersionRow.status.not_in(WITHOUT_FILES))
     for version_id in tx.session.scalars(loaded.order_by(DatasetVersionRow.id)).all():
         rows = tx.session.scalars(select(SealedFileRow).where(SealedFileRow.version_id == version_id)).all()
         yield PublishedFiles(
@@ -50,12 +50,15 @@ def replayed_versions(tx: Transaction) -> Iterator[Problem]:
     Yields:
         A problem for each dataset whose current version is another one.
     """
-    newest: dict[str, str] = {}
-    events = select(AuditEvent.record).where(AuditEvent.kind == PUBLISHED).order_by(AuditEvent.index)
-    for record in tx.session.scalars(events):
+    newest: dict[str, str | None] = {}
+    events = select(AuditEvent.record).where(AuditEvent.kind.in_((PUBLISHED, DELETED)))
+    for record in tx.session.scalars(events.order_by(AuditEvent.index)):
         try:
             content = json.loads(record)
-            newest[content["body"]["dataset_id"]] = content["subject"]
+            if content["kind"] == DELETED:
+                newest[content["subject"]] = None
+            else:
+                newest[content["body"]["dataset_id"]] = content["subject"]
         except (ValueError, KeyError, TypeError, RecursionError):
             # The log's own verification has reported it.
             continue

@@ -5,33 +5,37 @@ from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from cleanroom.clock import Clock
-from cleanroom.datasets.errors import DatasetNotFoundError, DatasetSchemaError, VersionNotFoundError
+from cleanroom.datasets.errors import (
+    DatasetNotFoundError,
+    DatasetSchemaError,
+    VersionNotFoundError,
+    VersionStatusError,
+)
 from cleanroom.datasets.files import Place, PlaceReader
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
+from cleanroom.datasets.rows import dataset_of, schema_of, sealed_file, version_of, whole_dataset
 from cleanroom.datasets.types import (
+    WITHOUT_FILES,
     Dataset,
     DatasetKind,
     DatasetVersion,
     OwnerFigure,
     Role,
     SealedFile,
-    VersionStatus,
 )
 from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
-from cleanroom.remembered import Remembered
-from cleanroom.schema.codec import schema_from_dict
 from cleanroom.schema.model import Schema, schema_to_dict
 from cleanroom.storage import ObjectStore
 from cleanroom.workspaces.models import WorkspaceRow, WorkspaceSecretRow, token_secret_of
-from cleanroom.workspaces.service import Workspaces, workspace_of
+from cleanroom.workspaces.rows import workspace_of
+from cleanroom.workspaces.service import Workspaces
 
 MAX_NAME_CHARACTERS = 200
-_SCHEMAS = Remembered[tuple[str, str], Schema](64)
 
 # What every question runs is made once: to put a statement together takes as long as to run it.
 _ONE = select(DatasetRow).where(DatasetRow.id == bindparam("id"))
@@ -121,6 +125,7 @@ class Datasets:
             schema_sha256=schema.sha256(),
             current_version_id=None,
             created_at=self._clock.now(),
+            deleted_at=None,
         )
         tx.session.add(row)
         tx.session.flush()
@@ -135,17 +140,75 @@ class Datasets:
                 "schema_sha256": row.schema_sha256,
             },
         )
-        return _dataset(row, _schema(row))
+        return whole_dataset(row)
 
     def dataset(self, tx: Transaction, dataset_id: str) -> Dataset:
-        """Return a dataset; raises DatasetNotFoundError."""
+        """Return a dataset, also one that was deleted: history names it; raises DatasetNotFoundError."""
         held: Dataset | None = tx.held.get(("dataset", dataset_id))
         if held is not None:
             return held
         row = tx.session.get(DatasetRow, dataset_id)
         if row is None:
-            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
-        return _dataset(row, _schema(row))
+            raise _not_found()
+        return whole_dataset(row)
+
+    def living(self, tx: Transaction, dataset_id: str) -> Dataset:
+        """Return a dataset that was not deleted; raises DatasetNotFoundError."""
+        dataset = self.dataset(tx, dataset_id)
+        if dataset.deleted_at is not None:
+            raise _not_found()
+        return dataset
+
+    def owned(self, tx: Transaction, dataset_id: str, *, organisation_id: str, kind: DatasetKind) -> Dataset:
+        """Return an organisation's own dataset or base.
+
+        Raises:
+            DatasetNotFoundError: there is none, it was deleted, it is of the other kind, or it is somebody else's: one
+                answer for all, which tells nothing about others.
+        """
+        dataset = self.living(tx, dataset_id)
+        workspace = self._workspaces.workspace(tx, dataset.workspace_id)
+        if workspace.organisation_id != organisation_id or dataset.kind is not kind:
+            raise _not_found()
+        return dataset
+
+    def owned_version(self, tx: Transaction, dataset_id: str, version_id: str) -> DatasetVersion:
+        """Return a version of a dataset; raises VersionNotFoundError, also for one of another dataset."""
+        version = self.version(tx, version_id)
+        if version.dataset_id != dataset_id:
+            raise _version_not_found()
+        return version
+
+    def datasets_of(
+        self,
+        tx: Transaction,
+        *,
+        organisation_id: str,
+        kind: DatasetKind,
+        after: str = "",
+        limit: int,
+    ) -> tuple[Dataset, ...]:
+        """List an organisation's datasets or bases, the oldest first, without those that were deleted.
+
+        Args:
+            tx: any transaction.
+            organisation_id: whose.
+            kind: datasets or bases.
+            after: the id that the first one comes after.
+            limit: how many at most.
+        """
+        rows = (
+            select(DatasetRow)
+            .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
+            .where(
+                WorkspaceRow.organisation_id == organisation_id,
+                DatasetRow.kind == kind.value,
+                DatasetRow.deleted_at.is_(None),
+                DatasetRow.id > after,
+            )
+        )
+        found = tx.session.scalars(rows.order_by(DatasetRow.id).limit(limit))
+        return tuple(whole_dataset(row) for row in found)
 
     def lock(self, tx: Transaction, dataset_id: str, *, shared: bool = False) -> None:
         """Hold a dataset until the transaction ends, so that what is read next stays true until it commits.
@@ -180,16 +243,13 @@ class Datasets:
             tx.held["dataset", dataset.id] = self._held_dataset(tx, dataset)
             tx.held["workspace", workspace.id] = workspace_of(workspace)
             if version.id is not None:
-                tx.held["version", version.id] = _version(version)
+                tx.held["version", version.id] = version_of(version)
 
     def _held_dataset(self, tx: Transaction, row: Any) -> Dataset | None:
         if row is None:
             return None
-        schema = _SCHEMAS.get((row.id, row.schema_sha256))
-        if schema is None:
-            data = tx.session.connection().scalar(_SCHEMA, {"id": row.id})
-            schema = _SCHEMAS.put((row.id, row.schema_sha256), schema_from_dict(data))
-        return _dataset(row, schema)
+        schema = schema_of(row, lambda: tx.session.connection().scalar(_SCHEMA, {"id": row.id}))
+        return dataset_of(row, schema)
 
     def hold_versions(self, tx: Transaction, *version_ids: str) -> None:
         """Read versions, with what opening them takes, as they are now; held as by `hold`, their files besides.
@@ -206,7 +266,7 @@ class Datasets:
             if all(keys.get(row.version_id) == row.token_key_version for row in rows):
                 break
         tx.held["versions", ""] = held
-        tx.held |= {("version", version.id): _version(version) for version, *_ in held}
+        tx.held |= {("version", version.id): version_of(version) for version, *_ in held}
         files = {version_id: list[SealedFile]() for version_id in version_ids}
         for row in rows:
             files[row.version_id].append(sealed_file(row))
@@ -219,10 +279,8 @@ class Datasets:
             return held
         row = tx.session.get(DatasetVersionRow, version_id)
         if row is None:
-            raise VersionNotFoundError(
-                "There is no version with this id.", remedy="List the versions of its dataset."
-            )
-        return _version(row)
+            raise _version_not_found()
+        return version_of(row)
 
     def current(self, tx: Transaction, dataset_id: str) -> DatasetVersion:
         """Return the published version; raises VersionNotFoundError when there is none yet."""
@@ -236,7 +294,7 @@ class Datasets:
     def versions(self, tx: Transaction, dataset_id: str) -> tuple[DatasetVersion, ...]:
         """Return all versions of a dataset, by number."""
         rows = select(DatasetVersionRow).where(DatasetVersionRow.dataset_id == dataset_id)
-        return tuple(_version(row) for row in tx.session.scalars(rows.order_by(DatasetVersionRow.number)))
+        return tuple(version_of(row) for row in tx.session.scalars(rows.order_by(DatasetVersionRow.number)))
 
     def files(self, tx: Transaction, version_id: str) -> tuple[SealedFile, ...]:
         """Return the sealed files of a version."""
@@ -257,79 +315,25 @@ class Datasets:
         return PlaceReader(self._store, place, self.files(tx, version_id), kek=kek)
 
     def report(self, tx: Transaction, version_id: str) -> OwnerFigure:
-        """Open the quality report of a version, for its owner alone."""
+        """Open the quality report of a version, for its owner alone.
+
+        Raises:
+            VersionNotFoundError: there is no such version.
+            VersionStatusError: it is not loaded yet, or never was, or it was deleted.
+        """
+        if (status := self.version(tx, version_id).status) in WITHOUT_FILES:
+            raise VersionStatusError(
+                f"A version that is {status} has no report.",
+                remedy="Wait until it is loaded, or load it again.",
+            )
         return OwnerFigure.from_dict(json.loads(self.reader(tx, version_id).read_bytes(Role.REPORT)))
 
 
-def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] | list[SealedFile]") -> None:
-    """Enter sealed files into the catalogue of a version."""
-    tx.session.add_all(
-        SealedFileRow(
-            id=file.id,
-            version_id=version_id,
-            role=int(file.role),
-            column=file.column,
-            file_id=file.file_id,
-            bytes=file.bytes,
-            ciphertext_sha256=file.ciphertext_sha256,
-            object_key=file.object_key,
-        )
-        for file in files
-    )
-    tx.session.flush()
+def _not_found() -> DatasetNotFoundError:
+    return DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
 
 
-def sealed_file(row: SealedFileRow | Row[Any]) -> SealedFile:
-    """Return a sealed file as SQL names it; raises ValueError for a role that does not exist."""
-    return SealedFile(
-        id=row.id,
-        role=Role(row.role),
-        column=row.column,
-        file_id=row.file_id,
-        bytes=row.bytes,
-        ciphertext_sha256=row.ciphertext_sha256,
-        object_key=row.object_key,
-    )
-
-
-def _schema(row: DatasetRow) -> Schema:
-    """Read a stored schema; each question meets two, and checking what was checked when it came in takes longest."""
-    key = row.id, row.schema_sha256
-    known = _SCHEMAS.get(key)
-    return _SCHEMAS.put(key, schema_from_dict(row.schema)) if known is None else known
-
-
-def _dataset(row: Any, schema: Schema) -> Dataset:
-    return Dataset(
-        id=row.id,
-        workspace_id=row.workspace_id,
-        kind=DatasetKind(row.kind),
-        name=row.name,
-        schema=schema,
-        schema_sha256=row.schema_sha256,
-        current_version_id=row.current_version_id,
-        created_at=row.created_at,
-    )
-
-
-def _version(row: Any) -> DatasetVersion:
-    return DatasetVersion(
-        id=row.id,
-        dataset_id=row.dataset_id,
-        number=row.number,
-        status=VersionStatus(row.status),
-        mode=row.mode,
-        previous_version_id=row.previous_version_id,
-        package_id=row.package_id,
-        rows=row.rows,
-        persons=row.persons,
-        rejected=row.rejected,
-        over_shared=row.over_shared,
-        token_key_version=row.token_key_version,
-        fingerprint=row.fingerprint,
-        files_root=row.files_root,
-        failure=row.failure,
-        created_at=row.created_at,
-        loaded_at=row.loaded_at,
-        published_at=row.published_at,
+def _version_not_found() -> VersionNotFoundError:
+    return VersionNotFoundError(
+        "There is no version with this id.", remedy="List the versions of its dataset."
     )

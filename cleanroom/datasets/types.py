@@ -28,6 +28,11 @@ class VersionStatus(StrEnum):
     PUBLISHED = "published"
     RETIRED = "retired"
     FAILED = "failed"
+    DELETED = "deleted"
+
+
+WITHOUT_FILES = (VersionStatus.LOADING, VersionStatus.FAILED, VersionStatus.DELETED)
+"""Of these the catalogue names no file."""
 
 
 class Role(IntEnum):
@@ -63,6 +68,7 @@ class Dataset:
         schema_sha256: hex, of the schema's canonical form.
         current_version_id: the published version; None before the first.
         created_at: when it was registered.
+        deleted_at: when its files went for good; None while it lives.
     """
 
     id: str
@@ -73,6 +79,7 @@ class Dataset:
     schema_sha256: str
     current_version_id: str | None
     created_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Grants between values and rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, or_, select
@@ -22,6 +23,14 @@ def load(tx: Transaction, grant_id: str) -> Grant:
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
     return grant_of(row)
+
+
+def active_on(tx: Transaction, dataset_id: str) -> Sequence[str]:
+    """Return the ids of the active grants on a dataset."""
+    active = select(GrantRow.id).where(
+        GrantRow.status == GrantStatus.ACTIVE.value, GrantRow.dataset_id == dataset_id
+    )
+    return tx.session.scalars(active.order_by(GrantRow.id)).all()
 
 
 def active_of(tx: Transaction, organisation_id: str) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Grants:
         stopped = self.restored(tx)
         if stopped is not None:
             return stopped
-        population_id = self.population(tx, dataset_id)
+        population_id = self.population(tx, self._datasets.living(tx, dataset_id).id)
         limits = grant_limits(
             documents,
             purposes=purposes,
@@ -307,14 +307,15 @@ class Grants:
         return tuple(grant for grant in ended if grant is not None)
 
     def revoke(self, tx: Transaction, grant_id: str) -> Grant:
-        """End a grant now; a second time changes nothing. Raises UnknownGrantError.
-
-        In a restored room that is not reconciled nothing of it returns.
-        """
+        """End a grant once; in a restored room that is not reconciled nothing returns. Raises UnknownGrantError."""
         grant = self.status(tx, grant_id)
         if grant.status is GrantStatus.ACTIVE and self.restored(tx) is not None:
             write_off(tx, grant_id, self._clock.now())
         return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
+
+    def revoke_on(self, tx: Transaction, dataset_id: str) -> tuple[Grant, ...]:
+        """End every active grant on a dataset now."""
+        return tuple(self.revoke(tx, grant_id) for grant_id in repository.active_on(tx, dataset_id))
 
     def revoke_all(self, tx: Transaction, organisation_id: str) -> tuple[Grant, ...]:
         """End every active grant that an organisation holds, acts on, or gave over its own people."""

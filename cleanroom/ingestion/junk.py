@@ -10,7 +10,8 @@ from cleanroom.datasets.errors import VersionStatusError
 from cleanroom.datasets.files import PlaceWriter, files_root
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetVersionRow, SealedFileRow
-from cleanroom.datasets.service import Datasets, add_files
+from cleanroom.datasets.rows import add_files
+from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import Role, VersionStatus
 from cleanroom.db.database import Transaction
 from cleanroom.ingestion.errors import JunkError

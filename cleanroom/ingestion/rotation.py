@@ -16,9 +16,10 @@ from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter, files_root
 from cleanroom.datasets.holders import HolderWriter, read_holders
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, SealedFileRow
-from cleanroom.datasets.service import Datasets, add_files
+from cleanroom.datasets.rows import add_files
+from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.tokens import PERSON_KEY, halves_of, token_key, tokens_of
-from cleanroom.datasets.types import Dataset, Role, SealedFile, VersionStatus
+from cleanroom.datasets.types import WITHOUT_FILES, Dataset, Role, SealedFile, VersionStatus
 from cleanroom.db.database import Database, Transaction
 from cleanroom.ingestion.columns import sort_values
 from cleanroom.ingestion.errors import RotationError
@@ -163,7 +164,7 @@ class Rotation:
         for dataset_id in tx.session.scalars(_dataset_ids(workspace_id)):
             dataset = self._datasets.dataset(tx, dataset_id)
             for version in self._datasets.versions(tx, dataset_id):
-                if version.status is not VersionStatus.FAILED:
+                if version.status not in WITHOUT_FILES:
                     place = Place(workspace_id, dataset_id, version.id)
                     reader = self._datasets.reader(tx, version.id)
                     versions.append(_Moved(dataset, place, reader, version.files_root))
@@ -256,7 +257,7 @@ class Rotation:
         ids = self._lock_datasets(tx, workspace_id)
         self._refuse_loads(tx, workspace_id)
         live = select(DatasetVersionRow).where(
-            DatasetVersionRow.dataset_id.in_(ids), DatasetVersionRow.status != VersionStatus.FAILED.value
+            DatasetVersionRow.dataset_id.in_(ids), DatasetVersionRow.status.not_in(WITHOUT_FILES)
         )
         versions = {row.id: row for row in tx.session.scalars(live)}
         epochs = {row.id: row for dataset_id in ids for row in tx.session.scalars(_withdrawals(dataset_id))}

@@ -12,7 +12,8 @@ from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import VersionNotFoundError, VersionStatusError
 from cleanroom.datasets.files import Place, files_root
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow
-from cleanroom.datasets.service import Datasets, add_files
+from cleanroom.datasets.rows import add_files
+from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import Dataset, VersionStatus
 from cleanroom.db.database import Database, Transaction
 from cleanroom.errors import KNOWN_ERRORS
@@ -157,7 +158,7 @@ class Ingestion:
 
     def _verify(self, tx: Transaction, data: bytes) -> Manifest:
         unverified, _ = read_manifest(data)
-        dataset = self._datasets.dataset(tx, unverified.dataset_id)
+        dataset = self._datasets.living(tx, unverified.dataset_id)
         workspace = self._workspaces.workspace(tx, dataset.workspace_id)
         keys = self._accounts.enrolled_keys(tx, workspace.organisation_id)
         manifest = verify_manifest(data, public_keys=keys)
@@ -187,7 +188,7 @@ class Ingestion:
     ) -> tuple[Dataset, Load]:
         # The dataset's row is locked, so that two loads of it cannot take the same number.
         self._datasets.lock(tx, manifest.dataset_id)
-        dataset = self._datasets.dataset(tx, manifest.dataset_id)
+        dataset = self._datasets.living(tx, manifest.dataset_id)
         _require_unused(tx, manifest)
         _require_expected(dataset.current_version_id, manifest)
         keys = self._workspaces.secrets(tx, dataset.workspace_id)

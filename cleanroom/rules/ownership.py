@@ -19,7 +19,7 @@ def require_owner(tx: Transaction, dataset_id: str, organisation_id: str) -> Non
     owners = (
         select(WorkspaceRow.organisation_id)
         .join(DatasetRow, DatasetRow.workspace_id == WorkspaceRow.id)
-        .where(DatasetRow.id == dataset_id)
+        .where(DatasetRow.id == dataset_id, DatasetRow.deleted_at.is_(None))
     )
     owner = tx.session.scalar(owners)
     if owner is None:

@@ -1,7 +1,6 @@
 """Making, opening, re-keying and destroying workspaces."""
 
 import secrets
-from typing import Any
 
 from sqlalchemy import event, func, select
 
@@ -17,6 +16,7 @@ from cleanroom.workspaces.errors import (
     WorkspaceNameError,
 )
 from cleanroom.workspaces.models import TOKEN, PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
+from cleanroom.workspaces.rows import population_of, workspace_of
 from cleanroom.workspaces.types import EitherKek, KekRotation, Population, Workspace, WorkspaceKeys
 from crypto.keys import BoundKek, KeyProvider, WrapKey
 from crypto.package import generate_identity
@@ -35,7 +35,7 @@ class Workspaces:
         self._keys = keys
         self._clock = clock
 
-    def create_population(self, tx: Transaction, *, organisation_id: str, name: str) -> Population:
+    def createpopulation_of(self, tx: Transaction, *, organisation_id: str, name: str) -> Population:
         """Register people who share one privacy account, for datasets about truly different people."""
         now = self._clock.now()
         row = PopulationRow(
@@ -49,14 +49,14 @@ class Workspaces:
             organisation_id=organisation_id,
             body={"name": row.name},
         )
-        return _population(row)
+        return population_of(row)
 
     def population(self, tx: Transaction, population_id: str) -> Population:
         """Return a population; raises UnknownPopulationError."""
         row = tx.session.get(PopulationRow, population_id)
         if row is None:
             raise UnknownPopulationError("There is no population with this id.", remedy="Register it first.")
-        return _population(row)
+        return population_of(row)
 
     def create_workspace(
         self, tx: Transaction, *, organisation_id: str, name: str, population_id: str | None = None
@@ -79,7 +79,7 @@ class Workspaces:
         """
         title = _name(name)
         if population_id is None:
-            population = self.create_population(tx, organisation_id=organisation_id, name=title)
+            population = self.createpopulation_of(tx, organisation_id=organisation_id, name=title)
         else:
             population = self.population(tx, population_id)
             if population.organisation_id != organisation_id:
@@ -380,24 +380,3 @@ def _secret(tx: Transaction, *, workspace_id: str, purpose: str, version: int) -
 def _open(tx: Transaction, kek: BoundKek, *, workspace_id: str, purpose: str, version: int) -> bytes:
     row = _secret(tx, workspace_id=workspace_id, purpose=purpose, version=version)
     return kek.unwrap(row.wrapped, context=_context(workspace_id, purpose, version))
-
-
-def _population(row: PopulationRow) -> Population:
-    return Population(
-        id=row.id, organisation_id=row.organisation_id, name=row.name, created_at=row.created_at
-    )
-
-
-def workspace_of(row: Any) -> Workspace:
-    """Return a row of the table as a value."""
-    return Workspace(
-        id=row.id,
-        organisation_id=row.organisation_id,
-        population_id=row.population_id,
-        name=row.name,
-        kek_id=row.kek_id,
-        token_key_version=row.token_key_version,
-        recipient=row.recipient,
-        created_at=row.created_at,
-        destroyed_at=row.destroyed_at,
-    )

@@ -1,0 +1,53 @@
+"""Running the application: one process, one listening socket, an end that lets requests finish."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from prometheus_client import start_http_server
+
+from advertiser_api.app import create_app
+from cleanroom.bootstrap import Room
+
+GRACE_SECONDS = 30
+
+
+def serve(room: Room, listening: socket.socket, *, metrics_port: int = 0) -> None:
+    """Answer requests until the process is told to end; then let those under way finish.
+
+    Args:
+        room: open; the caller closes it.
+        listening: where requests come in.
+        metrics_port: of 127.0.0.1, where counts of requests are shown; 0 for nowhere.
+    """
+    app = create_app(room)
+    # The server ends by raising the signal once more: it must unwind here, and not kill the process.
+    signal.signal(signal.SIGTERM, _leave)
+    metrics = None
+    if metrics_port:
+        metrics = start_http_server(metrics_port, "127.0.0.1", registry=app.state.telemetry.registry)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        # Its lines hold addresses with their queries; the application writes its own.
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if metrics is not None:
+            server, thread = metrics
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

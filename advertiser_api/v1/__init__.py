@@ -1,0 +1,25 @@
+"""Version 1: one module per noun; routers and tags are listed here, and nowhere else."""
+
+from advertiser_api.v1 import bases, datasets, events, keys, mandates, me, policies
+
+TAGS = {
+    "oauth": "Access tokens (OAuth 2.0, client credentials).",
+    "me": "Who calls, and what is its own.",
+    "keys": "Keys that sign upload packages.",
+    "mandates": "Advertisers let agencies act for them.",
+    "bases": "An advertiser's own match keys and labels.",
+    "datasets": "A provider's tables, and the rules that they are asked by.",
+    "events": "The audit log, as far as it is one's own.",
+    "health": "For whoever runs the room.",
+}
+"""In the order of the document."""
+
+ROUTERS = (
+    me.router,
+    keys.router,
+    mandates.router,
+    bases.router,
+    datasets.router,
+    policies.router,
+    events.router,
+)

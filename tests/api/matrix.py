@@ -1,0 +1,206 @@
+"""Every route of the API as a line of data: whom it is for, how it is called, and what somebody else is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cleanroom.access import scopes
+from cleanroom.accounts.types import OrganisationKind
+from policies.codec import load_preset, policy_to_data
+from tests.api.test_routes import BASE, SCHEMA, new_key
+from tests.api.world import World
+
+Made = Callable[[World], str]
+ADVERTISER, AGENCY, PROVIDER, OPERATOR = (
+    OrganisationKind.ADVERTISER,
+    OrganisationKind.AGENCY,
+    OrganisationKind.PROVIDER,
+    OrganisationKind.OPERATOR,
+)
+BUYERS = frozenset({ADVERTISER, AGENCY})
+PARTIES = BUYERS | {PROVIDER}
+EVERYONE = PARTIES | {OPERATOR}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route.
+
+    Attributes:
+        method: of HTTP.
+        path: the template; its placeholders are filled by `ids`.
+        scope: what a caller needs; None when every client may call it.
+        kinds: of organisations that may; others that have the scope are told it is not there.
+        ids: what the placeholders stand for: things of the party that may, made anew for each call.
+        body: sent as JSON.
+        ok: the status for those who may.
+        owned: whether it names a thing of one party, so that a rival is told that it is not there.
+    """
+
+    method: str
+    path: str
+    scope: str | None = None
+    kinds: frozenset[OrganisationKind] = EVERYONE
+    ids: dict[str, Made] = field(default_factory=dict)
+    body: Callable[[], Any] = lambda: None
+    ok: int = 200
+    owned: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def address(self, world: World) -> str:
+        return self.path.format(**{name: make(world) for name, make in self.ids.items()})
+
+
+def base_id(world: World) -> str:
+    return str(world.call("advertiser.owner", "POST", "/v1/bases", BASE).json()["id"])
+
+
+def dataset_id(world: World) -> str:
+    body = {"name": "spare", "schema": {**SCHEMA, "label": None}}
+    del body["schema"]["label"]  # type: ignore[attr-defined]
+    return str(world.call("provider.owner", "POST", "/v1/datasets", body).json()["id"])
+
+
+def key_id(world: World) -> str:
+    made = world.call("advertiser.owner", "POST", "/v1/keys", {"public_key": new_key()})
+    return str(made.json()["id"])
+
+
+def mandate_id(world: World) -> str:
+    # The agency that the world starts with keeps its own.
+    body = {"agency_id": world.party("rival_agency").organisation_id}
+    made = world.call("advertiser.owner", "POST", "/v1/mandates", body).json()
+    if "id" in made:
+        return str(made["id"])
+    listed = world.call("advertiser.owner", "GET", "/v1/mandates").json()["items"]
+    return str(
+        next(one["id"] for one in listed if one["agency_id"] == body["agency_id"] and not one["revoked_at"])
+    )
+
+
+def loaded_base(world: World) -> str:
+    return world.stage.base_id
+
+
+def loaded_dataset(world: World) -> str:
+    return world.stage.dataset_id
+
+
+def base_version(world: World) -> str:
+    with world.stage.room.db.reading() as tx:
+        return world.stage.room.datasets.current(tx, world.stage.base_id).id
+
+
+def dataset_version(world: World) -> str:
+    with world.stage.room.db.reading() as tx:
+        return world.stage.room.datasets.current(tx, world.stage.dataset_id).id
+
+
+def new_base() -> dict[str, Any]:
+    return BASE
+
+
+def new_dataset() -> dict[str, Any]:
+    return {"name": "new", "schema": {name: part for name, part in SCHEMA.items() if name != "label"}}
+
+
+_BASE = {"base_id": loaded_base}
+_BASE_VERSION = _BASE | {"version_id": base_version}
+_DATASET = {"dataset_id": loaded_dataset}
+_DATASET_VERSION = _DATASET | {"version_id": dataset_version}
+_READ_BASES = {"scope": scopes.BASES_READ, "kinds": BUYERS}
+_WRITE_BASES = {"scope": scopes.BASES_WRITE, "kinds": BUYERS}
+_PROVIDERS = frozenset({PROVIDER})
+_RULES = {"scope": scopes.POLICIES_WRITE, "kinds": _PROVIDERS, "ids": _DATASET, "owned": True}
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/v1/me"),
+    Route("GET", "/v1/keys", scopes.KEYS_WRITE, PARTIES),
+    Route("POST", "/v1/keys", scopes.KEYS_WRITE, PARTIES, body=lambda: {"public_key": new_key()}, ok=201),
+    Route("DELETE", "/v1/keys/{key_id}", scopes.KEYS_WRITE, BUYERS, {"key_id": key_id}, ok=204, owned=True),
+    Route("GET", "/v1/mandates"),
+    Route(
+        "DELETE",
+        "/v1/mandates/{mandate_id}",
+        scopes.MANDATES_WRITE,
+        frozenset({ADVERTISER}),
+        {"mandate_id": mandate_id},
+        ok=204,
+        owned=True,
+    ),
+    Route("GET", "/v1/bases", **_READ_BASES),
+    Route("POST", "/v1/bases", **_WRITE_BASES, body=new_base, ok=201),
+    Route("GET", "/v1/bases/{base_id}", **_READ_BASES, ids=_BASE, owned=True),
+    Route("DELETE", "/v1/bases/{base_id}", **_WRITE_BASES, ids={"base_id": base_id}, ok=204, owned=True),
+    Route("GET", "/v1/bases/{base_id}/versions", **_READ_BASES, ids=_BASE, owned=True),
+    Route(
+        "GET",
+        "/v1/bases/{base_id}/versions/{version_id}/report",
+        **_READ_BASES,
+        ids=_BASE_VERSION,
+        owned=True,
+    ),
+    Route(
+        "POST",
+        "/v1/bases/{base_id}/versions/{version_id}/publish",
+        **_WRITE_BASES,
+        ids=_BASE_VERSION,
+        owned=True,
+    ),
+    Route("GET", "/v1/datasets", scopes.DATASETS_READ, _PROVIDERS),
+    Route("POST", "/v1/datasets", scopes.DATASETS_WRITE, _PROVIDERS, body=new_dataset, ok=201),
+    Route("GET", "/v1/datasets/{dataset_id}", scopes.DATASETS_READ, _PROVIDERS, _DATASET, owned=True),
+    Route(
+        "DELETE",
+        "/v1/datasets/{dataset_id}",
+        scopes.DATASETS_WRITE,
+        _PROVIDERS,
+        {"dataset_id": dataset_id},
+        ok=204,
+        owned=True,
+    ),
+    Route(
+        "GET", "/v1/datasets/{dataset_id}/versions", scopes.DATASETS_READ, _PROVIDERS, _DATASET, owned=True
+    ),
+    Route(
+        "GET",
+        "/v1/datasets/{dataset_id}/versions/{version_id}/report",
+        scopes.DATASETS_READ,
+        _PROVIDERS,
+        _DATASET_VERSION,
+        owned=True,
+    ),
+    Route(
+        "POST",
+        "/v1/datasets/{dataset_id}/versions/{version_id}/publish",
+        scopes.DATASETS_WRITE,
+        _PROVIDERS,
+        _DATASET_VERSION,
+        owned=True,
+    ),
+    Route("GET", "/v1/datasets/{dataset_id}/policy", scopes.DATASETS_READ, _PROVIDERS, _DATASET, owned=True),
+    Route(
+        "PUT",
+        "/v1/datasets/{dataset_id}/policy",
+        **_RULES,
+        body=lambda: {"document": policy_to_data(load_preset("strict", purposes=["measurement"]))},
+    ),
+    Route("POST", "/v1/datasets/{dataset_id}/stop", **_RULES),
+    Route("POST", "/v1/datasets/{dataset_id}/resume", **_RULES),
+    Route("GET", "/v1/events", scopes.EVENTS_READ),
+    Route(
+        "GET",
+        "/v1/events/{index}/proof",
+        scopes.EVENTS_READ,
+        frozenset({OPERATOR}),
+        {"index": lambda _world: "0"},
+        owned=True,
+    ),
+    Route("GET", "/v1/checkpoint", scopes.EVENTS_READ),
+)
+
+ALONE = {"POST /v1/mandates"}
+"""Routes whose second call is in conflict with the first, tested elsewhere."""
