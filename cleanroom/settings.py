@@ -10,9 +10,24 @@ from cleanroom.errors import CleanroomError
 
 # The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
 _ORIGIN = re.compile(r"^[^\s+]{1,255}$")
-_FIELDS = ("home", "database_url", "origin", "memory_bytes", "cache_bytes", "witness_dir")
+_FIELDS = (
+    "home",
+    "database_url",
+    "origin",
+    "memory_bytes",
+    "cache_bytes",
+    "witness_dir",
+    "uploads_dir",
+    "upload_max_bytes",
+    "upload_days",
+    "uploads_open",
+)
 MIN_MEMORY_BYTES = 64 << 20
+_MOST = 10_000
 DEFAULT_CACHE_BYTES = 1 << 30
+DEFAULT_UPLOAD_MAX_BYTES = 64 << 30
+DEFAULT_UPLOAD_DAYS = 7
+DEFAULT_UPLOADS_OPEN = 20
 
 
 class SettingsError(CleanroomError):
@@ -34,6 +49,11 @@ class Settings:
             given. Best on another disk, and never restored from a backup together with the database.
         cache_bytes: how much of the decrypted columns a process keeps between questions; what does not fit is read in
             blocks.
+        uploads_dir: where uploads lie until they are loaded, on the disk that has room for them; `uploads` in the home
+            when not given. All processes of the room see the same directory.
+        upload_max_bytes: the largest package that is taken.
+        upload_days: how long an upload may take from its creation on.
+        uploads_open: how many uploads an organisation may have that are not loaded yet.
     """
 
     home: Path
@@ -42,6 +62,15 @@ class Settings:
     memory_bytes: int
     witness_dir: Path | None = None
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    uploads_dir: Path | None = None
+    upload_max_bytes: int = DEFAULT_UPLOAD_MAX_BYTES
+    upload_days: int = DEFAULT_UPLOAD_DAYS
+    uploads_open: int = DEFAULT_UPLOADS_OPEN
+
+    @property
+    def uploads_path(self) -> Path:
+        """The directory of what is being uploaded, or waits to be loaded."""
+        return self.uploads_dir or self.home / "uploads"
 
     @property
     def head_path(self) -> Path:
@@ -105,8 +134,14 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         database_url=_database_url(values.get("database_url"), home=place),
         origin=_origin(values.get("origin", "room.local/cleanroom")),
         memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
-        witness_dir=_directory(values.get("witness_dir"), home=place),
+        witness_dir=_directory("witness_dir", values, home=place),
         cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
+        uploads_dir=_directory("uploads_dir", values, home=place),
+        upload_max_bytes=_bytes(
+            "upload_max_bytes", values.get("upload_max_bytes", DEFAULT_UPLOAD_MAX_BYTES), least=1
+        ),
+        upload_days=_count("upload_days", values.get("upload_days", DEFAULT_UPLOAD_DAYS)),
+        uploads_open=_count("uploads_open", values.get("uploads_open", DEFAULT_UPLOADS_OPEN)),
     )
 
 
@@ -155,25 +190,39 @@ def _origin(value: object) -> str:
     return value
 
 
-def _directory(value: object, *, home: Path) -> Path | None:
+def _directory(field: str, values: Mapping[str, object], *, home: Path) -> Path | None:
+    value = values.get(field)
     if value is None:
         return None
     if not isinstance(value, str) or "\0" in value:
         raise SettingsError(
-            "CLEANROOM_WITNESS_DIR is not the path of a directory.",
+            f"{_variable(field)} is not the path of a directory.",
             remedy="Give it as text, relative to the home or absolute.",
         )
     return (home / value).resolve()
 
 
 def _bytes(field: str, value: object, *, least: int) -> int:
-    try:
-        count = int(str(value))
-    except ValueError:
-        count = -1
-    if count < least:
+    count = _whole(value)
+    if count is None or count < least:
         raise SettingsError(
             f"{_variable(field)} is not a whole number of at least {least}.",
             remedy="Give the bytes as digits, for example 1073741824.",
         )
     return count
+
+
+def _count(field: str, value: object) -> int:
+    count = _whole(value)
+    if count is None or not 1 <= count <= _MOST:
+        raise SettingsError(
+            f"{_variable(field)} is not a whole number from 1 to {_MOST}.", remedy="Give it as digits."
+        )
+    return count
+
+
+def _whole(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None
