@@ -127,7 +127,13 @@ def uploads_router(room: Room, *, caller: Callable[..., Any], problem: Problem) 
     Returns:
         A router, to be included under `/v1`.
     """
-    router = APIRouter(prefix="/uploads", tags=["uploads"], route_class=_tus_route(problem))
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"description": ", ".join(code for code in STATUSES if STATUSES[code] == status)}
+        for status in STATUSES.values()
+    }
+    router = APIRouter(
+        prefix="/uploads", tags=["uploads"], route_class=_tus_route(problem), responses=refusals
+    )
     who = Depends(caller)
 
     def find(upload_id: str, by: Caller, *, reading: bool = False) -> Upload:
