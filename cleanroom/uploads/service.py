@@ -103,7 +103,7 @@ class Uploads:
             UploadTooLargeError: it is more than the room takes.
             PackageUploadingError: another upload of it is under way.
             TooManyUploadsError: the organisation has too many.
-            NoSpaceError: the disk has no room for it and for what else was announced.
+            NoSpaceError: the disk has no room for it and for what else the organisation has announced.
         """
         checked = self._ingestion.check_manifest(tx, manifest, organisation_id=organisation_id)
         if self._workspaces.workspace(tx, checked.workspace_id).destroyed_at is not None:
@@ -126,7 +126,8 @@ class Uploads:
                 f"An organisation may have {self.limits.open_uploads} uploads under way, and has {len(under_way)}.",
                 remedy="Finish or delete one, or wait until it is loaded.",
             )
-        self._files.require_space(self._outstanding(tx) + length)
+        # Only its own: what others have announced, and may never send, must not keep it out.
+        self._files.require_space(sum(row.length - row.offset for row in under_way) + length)
         now = self._clock.now()
         row = UploadRow(
             id=new_id("up", now),
@@ -300,11 +301,6 @@ class Uploads:
             )
         if length == 0:
             raise UploadLengthError("A package is never empty.", remedy="Prepare the file again.")
-
-    def _outstanding(self, tx: Transaction) -> int:
-        """Return how many bytes of the room's uploads are still to come."""
-        receiving = select(UploadRow).where(UploadRow.status == UploadStatus.RECEIVING.value)
-        return sum(row.length - row.offset for row in tx.session.scalars(receiving))
 
     def _hold(self, stack: ExitStack, upload_id: str) -> None:
         if not stack.enter_context(self._leases.try_hold(upload_id)):
