@@ -50,6 +50,9 @@ from cleanroom.rules.service import Rules
 from cleanroom.settings import Settings
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
+from cleanroom.uploads.files import UploadFiles
+from cleanroom.uploads.service import Uploads
+from cleanroom.uploads.types import Limits
 from cleanroom.workspaces.service import Workspaces
 from crypto.checkpoint import CheckpointError, open_note
 from crypto.durable import write_private
@@ -96,6 +99,7 @@ class Room:
     workspaces: Workspaces
     datasets: Datasets
     ingestion: Ingestion
+    uploads: Uploads
     junk_lists: JunkLists
     rotation: Rotation
     consents: Consents
@@ -190,6 +194,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
         restored = room.grants.restored(tx) is not None
     if not restored:
         room.ingestion.recover()
+        room.uploads.sweep()
     room.analyses.recover()
     return room
 
@@ -267,6 +272,17 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     )
     gate = ReleaseService(grants)
     refusals = Refusals(gate, clock)
+    ingestion = Ingestion(
+        db=db,
+        accounts=accounts,
+        workspaces=workspaces,
+        datasets=datasets,
+        consents=consents,
+        store=store,
+        leases=leases,
+        clock=clock,
+        memory_bytes=settings.memory_bytes,
+    )
     return Room(
         settings=settings,
         clock=clock,
@@ -280,16 +296,17 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         offboarding=Offboarding(access, grants, workspaces),
         workspaces=workspaces,
         datasets=datasets,
-        ingestion=Ingestion(
+        ingestion=ingestion,
+        uploads=Uploads(
             db=db,
             accounts=accounts,
             workspaces=workspaces,
             datasets=datasets,
-            consents=consents,
-            store=store,
+            ingestion=ingestion,
+            files=UploadFiles(settings.uploads_path),
             leases=leases,
+            limits=Limits(settings.upload_max_bytes, settings.upload_days, settings.uploads_open),
             clock=clock,
-            memory_bytes=settings.memory_bytes,
         ),
         junk_lists=JunkLists(workspaces=workspaces, datasets=datasets, store=store, clock=clock),
         rotation=Rotation(

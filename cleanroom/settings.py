@@ -23,6 +23,10 @@ _FIELDS = (
     "token_minutes",
     "allow_client_secret",
     "rate_per_minute",
+    "uploads_dir",
+    "upload_max_bytes",
+    "upload_days",
+    "uploads_open",
 )
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
@@ -30,7 +34,11 @@ MAX_TOKEN_MINUTES = 60
 DEFAULT_RATE_PER_MINUTE = 600
 MAX_RATE_PER_MINUTE = 1_000_000
 MIN_MEMORY_BYTES = 64 << 20
+_MOST = 10_000
 DEFAULT_CACHE_BYTES = 1 << 30
+DEFAULT_UPLOAD_MAX_BYTES = 64 << 30
+DEFAULT_UPLOAD_DAYS = 7
+DEFAULT_UPLOADS_OPEN = 20
 
 
 class SettingsError(CleanroomError):
@@ -56,6 +64,11 @@ class Settings:
         token_minutes: how long an access token lives.
         allow_client_secret: whether a client may prove who it is by a shared secret; keys always do.
         rate_per_minute: how many HTTP requests a minute a client may make, and an address that is no client's.
+        uploads_dir: where uploads lie until they are loaded, on the disk that has room for them; `uploads` in the home
+            when not given. All processes of the room see the same directory.
+        upload_max_bytes: the largest package that is taken.
+        upload_days: how long an upload may take from its creation on.
+        uploads_open: how many uploads an organisation may have that are not loaded yet.
     """
 
     home: Path
@@ -68,6 +81,15 @@ class Settings:
     token_minutes: int = DEFAULT_TOKEN_MINUTES
     allow_client_secret: bool = True
     rate_per_minute: int = DEFAULT_RATE_PER_MINUTE
+    uploads_dir: Path | None = None
+    upload_max_bytes: int = DEFAULT_UPLOAD_MAX_BYTES
+    upload_days: int = DEFAULT_UPLOAD_DAYS
+    uploads_open: int = DEFAULT_UPLOADS_OPEN
+
+    @property
+    def uploads_path(self) -> Path:
+        """The directory of what is being uploaded, or waits to be loaded."""
+        return self.uploads_dir or self.home / "uploads"
 
     @property
     def heartbeat_path(self) -> Path:
@@ -141,7 +163,7 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         database_url=_database_url(values.get("database_url"), home=place),
         origin=_origin(values.get("origin", "room.local/cleanroom")),
         memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
-        witness_dir=_directory(values.get("witness_dir"), home=place),
+        witness_dir=_directory("witness_dir", values, home=place),
         cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
         public_url=_public_url(values.get("public_url", DEFAULT_PUBLIC_URL)),
         token_minutes=_count(
@@ -156,6 +178,22 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
             values.get("rate_per_minute", DEFAULT_RATE_PER_MINUTE),
             most=MAX_RATE_PER_MINUTE,
             example=DEFAULT_RATE_PER_MINUTE,
+        ),
+        uploads_dir=_directory("uploads_dir", values, home=place),
+        upload_max_bytes=_bytes(
+            "upload_max_bytes", values.get("upload_max_bytes", DEFAULT_UPLOAD_MAX_BYTES), least=1
+        ),
+        upload_days=_count(
+            "upload_days",
+            values.get("upload_days", DEFAULT_UPLOAD_DAYS),
+            most=_MOST,
+            example=DEFAULT_UPLOAD_DAYS,
+        ),
+        uploads_open=_count(
+            "uploads_open",
+            values.get("uploads_open", DEFAULT_UPLOADS_OPEN),
+            most=_MOST,
+            example=DEFAULT_UPLOADS_OPEN,
         ),
     )
 
@@ -205,23 +243,21 @@ def _origin(value: object) -> str:
     return value
 
 
-def _directory(value: object, *, home: Path) -> Path | None:
+def _directory(field: str, values: Mapping[str, object], *, home: Path) -> Path | None:
+    value = values.get(field)
     if value is None:
         return None
     if not isinstance(value, str) or "\0" in value:
         raise SettingsError(
-            "CLEANROOM_WITNESS_DIR is not the path of a directory.",
+            f"{_variable(field)} is not the path of a directory.",
             remedy="Give it as text, relative to the home or absolute.",
         )
     return (home / value).resolve()
 
 
 def _bytes(field: str, value: object, *, least: int) -> int:
-    try:
-        count = int(str(value))
-    except ValueError:
-        count = -1
-    if count < least:
+    count = _whole(value)
+    if count is None or count < least:
         raise SettingsError(
             f"{_variable(field)} is not a whole number of at least {least}.",
             remedy="Give the bytes as digits, for example 1073741824.",
@@ -269,3 +305,10 @@ def _switch(field: str, value: object) -> bool:
     if text not in ("true", "false"):
         raise SettingsError(f"{_variable(field)} is neither true nor false.", remedy="Use true or false.")
     return text == "true"
+
+
+def _whole(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None

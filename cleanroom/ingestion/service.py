@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from cleanroom.accounts.service import Accounts
 from cleanroom.clock import Clock
 from cleanroom.consent.service import Consents
-from cleanroom.datasets.errors import VersionNotFoundError, VersionStatusError
+from cleanroom.datasets.errors import DatasetNotFoundError, VersionNotFoundError, VersionStatusError
 from cleanroom.datasets.files import Place, files_root
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow, PackageRow
 from cleanroom.datasets.rows import add_files
@@ -90,7 +90,7 @@ class Ingestion:
             PayloadError: the payload is not what it claims to be.
         """
         with self._db.reading() as tx:
-            checked = self._verify(tx, manifest)
+            checked = self.check_manifest(tx, manifest)
         check_ciphertext(payload, checked)
         version_id = new_id("dv", self._clock.now())
         with self._leases.hold(version_id):
@@ -106,6 +106,62 @@ class Ingestion:
                     self._recovery.fail(version_id, load.place, _failure_code(error))
                 raise
         return version_id
+
+    def check_manifest(self, tx: Transaction, data: bytes, *, organisation_id: str | None = None) -> Manifest:
+        """Check all that a manifest can tell without its payload; `ingest` begins with the same checks.
+
+        Args:
+            tx: reads.
+            data: the signed manifest file.
+            organisation_id: on whose behalf it is handed in, if that is known; the dataset of another one is answered
+                as a dataset that does not exist.
+
+        Returns:
+            The manifest, signed by an enrolled key of the dataset's owner and fit to be loaded now.
+
+        Raises:
+            CryptoError: it is malformed, or its signature does not hold.
+            DatasetNotFoundError: there is no such dataset.
+            ManifestMismatchError: the package is not for this dataset, schema, key, version or moment.
+            PackageUsedError: it became a version before.
+        """
+        unverified, _ = read_manifest(data)
+        dataset = self._datasets.living(tx, unverified.dataset_id)
+        workspace = self._workspaces.workspace(tx, dataset.workspace_id)
+        if organisation_id not in (None, workspace.organisation_id):
+            raise DatasetNotFoundError("There is no dataset with this id.", remedy="Register it first.")
+        keys = self._accounts.enrolled_keys(tx, workspace.organisation_id)
+        manifest = verify_manifest(data, public_keys=keys)
+        if manifest.workspace_id != workspace.id:
+            raise ManifestMismatchError(
+                "The manifest names another workspace than its dataset's.",
+                remedy="Prepare the file for this one.",
+            )
+        if manifest.recipient_key_id != recipient_key_id(workspace.recipient):
+            raise ManifestMismatchError(
+                "The package is encrypted to another workspace's key.",
+                remedy="Use this workspace's recipient.",
+            )
+        if manifest.schema_sha256 != dataset.schema_sha256:
+            raise ManifestMismatchError(
+                "The file was prepared with another schema than the dataset's.",
+                remedy="Use the registered schema.",
+            )
+        if self._clock.now() >= datetime.fromisoformat(manifest.expires_at):
+            raise ManifestMismatchError("The package has expired.", remedy="Prepare the file again.")
+        _require_unused(tx, manifest)
+        _require_expected(dataset.current_version_id, manifest)
+        return manifest
+
+    def entered(self, tx: Transaction, manifest: Manifest) -> str | None:
+        """Return the version that a package became, whoever loaded it; None while it is unused."""
+        package = tx.session.get(PackageRow, manifest.package_id)
+        if package is None or (package.dataset_id, package.ciphertext_sha256) != (
+            manifest.dataset_id,
+            manifest.ciphertext_sha256,
+        ):
+            return None
+        return package.version_id
 
     def publish(self, tx: Transaction, version_id: str) -> None:
         """Make a version the current one, in this one transaction; publishing it again changes nothing.
@@ -155,33 +211,6 @@ class Ingestion:
             The ids of the versions marked as failed.
         """
         return self._recovery.run()
-
-    def _verify(self, tx: Transaction, data: bytes) -> Manifest:
-        unverified, _ = read_manifest(data)
-        dataset = self._datasets.living(tx, unverified.dataset_id)
-        workspace = self._workspaces.workspace(tx, dataset.workspace_id)
-        keys = self._accounts.enrolled_keys(tx, workspace.organisation_id)
-        manifest = verify_manifest(data, public_keys=keys)
-        if manifest.workspace_id != workspace.id:
-            raise ManifestMismatchError(
-                "The manifest names another workspace than its dataset's.",
-                remedy="Prepare the file for this one.",
-            )
-        if manifest.recipient_key_id != recipient_key_id(workspace.recipient):
-            raise ManifestMismatchError(
-                "The package is encrypted to another workspace's key.",
-                remedy="Use this workspace's recipient.",
-            )
-        if manifest.schema_sha256 != dataset.schema_sha256:
-            raise ManifestMismatchError(
-                "The file was prepared with another schema than the dataset's.",
-                remedy="Use the registered schema.",
-            )
-        if self._clock.now() >= datetime.fromisoformat(manifest.expires_at):
-            raise ManifestMismatchError("The package has expired.", remedy="Prepare the file again.")
-        _require_unused(tx, manifest)
-        _require_expected(dataset.current_version_id, manifest)
-        return manifest
 
     def _begin(
         self, tx: Transaction, manifest: Manifest, version_id: str, payload: Path

@@ -16,6 +16,8 @@ def test_a_home_alone_is_enough(tmp_path: Path) -> None:
     assert settings.verifier_key_path == tmp_path / "keys" / "verifier.key"
     assert settings.objects_dir == tmp_path / "objects"
     assert settings.receipts_dir == tmp_path / "receipts"
+    assert settings.uploads_path == tmp_path / "uploads"
+    assert (settings.upload_max_bytes, settings.upload_days, settings.uploads_open) == (64 << 30, 7, 20)
     assert settings.head_path == tmp_path / "keys" / "log.head"
     assert settings.allocations_path == tmp_path / "keys" / "allocations.jsonl"
 
@@ -26,6 +28,18 @@ def test_the_witness_may_lie_on_another_disk(tmp_path: Path, given: str, place: 
     expected = Path(place.format(home=tmp_path))
     assert settings.head_path == expected / "log.head"
     assert settings.allocations_path == expected / "allocations.jsonl"
+
+
+def test_uploads_may_lie_on_another_disk_under_other_limits(tmp_path: Path) -> None:
+    environ = {
+        "CLEANROOM_UPLOADS_DIR": "/large/disk",
+        "CLEANROOM_UPLOAD_MAX_BYTES": "5000000",
+        "CLEANROOM_UPLOAD_DAYS": "1",
+        "CLEANROOM_UPLOADS_OPEN": "3",
+    }
+    settings = load_settings(environ, home=tmp_path)
+    assert settings.uploads_path == Path("/large/disk")
+    assert (settings.upload_max_bytes, settings.upload_days, settings.uploads_open) == (5_000_000, 1, 3)
 
 
 def test_nothing_is_created_by_reading(tmp_path: Path) -> None:
@@ -73,6 +87,10 @@ def test_a_missing_home_names_the_variable() -> None:
         ("CLEANROOM_CACHE_BYTES", "-7"),
         ("CLEANROOM_CACHE_BYTES", "half of it"),
         ("CLEANROOM_WITNESS_DIR", "a\0b"),
+        ("CLEANROOM_UPLOADS_DIR", "a\0b"),
+        ("CLEANROOM_UPLOAD_MAX_BYTES", "many"),
+        ("CLEANROOM_UPLOAD_DAYS", "one week"),
+        ("CLEANROOM_UPLOADS_OPEN", "10001"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path: Path, variable: str, value: str) -> None:
