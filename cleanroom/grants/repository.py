@@ -1,11 +1,18 @@
 """Grants between values and rows."""
 
+import json
+from functools import lru_cache
+
 from sqlalchemy import bindparam, select
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
+from policies.codec import policy_from_data, policy_to_data
+from policies.model import PolicyDocument
+
+_LICENCES = 256
 
 # Made once: every question loads its grant, and to put a statement together takes as long as to run it.
 _BY_ID = select(GrantRow).where(GrantRow.id == bindparam("id")).execution_options(populate_existing=True)
@@ -37,6 +44,7 @@ def row_of(grant: Grant) -> GrantRow:
         valid_from=grant.valid_from,
         expires_at=grant.expires_at,
         status=grant.status.value,
+        licence=None if grant.licence is None else policy_to_data(grant.licence),
     )
 
 
@@ -58,4 +66,10 @@ def grant_of(row: GrantRow) -> Grant:
         valid_from=row.valid_from,
         expires_at=row.expires_at,
         status=GrantStatus(row.status),
+        licence=None if row.licence is None else _read(json.dumps(row.licence)),
     )
+
+
+@lru_cache(maxsize=_LICENCES)
+def _read(text: str) -> PolicyDocument:
+    return policy_from_data(json.loads(text))
