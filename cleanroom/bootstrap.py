@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.approving import Approving
@@ -29,6 +30,8 @@ from cleanroom.grants.types import Reconciled
 from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
+from cleanroom.marketplace.service import Marketplace, make_marketplace
+from cleanroom.marketplace.types import NobodyVerified, Review
 from cleanroom.matching.service import Matching
 from cleanroom.release.public import withhold_unmade
 from cleanroom.release.receipts import Receipts
@@ -89,6 +92,7 @@ class Room:
     receipts: Receipts
     analyses: Analyses
     public_sizes: PublicSizes
+    marketplace: Marketplace
 
     def close(self) -> None:
         """Let go of the database and of decrypted columns."""
@@ -157,7 +161,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
-        room.grants.expire(tx)
+        room.marketplace.entitlements.expire(tx)
         restored = room.grants.restored(tx) is not None
     if not restored:
         room.ingestion.recover()
@@ -267,6 +271,19 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             leases=leases,
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
+        marketplace=make_marketplace(
+            clock=clock,
+            accounts=accounts,
+            workspaces=workspaces,
+            datasets=datasets,
+            rules=rules,
+            grants=grants,
+            log=audit,
+            buyers=NobodyVerified(),
+            review=Review(settings.listing_review),
+            fee_bp=settings.operator_fee_bp,
+            zone=ZoneInfo(settings.billing_zone),
+        ),
     )
 
 

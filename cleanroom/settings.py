@@ -2,15 +2,30 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import available_timezones
 
 from cleanroom.errors import CleanroomError
 
 # The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
 _ORIGIN = re.compile(r"^[^\s+]{1,255}$")
-_FIELDS = ("home", "database_url", "origin", "memory_bytes", "cache_bytes", "witness_dir")
+_FIELDS = (
+    "home",
+    "database_url",
+    "origin",
+    "memory_bytes",
+    "cache_bytes",
+    "witness_dir",
+    "billing_zone",
+    "operator_fee_bp",
+    "listing_review",
+)
+REVIEWS = ("second", "operator", "none")
+"""Who lets a listing go live: a second person of its provider (or the operator), the operator alone, or its writer."""
+
+_WHOLE_BP = 10_000
 MIN_MEMORY_BYTES = 64 << 20
 DEFAULT_CACHE_BYTES = 1 << 30
 
@@ -34,6 +49,10 @@ class Settings:
             given. Best on another disk, and never restored from a backup together with the database.
         cache_bytes: how much of the decrypted columns a process keeps between questions; what does not fit is read in
             blocks.
+        billing_zone: the IANA name of the time zone whose days and months prices and statements go by. Once there are
+            entitlements it stays: free questions and caps are counted by its months.
+        operator_fee_bp: the operator's share of what buyers pay, in basis points, for entitlements made from now on.
+        listing_review: who lets a listing go live, one of `REVIEWS`.
     """
 
     home: Path
@@ -42,6 +61,9 @@ class Settings:
     memory_bytes: int
     witness_dir: Path | None = None
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    billing_zone: str = "UTC"
+    operator_fee_bp: int = 0
+    listing_review: str = "second"
 
     @property
     def head_path(self) -> Path:
@@ -107,6 +129,9 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
         witness_dir=_directory(values.get("witness_dir"), home=place),
         cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
+        billing_zone=_one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones()),
+        operator_fee_bp=_basis_points(values.get("operator_fee_bp", 0)),
+        listing_review=_one_of("listing_review", values.get("listing_review", "second"), REVIEWS),
     )
 
 
@@ -164,6 +189,27 @@ def _directory(value: object, *, home: Path) -> Path | None:
             remedy="Give it as text, relative to the home or absolute.",
         )
     return (home / value).resolve()
+
+
+def _one_of(field: str, value: object, known: Collection[str]) -> str:
+    if value not in known:
+        raise SettingsError(
+            f"{_variable(field)} is not known.",
+            remedy="Use a name of the IANA time zone database, such as Europe/Moscow."
+            if field == "billing_zone"
+            else f"Use one of: {', '.join(known)}.",
+        )
+    return str(value)
+
+
+def _basis_points(value: object) -> int:
+    text = str(value)
+    if not text.isascii() or not text.isdecimal() or int(text) > _WHOLE_BP:
+        raise SettingsError(
+            f"CLEANROOM_OPERATOR_FEE_BP is not a whole number from 0 to {_WHOLE_BP}.",
+            remedy="Give basis points: 1000 are ten per cent.",
+        )
+    return int(text)
 
 
 def _bytes(field: str, value: object, *, least: int) -> int:
