@@ -170,7 +170,7 @@ def parse_money(text: str, locale: str = "en", *, currency: str | None = None) -
         raise MoneyError(f"An amount has at most {_MOST_CHARACTERS} characters.")
     plain = re.sub(f"[{_SPACES}]", " ", text).strip()
     sign, plain = (-1, plain[1:].strip()) if plain.startswith(("-", "−")) else (1, plain)
-    found = re.fullmatch(r"([^\d\s.,]+)? ?(\d[\d .,]*)(?<=\d) ?([^\d\s.,]+)?", plain)
+    found = re.fullmatch(r"([^\d\s.,]+)? ?(\d[\d .,]*)(?<=\d) ?([^\d\s.,]+)?", plain, re.ASCII)
     if found is None or (found[1] and found[3]):
         raise _unreadable(locale)
     name = found[1] or found[3]
@@ -182,7 +182,7 @@ def parse_money(text: str, locale: str = "en", *, currency: str | None = None) -
     code = str(named or currency)
     exponent = exponent_of(code)
     group, point = (" " if locale == "ru" else ","), re.escape(_POINT[locale])
-    digits = re.fullmatch(rf"(\d+|\d{{1,3}}(?:{group}\d{{3}})+)(?:{point}(\d+))?", found[2])
+    digits = re.fullmatch(rf"(\d+|\d{{1,3}}(?:{group}\d{{3}})+)(?:{point}(\d+))?", found[2], re.ASCII)
     fraction = (digits and digits[2]) or ""
     if digits is None or len(fraction) > exponent:
         raise _unreadable(locale)

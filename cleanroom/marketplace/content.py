@@ -317,6 +317,6 @@ def _whole(value: object, name: str, most: int) -> int:
 
 
 def _key(value: object) -> str:
-    if not isinstance(value, str) or not KEY.match(value):
+    if not isinstance(value, str) or not KEY.fullmatch(value):
         raise ListingFormError("A key has 1 to 40 small letters, digits, dashes and underscores.")
     return value

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from cleanroom.marketplace.errors import MonthError
 
-_PATTERN = re.compile(r"^(\d{4})-(\d{2})$")
+_PATTERN = re.compile(r"([0-9]{4})-([0-9]{2})")
 _TICK = timedelta(microseconds=1)
 
 
@@ -29,7 +29,7 @@ class Month:
     @classmethod
     def parse(cls, text: str) -> "Month":
         """Read `2026-11`; raises MonthError."""
-        found = _PATTERN.match(text)
+        found = _PATTERN.fullmatch(text)
         if not found or not 1970 <= int(found[1]) <= 9998 or not 1 <= int(found[2]) <= 12:
             raise MonthError("A month is written as 2026-11.", remedy="Write year, dash, month.")
         return cls(int(found[1]), int(found[2]))

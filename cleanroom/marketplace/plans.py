@@ -9,7 +9,7 @@ from typing import Any
 from cleanroom.marketplace.errors import PlanFormError
 from cleanroom.money import BASIS_POINTS, EXPONENTS
 
-KEY = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 MOST_MINOR = 10**13
 """The largest amount of a plan, in minor units: a hundred thousand million roubles."""
 _MOST_QUESTIONS = 1_000_000
@@ -54,7 +54,7 @@ class PricePlan:
     offered_to: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not KEY.match(self.key):
+        if not KEY.fullmatch(self.key):
             raise PlanFormError(
                 "A plan's key has 1 to 40 small letters, digits, dashes and underscores.",
                 remedy="Name it like `monthly`.",

@@ -87,11 +87,10 @@ class Requests:
             RequestFormError: the listing does not offer what is asked for.
         """
         now = self.clock.now()
-        if agency_id is not None and not self.accounts.mandate_in_force(
-            tx, agency_id=agency_id, advertiser_id=advertiser_id, at=now
-        ):
+        if agency_id is not None and not self._mandated(tx, agency_id, advertiser_id, ask.purposes, now):
             raise MandateMissingError(
-                "The agency has no mandate of this advertiser in force.", remedy="Ask the advertiser for one."
+                "The agency has no mandate of this advertiser in force that lets it ask for this.",
+                remedy="Ask the advertiser for one.",
             )
         parties = [party for party in (advertiser_id, agency_id) if party is not None]
         listing = self.catalogue.listing(tx, listing_id, buyers=parties)
@@ -244,6 +243,13 @@ class Requests:
             purposes=row.purposes,
             documents=documents,
         )
+
+    def _mandated(
+        self, tx: Transaction, agency_id: str, advertiser_id: str, purposes: frozenset[str], now: datetime
+    ) -> bool:
+        parties = {"agency_id": agency_id, "advertiser_id": advertiser_id}
+        in_force = self.accounts.mandate_in_force(tx, **parties, at=now)
+        return in_force and self.buyers.may_request(tx, **parties, purposes=purposes)
 
     def _grant(self, tx: Transaction, row: EntitlementRequestRow, *, by: str) -> Entitlement | Deny | Gap:
         now = self.clock.now()

@@ -249,17 +249,34 @@ class BuyerFacts(Protocol):
         """Tell whether the operator has verified an organisation."""
         ...
 
+    def may_request(
+        self, tx: Transaction, *, agency_id: str, advertiser_id: str, purposes: frozenset[str]
+    ) -> bool:
+        """Tell whether a mandate in force lets an agency ask for entitlements for these purposes."""
+        ...
+
     def monthly_cap(self, tx: Transaction, *, agency_id: str, advertiser_id: str) -> Money | None:
         """Return what a mandate lets an agency spend for an advertiser in a calendar month; None without a cap."""
         ...
 
 
 class NobodyVerified:
-    """The facts of a room that verifies nobody and caps no mandate: listings for verified buyers stay shut."""
+    """The facts of a room that verifies nobody and limits no mandate: listings for verified buyers stay shut."""
 
     def verified(self, tx: Transaction, organisation_id: str) -> bool:  # noqa: ARG002 - the protocol's signature
         """Return False."""
         return False
+
+    def may_request(
+        self,
+        tx: Transaction,  # noqa: ARG002 - the protocol's signature
+        *,
+        agency_id: str,  # noqa: ARG002
+        advertiser_id: str,  # noqa: ARG002
+        purposes: frozenset[str],  # noqa: ARG002
+    ) -> bool:
+        """Return True: a mandate that is in force, which is looked at apart, has no limits."""
+        return True
 
     def monthly_cap(self, tx: Transaction, *, agency_id: str, advertiser_id: str) -> Money | None:  # noqa: ARG002 - the protocol's signature
         """Return None."""

@@ -95,6 +95,7 @@ def test_both_locales_look_as_people_expect():
         ("12 34,00 ₽", "ru"),
         ("", "ru"),
         ("RUB", "en"),
+        ("RUB ١٢", "en"),
         ("1.", "en"),
         ("XXX 1.00", "en"),
         ("RUB " + "1" * 100, "en"),

@@ -1,6 +1,7 @@
 """From an offer to a month's statement, with real analyses; and the statement again from receipt files alone."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ from cleanroom.analyses.types import Outcome
 from cleanroom.client.receipts import verify_receipt
 from cleanroom.marketplace.errors import (
     MandateMissingError,
+    MoneyCapError,
     RequestFormError,
     UnknownEntitlementError,
     UnknownListingError,
@@ -155,6 +157,62 @@ def test_verified_buyers_only_means_that_nobody_else_gets_in(sqlite_market):
         sqlite_market.ask(listing=listing)
 
 
+class Known:
+    """What other slices would know: the advertiser is verified, and its mandate has limits."""
+
+    def __init__(self, cap: Money | None, purposes: frozenset[str] = frozenset({PURPOSE})) -> None:
+        self.cap, self.purposes = cap, purposes
+
+    def verified(self, tx, organisation_id):
+        return True
+
+    def may_request(self, tx, *, agency_id, advertiser_id, purposes):
+        return purposes <= self.purposes
+
+    def monthly_cap(self, tx, *, agency_id, advertiser_id):
+        return self.cap
+
+
+def test_a_mandate_limits_what_an_agency_asks_for_and_spends(sqlite_market):
+    market = sqlite_market
+    agency = market.stage.party("agency", "agency")
+    with market.room.db.transaction() as tx:
+        market.room.accounts.grant_mandate(
+            tx, agency_id=agency.organisation_id, advertiser_id=market.advertiser
+        )
+    listing = market.live(terms={"verified_only": True})
+
+    def knowing(known):
+        services = replace(
+            market.services,
+            requests=replace(market.services.requests, buyers=known),
+            quoting=replace(market.services.quoting, buyers=known),
+        )
+        market.stage.room = replace(market.room, marketplace=services)
+
+    for known, error in (
+        (Known(None, frozenset()), MandateMissingError),
+        (Known(Money(1_049_999, "RUB")), MoneyCapError),
+        (Known(Money(10**9, "EUR")), MoneyCapError),
+    ):
+        knowing(known)
+        with pytest.raises(error):
+            market.ask(listing=listing, agency=agency.organisation_id)
+
+    knowing(Known(Money(1_200_000, "RUB")))
+    made = market.bought(listing=listing, agency=agency.organisation_id)
+    question = market.stage.question()
+    spent = market.question(made, asker=agency)
+    with market.room.db.rehearsing() as tx:
+        told = market.services.quoting.quote(tx, made.id, question, organisation_id=agency.organisation_id)
+    assert told.within_cap
+    assert told.cap_left == Money(1_200_000 - min(spent.figures[0].value, 1_500) * 150, "RUB")
+    knowing(Known(Money(229_999, "RUB")))
+    with market.room.db.rehearsing() as tx:
+        told = market.services.quoting.quote(tx, made.id, question, organisation_id=agency.organisation_id)
+    assert not told.within_cap
+
+
 def test_private_offers_are_found_by_those_they_name_alone(sqlite_market):
     market = sqlite_market
     other = market.stage.party("other").organisation_id
@@ -201,7 +259,7 @@ def test_revocation_stops_the_very_next_question_and_returns_what_is_left(market
             tx, made.id, organisation_id=market.provider, reason="misuse"
         )
     assert (ended.state, ended.end_reason) == (EntitlementState.REVOKED, "misuse")
-    assert rules_of(market.question(made, segments={"young": YOUNG})) == ["grant_term"]
+    assert rules_of(market.question(made, segments={"young": YOUNG})) == ["grant_term", "budget_left"]
     assert accounts(market) == {"total": 100, "advertiser": 100}
 
 

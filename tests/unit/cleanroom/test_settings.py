@@ -99,3 +99,35 @@ def test_an_origin_in_the_file_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "cleanroom.toml").write_text("origin = 7\n")
     with pytest.raises(SettingsError, match="CLEANROOM_ORIGIN"):
         load_settings({}, home=tmp_path)
+
+
+def test_what_the_marketplace_goes_by_is_checked(tmp_path: Path) -> None:
+    plain = load_settings({}, home=tmp_path)
+    assert (plain.billing_zone, plain.operator_fee_bp, plain.listing_review) == ("UTC", 0, "second")
+    settings = load_settings(
+        {
+            "CLEANROOM_BILLING_ZONE": "Europe/Moscow",
+            "CLEANROOM_OPERATOR_FEE_BP": "1250",
+            "CLEANROOM_LISTING_REVIEW": "operator",
+        },
+        home=tmp_path,
+    )
+    assert (settings.billing_zone, settings.operator_fee_bp) == ("Europe/Moscow", 1_250)
+    assert settings.listing_review == "operator"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CLEANROOM_BILLING_ZONE", "Moscow"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "10001"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "-1"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "12.5"),
+        ("CLEANROOM_LISTING_REVIEW", "nobody"),
+    ],
+)
+def test_a_setting_of_the_marketplace_that_is_wrong_is_named(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load_settings({variable: value}, home=tmp_path)
