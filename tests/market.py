@@ -88,7 +88,8 @@ class Market:
         return self.stage.advertiser.organisation_id
 
     def live(self, **changed: Any) -> Listing:
-        """Write a listing and take it through review."""
+        """Write a listing and take it through review; later ones come later in the catalogue."""
+        self.stage.clock.move(milliseconds=1)
         with self.room.db.transaction() as tx:
             made = self.services.listings.create(
                 tx,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cleanroom.audit.log import AuditLog
@@ -120,6 +120,36 @@ class Usage:
             select(UsageRow)
             .where(UsageRow.entitlement_id.in_(entitlement_ids), UsageRow.month == str(month))
             .order_by(UsageRow.event_index)
+        )
+        return tuple(_usage(row) for row in tx.session.scalars(rows))
+
+    def of_buyer(
+        self, tx: Transaction, organisation_id: str, month: Month, *, after: int = -1, limit: int = 50
+    ) -> tuple[UsageRecord, ...]:
+        """Return the records of an advertiser, or of an agency's clients through it, in the order of the log.
+
+        A provider has no such list: it would tell the count of every question.
+
+        Args:
+            tx: any transaction.
+            organisation_id: the advertiser or the agency.
+            month: which.
+            after: the place in the log of the last record of the page before.
+            limit: how many at most.
+        """
+        rows = (
+            select(UsageRow)
+            .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
+            .where(
+                or_(
+                    EntitlementRow.advertiser_id == organisation_id,
+                    EntitlementRow.agency_id == organisation_id,
+                ),
+                UsageRow.month == str(month),
+                UsageRow.event_index > after,
+            )
+            .order_by(UsageRow.event_index)
+            .limit(limit)
         )
         return tuple(_usage(row) for row in tx.session.scalars(rows))
 

@@ -329,6 +329,14 @@ def test_a_month_adds_up_and_comes_out_of_receipts_alone(market, tmp_path):
     assert all(line.people == 0 and line.day is None and line.rho_micro == 0 for line in provider.lines)
     assert all(line.fee is None for line in buyer.lines)
     assert market.statement(market.advertiser) == buyer
+    with market.room.db.reading() as tx:
+        usage, november = market.services.usage, Month.parse("2026-11")
+        mine = usage.of_buyer(tx, market.advertiser, november)
+        assert [record.amount for record in mine] == [charge.total for charge in charges]
+        assert (
+            usage.of_buyer(tx, market.advertiser, november, after=mine[0].event_index, limit=2) == mine[1:3]
+        )
+        assert usage.of_buyer(tx, market.provider, november) == ()
 
 
 def test_a_withheld_answer_costs_budget_and_no_money(make_room):
