@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from cleanroom.access.assertions import Assertions
 from cleanroom.access.clients import Clients
@@ -39,6 +40,9 @@ from cleanroom.grants.types import Reconciled
 from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
 from cleanroom.ingestion.service import Ingestion
+from cleanroom.marketplace.buyers import Buyers
+from cleanroom.marketplace.service import Marketplace, make_marketplace
+from cleanroom.marketplace.types import Review
 from cleanroom.matching.service import Matching
 from cleanroom.offboarding import Offboarding
 from cleanroom.release.mechanism import add_noise, calibrate
@@ -111,6 +115,7 @@ class Room:
     analyses: Analyses
     public_sizes: PublicSizes
     removing: Removing
+    marketplace: Marketplace
 
     def warm_up(self) -> None:
         """Load what the first question of a process would wait for; for a server, before it takes requests.
@@ -189,7 +194,7 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     upgrade(room.db.engine)
     with room.db.transaction() as tx:
         room.workspaces.recover(tx)
-        room.grants.expire(tx)
+        room.marketplace.entitlements.expire(tx)
         room.access.sweep(tx)
         restored = room.grants.restored(tx) is not None
     if not restored:
@@ -337,6 +342,19 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         ),
         public_sizes=PublicSizes(db, clock, workspaces, datasets, consents, rules, grants),
         removing=Removing(datasets, consents, rules, grants, store, cache, clock),
+        marketplace=make_marketplace(
+            clock=clock,
+            accounts=accounts,
+            workspaces=workspaces,
+            datasets=datasets,
+            rules=rules,
+            grants=grants,
+            log=audit,
+            buyers=Buyers(accounts, clock),
+            review=Review(settings.listing_review),
+            fee_bp=settings.operator_fee_bp,
+            zone=ZoneInfo(settings.billing_zone),
+        ),
     )
 
 

@@ -2,11 +2,12 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from cleanroom.errors import CleanroomError
 
@@ -27,12 +28,19 @@ _FIELDS = (
     "upload_max_bytes",
     "upload_days",
     "uploads_open",
+    "billing_zone",
+    "operator_fee_bp",
+    "listing_review",
 )
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
 MAX_TOKEN_MINUTES = 60
 DEFAULT_RATE_PER_MINUTE = 600
 MAX_RATE_PER_MINUTE = 1_000_000
+REVIEWS = ("second", "operator", "none")
+"""Who lets a listing go live: a second person of its provider (or the operator), the operator alone, or its writer."""
+
+_WHOLE_BP = 10_000
 MIN_MEMORY_BYTES = 64 << 20
 _MOST = 10_000
 DEFAULT_CACHE_BYTES = 1 << 30
@@ -69,6 +77,10 @@ class Settings:
         upload_max_bytes: the largest package that is taken.
         upload_days: how long an upload may take from its creation on.
         uploads_open: how many uploads an organisation may have that are not loaded yet.
+        billing_zone: the IANA name of the time zone whose days and months prices and statements go by. Once there are
+            entitlements it stays: free questions and caps are counted by its months.
+        operator_fee_bp: the operator's share of what buyers pay, in basis points, for entitlements made from now on.
+        listing_review: who lets a listing go live, one of `REVIEWS`.
     """
 
     home: Path
@@ -85,6 +97,9 @@ class Settings:
     upload_max_bytes: int = DEFAULT_UPLOAD_MAX_BYTES
     upload_days: int = DEFAULT_UPLOAD_DAYS
     uploads_open: int = DEFAULT_UPLOADS_OPEN
+    billing_zone: str = "UTC"
+    operator_fee_bp: int = 0
+    listing_review: str = "second"
 
     @property
     def uploads_path(self) -> Path:
@@ -195,6 +210,9 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
             most=_MOST,
             example=DEFAULT_UPLOADS_OPEN,
         ),
+        billing_zone=_one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones()),
+        operator_fee_bp=_basis_points(values.get("operator_fee_bp", 0)),
+        listing_review=_one_of("listing_review", values.get("listing_review", "second"), REVIEWS),
     )
 
 
@@ -253,6 +271,27 @@ def _directory(field: str, values: Mapping[str, object], *, home: Path) -> Path 
             remedy="Give it as text, relative to the home or absolute.",
         )
     return (home / value).resolve()
+
+
+def _one_of(field: str, value: object, known: Collection[str]) -> str:
+    if value not in known:
+        raise SettingsError(
+            f"{_variable(field)} is not known.",
+            remedy="Use a name of the IANA time zone database, such as Europe/Moscow."
+            if field == "billing_zone"
+            else f"Use one of: {', '.join(known)}.",
+        )
+    return str(value)
+
+
+def _basis_points(value: object) -> int:
+    text = str(value)
+    if not text.isascii() or not text.isdecimal() or int(text) > _WHOLE_BP:
+        raise SettingsError(
+            f"CLEANROOM_OPERATOR_FEE_BP is not a whole number from 0 to {_WHOLE_BP}.",
+            remedy="Give basis points: 1000 are ten per cent.",
+        )
+    return int(text)
 
 
 def _bytes(field: str, value: object, *, least: int) -> int:

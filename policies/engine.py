@@ -11,7 +11,7 @@ from policies.granted import Cost, GrantPurpose, GrantTerm, KillSwitch
 from policies.model import PolicyDocument
 from policies.question import question_to_dict
 from policies.request import Check, Request
-from policies.rules import Buyers, Purposes, Rule, Sectors, Validity
+from policies.rules import Buyers, Direct, Purposes, Rule, Sectors, Validity
 from policies.unknown_keys import UnknownKeys
 
 _ROUNDS = 8
@@ -87,6 +87,9 @@ def grant_limits(
     sectors = rules.get(Sectors)
     if isinstance(sectors, Sectors):
         reasons.extend(filter(None, [sectors.refuse(sector)]))
+    direct = rules.get(Direct)
+    if isinstance(direct, Direct):
+        reasons.extend(filter(None, [direct.refuse(agency_id)]))
     reasons.extend(_date_reasons(rules, at))
     return Deny(tuple(reasons)) if reasons else limits_of(with_budgets(rules, beside))
 

@@ -75,6 +75,7 @@ class Request:
         recent: the instants of earlier questions of the same advertiser, through the same agency if any,
             refused ones included, the newest first; as many as the rules need.
         rulings: the owner's rulings for this grant, by approval key.
+        asked: fresh questions that this grant has asked before; as long as a quota limits them.
     """
 
     question: Question
@@ -90,6 +91,7 @@ class Request:
     sector: str | None = None
     recent: tuple[datetime, ...] = ()
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
+    asked: int = 0
 
     @cached_property
     def canonical(self) -> CanonicalQuestion:

@@ -29,11 +29,16 @@ class Approving:
             denied: why it was refused.
         """
         reason = denied.reasons[0]
-        if len(denied.reasons) > 1 or reason.rule != Approval.tag or facts.policy is None:
+        if (
+            len(denied.reasons) > 1
+            or reason.rule != Approval.tag
+            or facts.policy is None
+            or facts.document is None
+        ):
             return
         if reason.asked != ApprovalState.PENDING.value:
             return
-        document = facts.policy.document
+        document = facts.document
         rule = combine([document])[Approval]
         assert isinstance(rule, Approval)
         key = approval_key(facts.question, facts.attributes, of=rule.of)

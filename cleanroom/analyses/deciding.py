@@ -11,7 +11,7 @@ from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.entering import Refusals, enter
 from cleanroom.analyses.errors import NoStoredAnswerError
 from cleanroom.analyses.facts import Facts
-from cleanroom.analyses.receipt_facts import receipt_facts, size_band
+from cleanroom.analyses.receipt_facts import people_at_most, receipt_facts, size_band
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
 from cleanroom.db.database import Transaction
@@ -67,7 +67,7 @@ class Deciding:
         stopped = self.grants.restored(tx)
         if stopped is not None:
             return self.refusals.at_once(tx, facts, analysis_id, Refused(stopped.reasons))
-        documents = [facts.policy.document] if facts.policy else []
+        documents = [facts.document] if facts.document else []
         # A stored answer costs nothing, so what is left of the grant must not stand in its way.
         permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
         if isinstance(permitted, Permit) and facts.version and facts.policy and not facts.missing:
@@ -80,7 +80,7 @@ class Deciding:
                 raise NoStoredAnswerError(
                     "No answer to this question was released until then.", remedy="Ask for a fresh one."
                 )
-            if _pays(facts.grant, permitted):
+            if facts.within_quota and _pays(facts.grant, permitted):
                 return self._reserve(tx, facts, analysis_id, permitted, asked)
         decision = decide(documents, facts.request())
         if isinstance(decision, Deny):
@@ -144,6 +144,8 @@ class Deciding:
             facts={
                 **receipt_facts(facts),
                 "question": permit.question.tree,
+                # Prices by released counts end here, so that a bill can be checked by its receipts alone.
+                "people_at_most": people_at_most(facts.base_version.persons, facts.public_size),
                 "budget": {
                     "left_before_micro": reservation.left_before_micro,
                     "left_after_micro": reservation.left_after_micro,

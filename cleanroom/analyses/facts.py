@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.errors import NoSharedKeyError, NotYourBaseError, NotYourGrantError
@@ -28,9 +28,11 @@ from cleanroom.schema.model import Schema
 from cleanroom.workspaces.service import Workspaces
 from policies.attributes import AttributeInfo, Declared
 from policies.combine import combine
+from policies.licence import under_licence
+from policies.model import PolicyDocument
 from policies.question import Question
 from policies.request import Request, Ruling
-from policies.rules import Approval, Rate, Rule
+from policies.rules import Approval, Quota, Rate, Rule
 
 _DECLARED = Remembered[tuple[str, str], Declared](64)
 
@@ -57,6 +59,8 @@ class Facts:
         sector: the advertiser's.
         recent: when the same parties asked before, the newest first; as many instants as the policy looks at.
         rulings: of the owner, for this grant, if the policy asks for approval.
+        asked: fresh questions of this grant so far, if a quota limits them.
+        quota: how many there may be in all; None without a quota.
     """
 
     question: Question
@@ -76,6 +80,18 @@ class Facts:
     sector: str | None = None
     recent: tuple[datetime, ...] = ()
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
+    asked: int = 0
+    quota: int | None = None
+
+    @property
+    def document(self) -> PolicyDocument | None:
+        """The owner's rule together with the grant's licence; None when the owner has set none."""
+        return None if self.policy is None else under_licence(self.policy.document, self.grant.licence)
+
+    @property
+    def within_quota(self) -> bool:
+        """Whether the quota leaves a fresh question."""
+        return self.quota is None or self.asked < self.quota
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,7 +109,10 @@ class Facts:
         return (*(() if self.version else ("published_version",)), *(() if mapped else ("consent",)))
 
     def request(self, *, left_micro: int | None = None) -> Request:
-        """Lay the facts out for the policy engine, as if the grant had `left_micro` left when that is given."""
+        """Lay the facts out for the policy engine, as if the grant had `left_micro` left when that is given.
+
+        Then its quota counts as unused too: an answer that is stored takes neither.
+        """
         grant = self.grant.facts()
         return Request(
             question=self.question,
@@ -111,6 +130,7 @@ class Facts:
             sector=self.sector,
             recent=self.recent,
             rulings=self.rulings,
+            asked=self.asked if left_micro is None else 0,
         )
 
 
@@ -152,7 +172,8 @@ class FactFinder:
         keys = _keys(dataset.schema, base.schema)
         version = self.datasets.current(tx, dataset.id) if dataset.current_version_id else None
         policy = self.rules.current(tx, dataset.id)
-        rules = combine([policy.document]) if policy else {}
+        rules = combine([under_licence(policy.document, grant.licence)]) if policy else {}
+        quota = rules.get(Quota)
         return Facts(
             question=question,
             grant=grant,
@@ -171,7 +192,15 @@ class FactFinder:
             sector=self.accounts.sector(tx, grant.advertiser_id),
             recent=self._recent(tx, grant, rules.get(Rate), at),
             rulings=self.approvals.rulings(tx, grant.id) if Approval in rules else {},
+            asked=self._asked(tx, grant) if isinstance(quota, Quota) else 0,
+            quota=quota.max if isinstance(quota, Quota) else None,
         )
+
+    def _asked(self, tx: Transaction, grant: Grant) -> int:
+        """Count the questions of a grant that have cost budget; whoever asks under it meanwhile waits."""
+        self.accounts.lock(tx, grant.advertiser_id)
+        fresh = select(func.count()).where(AnalysisRow.grant_id == grant.id, AnalysisRow.rho_micro > 0)
+        return tx.session.scalar(fresh) or 0
 
     def _recent(self, tx: Transaction, grant: Grant, rule: Rule | None, at: datetime) -> tuple[datetime, ...]:
         """Return when these parties asked last; whoever asks for the same advertiser meanwhile waits."""

@@ -3,6 +3,8 @@
 from typing import Any
 
 from cleanroom.analyses.facts import Facts
+from cleanroom.release.types import ReleasedFigure
+from cleanroom.rules.types import policy_sha256
 
 
 def receipt_facts(facts: Facts) -> dict[str, Any]:
@@ -23,7 +25,20 @@ def receipt_facts(facts: Facts) -> dict[str, Any]:
         "base_files_root": base.files_root,
         "policy_id": facts.policy.id if facts.policy else None,
         "policy_sha256": facts.policy.sha256 if facts.policy else None,
+        "licence_sha256": None if facts.grant.licence is None else policy_sha256(facts.grant.licence),
     }
+
+
+def people_at_most(base_persons: int, public_size: ReleasedFigure | None) -> int:
+    """Return how many people a price by released counts charges at most: a bound that both sides know beforehand.
+
+    Args:
+        base_persons: persons of the asker's own base; nobody else can be in the overlap.
+        public_size: the dataset's size as released to everyone, if it was; the upper end of its interval counts.
+    """
+    if public_size is None or public_size.interval95 is None:
+        return base_persons
+    return min(base_persons, public_size.interval95[1])
 
 
 def size_band(persons: int) -> str:

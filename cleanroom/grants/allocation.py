@@ -5,7 +5,7 @@ from datetime import datetime
 
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger
-from cleanroom.grants.types import Account, AccountKind, Amount, Grant
+from cleanroom.grants.types import Account, AccountKind, Amount, Grant, Impact
 from cleanroom.grants.window import aged
 from policies.decision import Deny, Limits, Reason
 
@@ -17,12 +17,7 @@ def allocate(tx: Transaction, grant: Grant, limits: Limits, now: datetime) -> De
     """Take a grant out of every enclosing account; or return which of them have too little."""
     keys = enclosing(grant)
     allocated = ledger.lock_accounts(tx, grant.population_id, keys, now)
-    public = _public(ledger.accounts_of(tx, grant.population_id))
-    public -= aged(tx, grant.population_id, PUBLIC, limits.window_days, now)
-    caps = {
-        key: _left_by(public, limits, key[0]) + aged(tx, grant.population_id, key, limits.window_days, now)
-        for key in keys
-    }
+    caps = caps_of(tx, grant.population_id, keys, limits, now)
     left = {key: caps[key] - allocated[key] for key in keys}
     full = [key for key in keys if not grant.allocated.within(left[key])]
     if full:
@@ -32,6 +27,18 @@ def allocate(tx: Transaction, grant: Grant, limits: Limits, now: datetime) -> De
         taken = ledger.take(tx, grant.population_id, key, grant.allocated, cap=caps[key])
         assert taken, "the account is locked and was checked"
     return None
+
+
+def caps_of(
+    tx: Transaction, population_id: str, keys: Sequence[ledger.AccountKey], limits: Limits, now: datetime
+) -> dict[ledger.AccountKey, Amount]:
+    """Return how far grants may take each account, by today's policy and what public releases have used."""
+    public = _public(ledger.accounts_of(tx, population_id))
+    public -= aged(tx, population_id, PUBLIC, limits.window_days, now)
+    return {
+        key: _left_by(public, limits, key[0]) + aged(tx, population_id, key, limits.window_days, now)
+        for key in keys
+    }
 
 
 def fits_all(tx: Transaction, population_id: str, cost: Amount, limits: Limits, now: datetime) -> bool:
@@ -74,12 +81,39 @@ def reachable(
 
 def enclosing(grant: Grant) -> list[ledger.AccountKey]:
     """Return the accounts that a grant is allocated in."""
-    keys = [(AccountKind.TOTAL, ""), (AccountKind.ADVERTISER, grant.advertiser_id)]
-    if grant.affiliate_group is not None:
-        keys.append((AccountKind.AFFILIATES, grant.affiliate_group))
-    if grant.agency_id is not None:
-        keys.append((AccountKind.AGENCY, grant.agency_id))
+    return enclosing_of(grant.advertiser_id, grant.agency_id, grant.affiliate_group)
+
+
+def enclosing_of(
+    advertiser_id: str, agency_id: str | None, affiliate_group: str | None
+) -> list[ledger.AccountKey]:
+    """Return the accounts that a grant of these parties is allocated in."""
+    keys = [(AccountKind.TOTAL, ""), (AccountKind.ADVERTISER, advertiser_id)]
+    if affiliate_group is not None:
+        keys.append((AccountKind.AFFILIATES, affiliate_group))
+    if agency_id is not None:
+        keys.append((AccountKind.AGENCY, agency_id))
     return keys
+
+
+def impact_of(
+    tx: Transaction,
+    population_id: str,
+    keys: Sequence[ledger.AccountKey],
+    size: str,
+    limits: Limits,
+    now: datetime,
+) -> tuple[Impact, ...]:
+    """Return what a grant of one size would leave in its accounts, as they stand."""
+    caps = caps_of(tx, population_id, keys, limits, now)
+    accounts = ledger.accounts_of(tx, population_id)
+    allocated = {(account.kind, account.party): account.allocated for account in accounts}
+    taken = Amount(limits.grant_rho_micro(size), limits.grant_delta_pico(size))
+    found = []
+    for key in keys:
+        left = caps[key] - allocated.get(key, Amount(0))
+        found.append(Impact(*key, cap=caps[key], left=left, left_after=left - taken))
+    return tuple(found)
 
 
 def cap_of(limits: Limits, kind: AccountKind) -> Amount:

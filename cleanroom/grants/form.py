@@ -1,6 +1,6 @@
-"""What a grant must look like before it is given, and what the log says of it."""
+"""What a grant must look like before it is given, whether the policy lets it be given, and what the log says of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cleanroom.accounts.service import Accounts
@@ -10,6 +10,11 @@ from cleanroom.db.database import Transaction
 from cleanroom.grants.allocation import SIZES
 from cleanroom.grants.errors import GrantFormError
 from cleanroom.grants.types import Grant
+from cleanroom.rules.population import policies_of_population
+from cleanroom.rules.types import policy_sha256
+from policies.decision import Deny, Gap, Limits
+from policies.engine import grant_limits
+from policies.model import PolicyDocument
 
 
 def check_form(
@@ -67,6 +72,38 @@ def mandated(
     )
 
 
+def limits_for(
+    accounts: Accounts,
+    tx: Transaction,
+    population_id: str,
+    parties: tuple[str, str | None],
+    purposes: Sequence[str],
+    documents: Sequence[PolicyDocument],
+    now: datetime,
+) -> Limits | Deny | Gap:
+    """Return the limits within which the policy lets these parties have a grant, or why it does not.
+
+    Args:
+        accounts: knows the parties.
+        tx: any transaction.
+        population_id: whom the data is about; the budgets of its other datasets hold too.
+        parties: the advertiser, and the agency if there is one.
+        purposes: of the grant.
+        documents: the policies in force for the dataset, with the grant's licence.
+        now: the instant of granting.
+    """
+    advertiser_id, agency_id = parties
+    return grant_limits(
+        documents,
+        purposes=purposes,
+        advertiser_id=advertiser_id,
+        agency_id=agency_id,
+        at=now,
+        sector=accounts.organisation(tx, advertiser_id).sector,
+        beside=policies_of_population(tx, population_id),
+    )
+
+
 def terms(grant: Grant) -> dict[str, object]:
     """Lay a grant out for the log."""
     return {
@@ -80,4 +117,5 @@ def terms(grant: Grant) -> dict[str, object]:
         "delta_pico": grant.delta_pico,
         "valid_from": rfc3339(grant.valid_from),
         "expires_at": rfc3339(grant.expires_at),
+        "licence_sha256": None if grant.licence is None else policy_sha256(grant.licence),
     }

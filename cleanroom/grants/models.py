@@ -1,6 +1,7 @@
 """Tables of the grants slice; every amount is a whole number of micro-rho, or of delta in units of 10^-12."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -52,6 +53,8 @@ class GrantRow(Base):
     valid_from: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     status: Mapped[str] = mapped_column(String(20))
+    # Rules that its questions meet besides the owner's, as a policy document.
+    licence: Mapped[dict[str, Any] | None]
 
 
 class LedgerRow(Base):

@@ -1,6 +1,8 @@
 """Grants between values and rows."""
 
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row, bindparam, or_, select
@@ -11,6 +13,10 @@ from cleanroom.grants.errors import UnknownGrantError
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.types import Grant, GrantStatus
 from cleanroom.workspaces.models import PopulationRow
+from policies.codec import policy_from_data, policy_to_data
+from policies.model import PolicyDocument
+
+_LICENCES = 256
 
 _GRANTS = Base.metadata.tables[GrantRow.__tablename__]
 # Made once: every question loads its grant, and to put a statement together takes longer than to run it.
@@ -66,6 +72,7 @@ def row_of(grant: Grant) -> GrantRow:
         valid_from=grant.valid_from,
         expires_at=grant.expires_at,
         status=grant.status.value,
+        licence=None if grant.licence is None else policy_to_data(grant.licence),
     )
 
 
@@ -87,4 +94,10 @@ def grant_of(row: GrantRow | Row[Any]) -> Grant:
         valid_from=row.valid_from,
         expires_at=row.expires_at,
         status=GrantStatus(row.status),
+        licence=None if row.licence is None else _read(json.dumps(row.licence)),
     )
+
+
+@lru_cache(maxsize=_LICENCES)
+def _read(text: str) -> PolicyDocument:
+    return policy_from_data(json.loads(text))

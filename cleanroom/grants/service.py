@@ -1,10 +1,9 @@
 """Giving grants, spending them, and taking back what they leave."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.audit.log import AuditLog
@@ -13,10 +12,19 @@ from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants import ledger, repository
-from cleanroom.grants.allocation import PUBLIC, allocate, enclosing, fits_all, reachable
+from cleanroom.grants.allocation import (
+    PUBLIC,
+    allocate,
+    enclosing,
+    enclosing_of,
+    fits_all,
+    impact_of,
+    reachable,
+)
 from cleanroom.grants.budget_view import BudgetView, budget_view
+from cleanroom.grants.ending import end
 from cleanroom.grants.errors import ReservationError
-from cleanroom.grants.form import check_form, mandated, terms
+from cleanroom.grants.form import check_form, limits_for, mandated, terms
 from cleanroom.grants.journal import Allocation, Journal, allocation_of
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.reconciling import reconcile, write_off
@@ -27,14 +35,14 @@ from cleanroom.grants.types import (
     Amount,
     Grant,
     GrantStatus,
+    Impact,
     Reconciled,
     Reservation,
 )
 from cleanroom.ids import new_id
-from cleanroom.rules.population import policies_of_population
 from cleanroom.workspaces.service import Workspaces
 from policies.decision import Deny, Gap, Limits
-from policies.engine import grant_limits
+from policies.licence import all_under_licence
 from policies.model import PolicyDocument
 from policies.reasons import no_mandate, restored
 
@@ -71,6 +79,7 @@ class Grants:
         documents: Sequence[PolicyDocument],
         agency_id: str | None = None,
         valid_from: datetime | None = None,
+        licence: PolicyDocument | None = None,
     ) -> Grant | Deny | Gap:
         """Allocate budget to an advertiser in every enclosing account at once, or in none.
 
@@ -85,6 +94,7 @@ class Grants:
             documents: the policies in force for the dataset; the budgets of the population's others hold too.
             agency_id: who will act for the advertiser; needs a mandate in force.
             valid_from: first instant; now when not given.
+            licence: rules that its questions meet besides the owner's; it must already permit the grant itself.
 
         Returns:
             The grant; or why it is refused, with what each full account still has; or a gap in the policy.
@@ -106,19 +116,12 @@ class Grants:
         stopped = self.restored(tx)
         if stopped is not None:
             return stopped
+        parties = (advertiser_id, agency_id)
         population_id = self.population(tx, self._datasets.living(tx, dataset_id).id)
-        limits = grant_limits(
-            documents,
-            purposes=purposes,
-            advertiser_id=advertiser_id,
-            agency_id=agency_id,
-            at=now,
-            sector=self._accounts.organisation(tx, advertiser_id).sector,
-            beside=policies_of_population(tx, population_id),
-        )
+        documents = all_under_licence(documents, licence)
+        limits = limits_for(self._accounts, tx, population_id, parties, purposes, documents, now)
         if not isinstance(limits, Limits):
             return limits
-        parties = (advertiser_id, agency_id)
         if not mandated(self._accounts, tx, parties=parties, purposes=purposes, at=now):
             return Deny((no_mandate(),))
         grant = Grant(
@@ -137,6 +140,7 @@ class Grants:
             valid_from=start,
             expires_at=expires_at,
             status=GrantStatus.ACTIVE,
+            licence=licence,
         )
         refused = allocate(tx, grant, limits, now)
         if refused is not None:
@@ -155,6 +159,34 @@ class Grants:
         )
         tx.audit("grants.grant_issued", subject_id=grant.id, organisation_id=advertiser_id, body=terms(grant))
         return grant
+
+    def impact(
+        self,
+        tx: Transaction,
+        *,
+        dataset_id: str,
+        advertiser_id: str,
+        agency_id: str | None,
+        size: str,
+        purposes: Sequence[str],
+        documents: Sequence[PolicyDocument],
+    ) -> tuple[Impact, ...] | Deny | Gap:
+        """Tell what giving a grant now would leave in every enclosing account; nothing is given or locked.
+
+        Args:
+            tx: any transaction.
+            dataset_id, advertiser_id, agency_id, size, purposes, documents: as for `issue_grant`.
+
+        Returns:
+            One entry per account; or why the policy forbids the grant.
+        """
+        now = self._clock.now()
+        parties, population_id = (advertiser_id, agency_id), self.population(tx, dataset_id)
+        limits = limits_for(self._accounts, tx, population_id, parties, purposes, documents, now)
+        if not isinstance(limits, Limits):
+            return limits
+        group = self._accounts.organisation(tx, advertiser_id).affiliate_group
+        return impact_of(tx, population_id, enclosing_of(*parties, group), size, limits, now)
 
     def population(self, tx: Transaction, dataset_id: str) -> str:
         """Return whom a dataset is about: the accounts hang on this population. Raises DatasetNotFoundError."""
@@ -303,7 +335,7 @@ class Grants:
             .where(GrantRow.status == GrantStatus.ACTIVE.value, GrantRow.expires_at <= now)
             .order_by(GrantRow.population_id, GrantRow.id)
         )
-        ended = [self._end(tx, grant_id, GrantStatus.EXPIRED, now) for grant_id in tx.session.scalars(due)]
+        ended = [end(tx, grant_id, GrantStatus.EXPIRED, now) for grant_id in tx.session.scalars(due)]
         return tuple(grant for grant in ended if grant is not None)
 
     def revoke(self, tx: Transaction, grant_id: str) -> Grant:
@@ -311,7 +343,7 @@ class Grants:
         grant = self.status(tx, grant_id)
         if grant.status is GrantStatus.ACTIVE and self.restored(tx) is not None:
             write_off(tx, grant_id, self._clock.now())
-        return self._end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
+        return end(tx, grant_id, GrantStatus.REVOKED, self._clock.now()) or grant
 
     def revoke_on(self, tx: Transaction, dataset_id: str) -> tuple[Grant, ...]:
         """End every active grant on a dataset now."""
@@ -358,42 +390,3 @@ class Grants:
             },
         )
         return done
-
-    def _end(self, tx: Transaction, grant_id: str, status: GrantStatus, now: datetime) -> Grant | None:
-        # Accounts are locked before the grant, in the order in which grants are given: no deadlock, and a
-        # question that reserves at the same moment either comes first or finds the grant closed.
-        grant = self.status(tx, grant_id)
-        ledger.lock_accounts(tx, grant.population_id, enclosing(grant), now)
-        closed = tx.session.execute(
-            update(GrantRow)
-            .where(GrantRow.id == grant_id, GrantRow.status == GrantStatus.ACTIVE.value)
-            .values(status=status.value)
-            .returning(GrantRow.spent_micro, GrantRow.spent_delta_pico)
-        ).one_or_none()
-        if closed is None:
-            return None
-        spent = Amount(*closed)
-        unspent = grant.allocated - spent
-        for key in enclosing(grant):
-            ledger.give_back(tx, grant.population_id, key, unspent)
-        ledger.record(
-            tx,
-            "returned",
-            population_id=grant.population_id,
-            subject_id=grant_id,
-            amount=unspent,
-            now=now,
-            grant_id=grant_id,
-        )
-        tx.audit(
-            f"grants.grant_{status.value}",
-            subject_id=grant_id,
-            organisation_id=grant.advertiser_id,
-            body={
-                "returned_micro": unspent.rho_micro,
-                "spent_micro": spent.rho_micro,
-                "returned_delta_pico": unspent.delta_pico,
-                "spent_delta_pico": spent.delta_pico,
-            },
-        )
-        return replace(grant, status=status, spent_micro=spent.rho_micro, spent_delta_pico=spent.delta_pico)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from policies.model import PolicyDocument
 from policies.request import GrantFacts
 
 
@@ -68,6 +69,7 @@ class Grant:
         valid_from: first instant.
         expires_at: the instant it ends at, exclusive.
         status: active, expired or revoked.
+        licence: rules that its questions meet besides the owner's; None for none.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Grant:
     valid_from: datetime
     expires_at: datetime
     status: GrantStatus
+    licence: PolicyDocument | None = None
 
     @property
     def left_micro(self) -> int:
@@ -138,6 +141,25 @@ class Account:
     def allocated(self) -> Amount:
         """Both budgets."""
         return Amount(self.allocated_micro, self.allocated_delta_pico)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What giving a grant would do to one of the accounts that enclose it.
+
+    Attributes:
+        kind: whose account it is.
+        party: the organisation's id or the affiliates' group; empty for the total.
+        cap: how far grants may take it.
+        left: before the grant.
+        left_after: after it; below 0 when the grant does not fit.
+    """
+
+    kind: AccountKind
+    party: str
+    cap: Amount
+    left: Amount
+    left_after: Amount
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from policies.rules.approval import Approval
 from policies.rules.base import REGISTRY, Rule
 from policies.rules.budget import Budget
+from policies.rules.licence import Direct, Quota, ReadyMade
 from policies.rules.literals import Cuts, Literals
 from policies.rules.pace import Rate
 from policies.rules.parties import Buyers, Sectors, Validity
@@ -21,11 +22,14 @@ __all__ = [
     "Buyers",
     "Cuts",
     "DifferenceAlarm",
+    "Direct",
     "Literals",
     "MinimumAudience",
     "OverlapRequired",
     "Purposes",
+    "Quota",
     "Rate",
+    "ReadyMade",
     "Rounding",
     "Rule",
     "Sectors",

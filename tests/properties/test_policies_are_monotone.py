@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from policies.attributes import AttributeInfo
 from policies.codec import PRESETS, load_preset, policy_from_data, policy_to_data
+from policies.condition import parse_condition
 from policies.decision import Permit
 from policies.diff import permits_no_more
 from policies.engine import decide
@@ -24,11 +25,14 @@ from policies.rules import (
     Buyers,
     Cuts,
     DifferenceAlarm,
+    Direct,
     Literals,
     MinimumAudience,
     OverlapRequired,
     Purposes,
+    Quota,
     Rate,
+    ReadyMade,
     Rounding,
     Sectors,
     Unsafe,
@@ -65,6 +69,11 @@ LEAVES = (
     ("likes", "has_any", ("y",)),
     ("likes", "is_null", None),
 )
+
+
+def leaf_of(name, op, value):
+    return parse_condition({"attribute": name, "op": op} | ({} if value is None else {"value": value}))
+
 
 some = st.frozensets(st.sampled_from((*NAMES, "spend")))
 few = st.none() | st.integers(1, 4)
@@ -117,6 +126,9 @@ RULES = {
     Approval: st.builds(
         Approval, st.sampled_from((QUESTION, TEMPLATE)), st.frozensets(st.sampled_from(KINDS))
     ),
+    Quota: st.builds(Quota, st.integers(0, 4)),
+    Direct: st.just(Direct()),
+    ReadyMade: st.builds(ReadyMade, st.frozensets(st.sampled_from([leaf_of(*leaf) for leaf in LEAVES]))),
     Budget: budgets,
     DifferenceAlarm: st.builds(DifferenceAlarm, st.integers(1, 90)),
     Unsafe: st.builds(Unsafe, st.sampled_from(("one", "two"))),
@@ -175,6 +187,7 @@ def requests(draw):
         base_persons=50_000 if ready else draw(st.sampled_from((0, 300, 2_000))),
         grant=GrantFacts(("p", "q", "r"), NOW - timedelta(days=1), NOW + timedelta(days=1), left),
         sector=draw(st.sampled_from((None, "retail", "travel"))),
+        asked=draw(st.integers(0, 4)),
         recent=tuple(NOW - back for back in sorted(asked)),
         rulings={
             approval_key(question, ATTRIBUTES, of=of): Ruling(draw(st.sampled_from(ApprovalState)), "why")

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from cleanroom.analyses.service import Analyses
 from cleanroom.datasets.models import DatasetVersionRow
 from cleanroom.db.database import Database
-from cleanroom.grants import allocation
+from cleanroom.grants import allocation, ending
 from cleanroom.grants import service as grants_service
 from cleanroom.grants.models import GrantRow
 from cleanroom.grants.service import Grants
@@ -26,6 +26,7 @@ _sound: Callable[[Grant], Keys] = allocation.enclosing
 def _enclosing(faulty: Callable[[Grant], Keys]) -> Iterator[None]:
     with (
         swapped(allocation, "enclosing", lambda _sound: faulty),
+        swapped(ending, "enclosing", lambda _sound: faulty),
         swapped(grants_service, "enclosing", lambda _sound: faulty),
     ):
         yield
@@ -92,13 +93,13 @@ def no_total() -> Iterator[None]:
 @plant("What a grant has spent comes back when it ends.")
 def renewal_refunds_all() -> Iterator[None]:
     """Return the whole grant instead of its rest."""
-    sound = Grants._end
+    sound = ending.end
 
-    def faulty(self: Grants, tx: Any, grant_id: str, *how: Any) -> Grant | None:
+    def faulty(tx: Any, grant_id: str, *how: Any) -> Grant | None:
         _reset(tx, GrantRow.id == grant_id)
-        return sound(self, tx, grant_id, *how)
+        return sound(tx, grant_id, *how)
 
-    with swapped(Grants, "_end", lambda _sound: faulty):
+    with swapped(grants_service, "end", lambda _sound: faulty):
         yield
 
 

@@ -149,3 +149,35 @@ def test_tokens_may_travel_in_the_open_on_the_machine_itself_alone(tmp_path: Pat
     ):
         settings = load_settings({"CLEANROOM_PUBLIC_URL": url}, home=tmp_path)
         assert settings.public_url == url.rstrip("/")
+
+
+def test_what_the_marketplace_goes_by_is_checked(tmp_path: Path) -> None:
+    plain = load_settings({}, home=tmp_path)
+    assert (plain.billing_zone, plain.operator_fee_bp, plain.listing_review) == ("UTC", 0, "second")
+    settings = load_settings(
+        {
+            "CLEANROOM_BILLING_ZONE": "Europe/Moscow",
+            "CLEANROOM_OPERATOR_FEE_BP": "1250",
+            "CLEANROOM_LISTING_REVIEW": "operator",
+        },
+        home=tmp_path,
+    )
+    assert (settings.billing_zone, settings.operator_fee_bp) == ("Europe/Moscow", 1_250)
+    assert settings.listing_review == "operator"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CLEANROOM_BILLING_ZONE", "Moscow"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "10001"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "-1"),
+        ("CLEANROOM_OPERATOR_FEE_BP", "12.5"),
+        ("CLEANROOM_LISTING_REVIEW", "nobody"),
+    ],
+)
+def test_a_setting_of_the_marketplace_that_is_wrong_is_named(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load_settings({variable: value}, home=tmp_path)

@@ -1,0 +1,136 @@
+"""Quotes: what a question will cost under an entitlement, before it is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from cleanroom.analyses.receipt_facts import people_at_most
+from cleanroom.clock import Clock
+from cleanroom.datasets.service import Datasets
+from cleanroom.datasets.types import DatasetKind
+from cleanroom.db.database import Transaction
+from cleanroom.marketplace.buyers import Buyers
+from cleanroom.marketplace.entitlements import Entitlements
+from cleanroom.marketplace.errors import PageError, UnknownEntitlementError
+from cleanroom.marketplace.models import EntitlementRow, UsageRow
+from cleanroom.marketplace.months import Month
+from cleanroom.marketplace.pricing import Quote, quote
+from cleanroom.marketplace.types import Entitlement
+from cleanroom.marketplace.usage import Usage
+from cleanroom.money import Money
+from cleanroom.release.public import find_public
+from cleanroom.workspaces.service import Workspaces
+from policies.question import Question
+
+MOST_SIZES = 100
+_LARGEST = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class CappedQuote:
+    """A quote, and what a mandate's monthly cap leaves for it.
+
+    Attributes:
+        quote: what the question will cost, at most.
+        cap_left: what the agency may still spend for the advertiser this month; None without a cap.
+        within_cap: whether the maximum fits; True without a cap.
+    """
+
+    quote: Quote
+    cap_left: Money | None
+    within_cap: bool
+
+
+@dataclass(frozen=True)
+class Quoting:
+    """The service of quotes."""
+
+    clock: Clock
+    workspaces: Workspaces
+    datasets: Datasets
+    entitlements: Entitlements
+    usage: Usage
+    buyers: Buyers
+
+    def quote(
+        self,
+        tx: Transaction,
+        entitlement_id: str,
+        question: Question,
+        *,
+        organisation_id: str,
+        sizes: Sequence[int] = (),
+    ) -> CappedQuote:
+        """Tell what a question will cost; it follows from public facts and the asker's own, and looks at no data.
+
+        An answer from the store, a refusal and an answer that is withheld cost nothing; the quote is for a fresh answer
+        that is shown.
+
+        Args:
+            tx: one that may write: usage that is due is recorded first, so that free questions are counted right.
+            entitlement_id: which would pay.
+            question: as it would be asked.
+            organisation_id: the advertiser, or the agency that acts for it.
+            sizes: released values, in people, to name the price at; at most 100.
+
+        Raises:
+            UnknownEntitlementError: the organisation has no such entitlement, or not for this dataset.
+            DatasetNotFoundError, VersionNotFoundError: the advertiser has no such base, or it has no version yet.
+            PageError: too many sizes, or one out of range.
+        """
+        if len(sizes) > MOST_SIZES or not all(type(size) is int and 0 <= size <= _LARGEST for size in sizes):
+            raise PageError(
+                f"A quote takes at most {MOST_SIZES} sizes, each from 0 to {_LARGEST} people.",
+                remedy="Name fewer, or smaller ones.",
+            )
+        entitlement = self.entitlements.entitlement(tx, entitlement_id, organisation_id=organisation_id)
+        if organisation_id == entitlement.provider_id or question.dataset_id != entitlement.dataset_id:
+            raise UnknownEntitlementError(
+                "There is no entitlement with this id for this dataset.", remedy="List your entitlements."
+            )
+        self.usage.mint_all(tx)
+        month = Month.of(self.clock.now(), self.usage.zone)
+        found = quote(
+            entitlement.plan,
+            self.usage.so_far(tx, entitlement.id, month),
+            segments=len(question.segments),
+            people_at_most=self._at_most(tx, entitlement, question),
+            sizes=sizes,
+        )
+        return self._capped(tx, entitlement, month, found)
+
+    def _at_most(self, tx: Transaction, entitlement: Entitlement, question: Question) -> int:
+        base = self.datasets.dataset(tx, question.base_id)
+        owner = self.workspaces.workspace(tx, base.workspace_id).organisation_id
+        if base.kind is not DatasetKind.BASE or owner != entitlement.advertiser_id:
+            raise UnknownEntitlementError(
+                "The entitlement's advertiser has no such base.", remedy="List its bases."
+            )
+        dataset = self.datasets.dataset(tx, entitlement.dataset_id)
+        current = dataset.current_version_id
+        size = None if current is None else find_public(tx, current, question.purpose)
+        return people_at_most(self.datasets.current(tx, base.id).persons, size)
+
+    def _capped(self, tx: Transaction, entitlement: Entitlement, month: Month, found: Quote) -> CappedQuote:
+        agency_id, advertiser_id = entitlement.agency_id, entitlement.advertiser_id
+        if agency_id is None:
+            return CappedQuote(found, None, True)
+        cap = self.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id)
+        if cap is None:
+            return CappedQuote(found, None, True)
+        if cap.currency != found.maximum.currency:
+            # What is spent in another currency cannot be held against the cap, so nothing may be.
+            return CappedQuote(found, Money(0, cap.currency), False)
+        spent = (
+            select(func.sum(UsageRow.amount_minor))
+            .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
+            .where(
+                EntitlementRow.agency_id == agency_id,
+                EntitlementRow.advertiser_id == advertiser_id,
+                UsageRow.month == str(month),
+                UsageRow.currency == cap.currency,
+            )
+        )
+        left = cap - Money(int(tx.session.scalar(spent) or 0), cap.currency)
+        return CappedQuote(found, left, found.maximum <= left)

@@ -1,0 +1,298 @@
+"""Monthly statements: everything that a buyer pays, a provider earns and the operator keeps, to the minor unit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, or_, select
+
+from cleanroom.accounts.service import Accounts
+from cleanroom.accounts.types import OrganisationKind
+from cleanroom.clock import Clock
+from cleanroom.db.database import Transaction
+from cleanroom.marketplace.content import Words
+from cleanroom.marketplace.entitlements import entitlement_of
+from cleanroom.marketplace.models import EntitlementRow, ListingVersionRow, UsageRow
+from cleanroom.marketplace.months import Month
+from cleanroom.marketplace.pricing import Answered, MonthSoFar, Part, monthly
+from cleanroom.marketplace.types import Entitlement
+from cleanroom.marketplace.usage import Usage, UsageRecord
+from cleanroom.marketplace.views import read_content
+from cleanroom.money import Money, total
+
+
+class Side(StrEnum):
+    """For whom a statement is made."""
+
+    BUYER = "buyer"
+    PROVIDER = "provider"
+    OPERATOR = "operator"
+
+
+class Position(StrEnum):
+    """What a line is about."""
+
+    QUESTIONS = "questions"
+    FLAT = "flat"
+    MINIMUM = "minimum"
+    NO_CHARGE = "no_charge"
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """One line of a statement.
+
+    Attributes:
+        entitlement_id: which it is about.
+        title: of the listing, in the wording of the entitlement.
+        provider_id: who earns.
+        advertiser_id: who pays.
+        agency_id: through whom, if anyone.
+        position: answered questions, a month's flat price, what lacked to a minimum; or questions without charge
+            (withheld or refused), which may have spent privacy budget.
+        day: in the billing zone; None for what belongs to the month. Only a buyer sees its questions by day.
+        questions: how many; 0 for a flat price and a minimum.
+        people: how many people were charged for; 0 for whoever is not the buyer: no count about a base goes there.
+        rho_micro: privacy budget spent, for the buyer; 0 for others.
+        amount: what the buyer pays, without tax.
+        fee: the operator's share of it; None for a buyer, whom the split does not concern.
+        share: the provider's share of it: the rest; None for a buyer.
+        vat_bp: the rate of value-added tax on the amount, in basis points.
+    """
+
+    entitlement_id: str
+    title: Words
+    provider_id: str
+    advertiser_id: str
+    agency_id: str | None
+    position: Position
+    day: date | None
+    questions: int
+    people: int
+    rho_micro: int
+    amount: Money
+    fee: Money | None
+    share: Money | None
+    vat_bp: int
+
+
+@dataclass(frozen=True)
+class VatTotal:
+    """All amounts under one rate of tax; tax is rounded once, on their sum.
+
+    Attributes:
+        vat_bp: the rate, in basis points.
+        net: the amounts.
+        vat: the tax on them.
+    """
+
+    vat_bp: int
+    net: Money
+    vat: Money
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The totals of one currency.
+
+    Attributes:
+        net: all amounts without tax.
+        vat: by rate, the lowest first.
+        gross: amounts and tax: what the buyer pays.
+        fee: the operator's share of the net; None for a buyer.
+        share: the provider's share of the net; None for a buyer.
+    """
+
+    net: Money
+    vat: tuple[VatTotal, ...]
+    gross: Money
+    fee: Money | None
+    share: Money | None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One organisation's month.
+
+    Attributes:
+        organisation_id: whose.
+        side: buyer, provider or operator.
+        month: which.
+        lines: by entitlement, then by day, those of the month last.
+        totals: one per currency, by its code.
+        complete: whether the month is over and every answer in it is accounted for; before that, numbers may grow.
+    """
+
+    organisation_id: str
+    side: Side
+    month: Month
+    lines: tuple[StatementLine, ...]
+    totals: tuple[Totals, ...]
+    complete: bool
+
+
+_SIDES = {OrganisationKind.PROVIDER: Side.PROVIDER, OrganisationKind.OPERATOR: Side.OPERATOR}
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The service of statements; they are made anew from usage records, and come out the same every time."""
+
+    clock: Clock
+    accounts: Accounts
+    usage: Usage
+
+    def statement_lines(self, tx: Transaction, organisation_id: str, month: Month) -> Statement:
+        """Return everything that an organisation's statement of a month needs.
+
+        An advertiser sees what it pays, an agency what is paid through it, a provider what it earns, the operator
+        everything; the last two see what answers came to once the month is complete. Months and days are those of the
+        room's billing zone, which prices go by.
+
+        Args:
+            tx: any transaction; mint usage first to have the newest statement.
+            organisation_id: whose; raises UnknownOrganisationError.
+            month: which.
+        """
+        side = _SIDES.get(self.accounts.organisation(tx, organisation_id).kind, Side.BUYER)
+        entitlements = self._entitlements(tx, organisation_id, side, month)
+        by_entitlement = defaultdict(list)
+        for record in self.usage.records(tx, [one.id for one in entitlements], month):
+            by_entitlement[record.entitlement_id].append(record)
+        over = self.clock.now() >= month.ends_at(self.usage.zone)
+        complete = over and not self.usage.behind(tx)
+        lines = [
+            line
+            for entitlement in entitlements
+            for line in self._lines(tx, entitlement, by_entitlement[entitlement.id], month, side)
+            # Read after every question, a provider's growing sum would tell the count of each.
+            if complete or side is Side.BUYER or line.position is Position.FLAT
+        ]
+        return Statement(
+            organisation_id=organisation_id,
+            side=side,
+            month=month,
+            lines=tuple(lines),
+            totals=_totals(lines),
+            complete=complete,
+        )
+
+    def _entitlements(
+        self, tx: Transaction, organisation_id: str, side: Side, month: Month
+    ) -> list[Entitlement]:
+        start, end = month.starts_at(self.usage.zone), month.ends_at(self.usage.zone)
+        rows = select(EntitlementRow).where(
+            EntitlementRow.valid_from < end,
+            # A question that was under way when its entitlement ended may be answered, and charged, later.
+            or_(EntitlementRow.ended_at.is_(None), EntitlementRow.ended_at >= start, _used(str(month))),
+        )
+        if side is Side.PROVIDER:
+            rows = rows.where(EntitlementRow.provider_id == organisation_id)
+        elif side is Side.BUYER:
+            rows = rows.where(
+                or_(
+                    EntitlementRow.advertiser_id == organisation_id,
+                    EntitlementRow.agency_id == organisation_id,
+                )
+            )
+        return [entitlement_of(tx, row) for row in tx.session.scalars(rows.order_by(EntitlementRow.id))]
+
+    def _lines(
+        self,
+        tx: Transaction,
+        entitlement: Entitlement,
+        records: Sequence[UsageRecord],
+        month: Month,
+        side: Side,
+    ) -> Iterable[StatementLine]:
+        title = read_content(tx.session.get_one(ListingVersionRow, entitlement.listing_version_id)).title
+        groups: dict[tuple[date | None, Position], list[UsageRecord]] = defaultdict(list)
+        for record in records:
+            answered = record.outcome is Answered.RELEASED
+            if answered or side is Side.BUYER:
+                day = record.at.astimezone(self.usage.zone).date() if side is Side.BUYER else None
+                groups[day, Position.QUESTIONS if answered else Position.NO_CHARGE].append(record)
+        for (day, position), group in sorted(
+            groups.items(), key=lambda item: (item[0][0] or date.min, item[0][1])
+        ):
+            currency = entitlement.plan.currency
+            amount = total([record.amount for record in group], currency)
+            fee = total([record.fee for record in group], currency)
+            yield _line(entitlement, title, position, side, amount, fee, day=day, records=group)
+        for part, amount in month_charges(entitlement, records, month, self.usage.zone):
+            fee = amount.share(entitlement.fee_bp)
+            yield _line(entitlement, title, Position(part.value), side, amount, fee)
+
+
+def month_charges(
+    entitlement: Entitlement, records: Sequence[UsageRecord], month: Month, zone: ZoneInfo
+) -> list[tuple[Part, Money]]:
+    """Return what an entitlement's month costs besides its answers, by part."""
+    answered = [record for record in records if record.outcome is Answered.RELEASED]
+    # A minimum is met by questions and counts together, so they need not be told apart here.
+    so_far = MonthSoFar(len(answered), sum(record.amount.minor for record in answered))
+    days = month.days_within(entitlement.valid_from, entitlement.ends_at, zone)
+    charge = monthly(entitlement.plan, so_far, days=days, of=month.days)
+    return [(line.part, line.amount) for line in charge.lines]
+
+
+def _used(month: str) -> ColumnElement[bool]:
+    used = select(UsageRow.id).where(UsageRow.entitlement_id == EntitlementRow.id, UsageRow.month == month)
+    return used.exists()
+
+
+def _line(
+    entitlement: Entitlement,
+    title: Words,
+    position: Position,
+    side: Side,
+    amount: Money,
+    fee: Money,
+    *,
+    day: date | None = None,
+    records: Sequence[UsageRecord] = (),
+) -> StatementLine:
+    buyer = side is Side.BUYER
+    return StatementLine(
+        entitlement_id=entitlement.id,
+        title=title,
+        provider_id=entitlement.provider_id,
+        advertiser_id=entitlement.advertiser_id,
+        agency_id=entitlement.agency_id,
+        position=position,
+        day=day,
+        questions=len(records),
+        people=sum(record.people for record in records) if buyer else 0,
+        rho_micro=sum(record.rho_micro for record in records) if buyer else 0,
+        amount=amount,
+        fee=None if buyer else fee,
+        share=None if buyer else amount - fee,
+        vat_bp=entitlement.plan.vat_bp,
+    )
+
+
+def _totals(lines: Sequence[StatementLine]) -> tuple[Totals, ...]:
+    found = []
+    for currency in sorted({line.amount.currency for line in lines}):
+        own = [line for line in lines if line.amount.currency == currency]
+        vat = []
+        for rate in sorted({line.vat_bp for line in own}):
+            net = total([line.amount for line in own if line.vat_bp == rate], currency)
+            vat.append(VatTotal(rate, net, net.share(rate)))
+        net = total([one.net for one in vat], currency)
+        fees = [line.fee for line in own if line.fee is not None]
+        split = len(fees) == len(own)
+        fee = total(fees, currency)
+        found.append(
+            Totals(
+                net=net,
+                vat=tuple(vat),
+                gross=net + total([one.vat for one in vat], currency),
+                fee=fee if split else None,
+                share=net - fee if split else None,
+            )
+        )
+    return tuple(found)
