@@ -9,7 +9,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pyrage  # type: ignore[import-untyped]
