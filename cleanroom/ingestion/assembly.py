@@ -182,11 +182,12 @@ class Assembly:
         Returns:
             What was counted on the way.
         """
-        for spool in (self._persons, *self._values):
-            spool.settle()
         repeats = self._repeats
         if repeats:
+            # While the last of what has no room is still being written.
             repeats.find(self._rows)
+        for spool in (self._persons, *self._values):
+            spool.settle()
         merging = 2 if repeats and repeats.found else 0
         stages = _Stages(progress, merging + 1 + len(self._values))
         sizes = self._persons.sizes()
