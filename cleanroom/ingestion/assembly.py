@@ -91,7 +91,7 @@ class Assembly:
         self._pool = pool
         bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
         # The rest is for buckets that are read, and rows on their way.
-        budget = Budget(memory_bytes * 13 // 16)
+        budget = Budget(memory_bytes * 3 // 4)
         ranks = len(layout.keys) + 1
         self._person_bits = bucket_bits(
             rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes, ranks=ranks
