@@ -13,13 +13,14 @@ from cleanroom.datasets.files import PlaceWriter
 from cleanroom.datasets.holders import HolderWriter
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.budget import Budget
-from cleanroom.ingestion.columns import Holders, NumberBounds, PersonColumns, holders_of, person_columns
+from cleanroom.ingestion.columns import Holders, PersonColumns, holders_of, person_columns
 from cleanroom.ingestion.errors import PayloadError
 from cleanroom.ingestion.merging import split_rows
 from cleanroom.ingestion.records import NOBODY, VALUE_DTYPE, RecordLayout
 from cleanroom.ingestion.repeats import Repeats
 from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of
 from cleanroom.ingestion.value_codes import Codes, OpenCategories
+from cleanroom.ingestion.widths import Widths
 from cleanroom.parallel import Result, in_order
 
 _BUCKET_BYTES = 1 << 21
@@ -89,7 +90,7 @@ class Assembly:
         self._open = open_categories or OpenCategories(layout.attributes)
         self._pool = pool
         bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
-        # The rest is for a bucket that is read, and rows on their way.
+        # The rest is for buckets that are read, and rows on their way.
         budget = Budget(memory_bytes * 3 // 4)
         ranks = len(layout.keys) + 1
         self._person_bits = bucket_bits(
@@ -131,7 +132,7 @@ class Assembly:
             )
         self._final: dict[int, Codes] = {}
         self._rows = 0
-        self._bounds = NumberBounds(layout)
+        self._widths = Widths(layout)
         self.tally = Tally()
 
     def arrange(self, rows: Records) -> Arranged:
@@ -181,11 +182,12 @@ class Assembly:
         Returns:
             What was counted on the way.
         """
-        for spool in (self._persons, *self._values):
-            spool.settle()
         repeats = self._repeats
         if repeats:
+            # While the last of what has no room is still being written.
             repeats.find(self._rows)
+        for spool in (self._persons, *self._values):
+            spool.settle()
         merging = 2 if repeats and repeats.found else 0
         stages = _Stages(progress, merging + 1 + len(self._values))
         sizes = self._persons.sizes()
@@ -215,7 +217,7 @@ class Assembly:
             self._repeats.close()
 
     def _placed(self, persons: Records) -> Block:
-        self._bounds.note(persons)
+        persons = self._widths.fitted(persons)
         bucket = persons["rank"].astype(np.uint16) << np.uint16(self._person_bits)
         bucket |= bucket_of(persons["primary"], self._person_bits)
         return self._persons.arrange(persons, bucket)
@@ -270,8 +272,6 @@ class Assembly:
     ) -> None:
         first = np.concatenate(([0], np.cumsum(sizes)))
 
-        kinds = self._bounds.kinds()
-
         def columns(bucket: int) -> PersonColumns:
             # Buckets number disjoint persons, so several threads may fill `position` and `labels` at once.
             persons = self._persons.read(bucket)
@@ -281,7 +281,7 @@ class Assembly:
                 persons,
                 self._layout,
                 self._final,
-                kinds,
+                self._widths.kinds,
                 int(first[bucket]),
                 position=position,
                 labels=labels,

@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.numbers import as_kind, bounds_of, narrowest
+from cleanroom.datasets.numbers import as_kind
 from cleanroom.datasets.tokens import starts_of, tokens_of
 from cleanroom.datasets.types import MAX_HOLDERS, Role
 from cleanroom.ingestion.merging import sort_order
 from cleanroom.ingestion.records import NOBODY, RecordLayout
 from cleanroom.ingestion.spool import Records, pick
 from cleanroom.ingestion.value_codes import Codes
-from cleanroom.schema.layout import stored_column
-from cleanroom.schema.model import NULL_DATE, NULL_INT, AttributeType, ConsentState
+from cleanroom.schema.model import AttributeType, ConsentState
 from crypto.limits import TOKEN_BYTES
 
 
@@ -57,34 +55,6 @@ class Holders:
     pairs: bytes
 
 
-class NumberBounds:
-    """Between which bounds the numbers of all persons lie, so that their columns are written no wider than needed."""
-
-    def __init__(self, layout: RecordLayout) -> None:
-        self._wide = {
-            index: np.dtype(stored_column(attribute).dtype)
-            for index, attribute in enumerate(layout.attributes)
-            if np.dtype(stored_column(attribute).dtype).kind == "i"
-        }
-        self._found: dict[int, tuple[int, int]] = {}
-        self._lock = Lock()
-
-    def note(self, persons: Records) -> None:
-        """Take some persons' numbers into account; any thread may."""
-        found = {index: bounds_of(np.ascontiguousarray(persons[f"a{index}"])) for index in self._wide}
-        with self._lock:
-            for index, (low, high) in found.items():
-                if low <= high:
-                    least, most = self._found.get(index, (low, high))
-                    self._found[index] = min(least, low), max(most, high)
-
-    def kinds(self) -> dict[int, np.dtype[Any]]:
-        """Return the narrowest type of each column of numbers, by position of the attribute."""
-        return {
-            index: narrowest(*self._found.get(index, (0, -1)), wide) for index, wide in self._wide.items()
-        }
-
-
 def person_columns(
     persons: Records,
     layout: RecordLayout,
@@ -98,7 +68,7 @@ def person_columns(
     """Order a bucket of persons by primary token, and take them apart into columns.
 
     Args:
-        persons: of `layout.person_dtype`.
+        persons: of `layout.person_dtype`, or with narrower numbers.
         layout: of the dataset's schema.
         final: the final code of each code, by position of the open category.
         kinds: the type to keep numbers in, by position of the attribute.
@@ -124,8 +94,10 @@ def person_columns(
         values = np.ascontiguousarray(persons[f"a{index}"])
         if attribute.open:
             values = final[index][values]
+        elif index in kinds:
+            values = as_kind(values, kinds[index])
+        columns.append((Role.ATTRIBUTE, index, values))
         fill[attribute.name] = _filled(attribute.type, values)
-        columns.append((Role.ATTRIBUTE, index, as_kind(values, kinds[index]) if index in kinds else values))
     for index, consent in enumerate(layout.consents):
         states = add(Role.CONSENT_STATE, index, f"c{index}")
         states_of[consent.purpose] = np.bincount(states, minlength=len(ConsentState))
@@ -207,9 +179,6 @@ def _pairs(
 def _filled(kind: AttributeType, values: NDArray[Any]) -> int:
     if kind is AttributeType.SET:
         return int(values.any(axis=1).sum())
-    null = {
-        AttributeType.INTEGER: NULL_INT,
-        AttributeType.DECIMAL: NULL_INT,
-        AttributeType.DATE: NULL_DATE,
-    }.get(kind, 0)
+    # The smallest number is "no value", be it a signed one or a code.
+    null = np.iinfo(values.dtype).min
     return int((values != null).sum())

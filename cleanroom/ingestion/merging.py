@@ -15,7 +15,7 @@ from cleanroom.ingestion.records import (
     VALUE_DTYPE,
     RecordLayout,
 )
-from cleanroom.ingestion.spool import Records, pick
+from cleanroom.ingestion.spool import Records, part_of, pick
 from cleanroom.schema.model import NULL_INT
 
 U64 = NDArray[np.uint64]
@@ -59,7 +59,7 @@ def split_rows(rows: Records, layout: RecordLayout) -> Split:
         layout: of the dataset's schema.
     """
     persons = np.empty(rows.size, layout.person_dtype)
-    _beginnings(persons, layout.kept_bytes)[...] = _beginnings(rows, layout.kept_bytes)
+    part_of(persons, 0, layout.kept_bytes)[...] = part_of(rows, 0, layout.kept_bytes)
     persons["seq"] = np.arange(rows.size, dtype=np.uint32)
     persons["rank"], persons["primary"] = len(layout.keys), 0
     values = []
@@ -138,15 +138,6 @@ def _runs_around(ascending: NDArray[np.uint32], positions: I64) -> I64:
     inside: I64 = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     inside += np.repeat(first, sizes)
     return inside
-
-
-def _beginnings(records: Records, size: int) -> NDArray[np.void]:
-    """View the first bytes of each record; as plain bytes, see `pick`."""
-    view = np.dtype(
-        {"names": ["kept"], "formats": [f"V{size}"], "offsets": [0], "itemsize": records.dtype.itemsize}
-    )
-    found: NDArray[np.void] = records.view(view)["kept"]
-    return found
 
 
 def _effective(rows: Records) -> I64:

@@ -1,6 +1,6 @@
 """The fixed-width records that rows, persons and key values are on their way through the spools."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -119,6 +119,18 @@ class RecordLayout:
         """
         place = [("seq", "<u4"), ("rank", "u1"), ("primary", "<u8")]
         return np.dtype([*self._payload_fields(), ("op", "u1"), *place])
+
+    @cached_property
+    def numbers(self) -> dict[int, np.dtype[Any]]:
+        """The types of attributes that are signed numbers, by position; the smallest of a type is "no value"."""
+        kinds = {index: np.dtype(stored_column(item).dtype) for index, item in enumerate(self.attributes)}
+        return {index: kind for index, kind in kinds.items() if kind.kind == "i"}
+
+    def narrow_dtype(self, kinds: Mapping[int, np.dtype[Any]]) -> np.dtype[Any]:
+        """Return `person_dtype` with numbers of other types, by position of the attribute."""
+        fields = {name: self.person_dtype[name] for name in self.person_dtype.names or ()}
+        fields |= {f"a{index}": kind for index, kind in kinds.items()}
+        return np.dtype(list(fields.items()))
 
     @cached_property
     def kept_bytes(self) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.merging import merge_persons
 from cleanroom.ingestion.records import NOBODY, OP_DELETE, OP_MERGED, RecordLayout
-from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of, pick
+from cleanroom.ingestion.spool import Block, Records, Spill, Spool, bucket_bits, bucket_of, pick, refit
 from cleanroom.parallel import in_order
 
 _MAX_MARK_BITS = 30
@@ -128,10 +128,14 @@ class Repeats:
     def merge(self, bucket: int) -> Records:
         """Merge a bucket of the rows taken out; any thread may, since buckets have disjoint rows.
 
+        Returns:
+            Persons of `layout.person_dtype`: a sum may need more than its parts.
+
         Raises:
             SkewError: a person has more rows than fit in memory.
         """
-        merged = merge_persons(self._rows.read(bucket), self._layout)
+        rows = refit(self._rows.read(bucket), self._layout.person_dtype)
+        merged = merge_persons(rows, self._layout)
         if self._owners is not None:
             self._owners[merged.rows] = merged.owners
         merged.persons["op"] = OP_MERGED

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanroom.datasets.numbers import as_kind
 from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.errors import SkewError
 
@@ -54,11 +56,14 @@ class Block:
 @dataclass(frozen=True)
 class _Spilled:
     run: Run
+    dtype: np.dtype[Any]
     bounds: NDArray[np.int64]
 
 
 class Spool:
     """Takes records in any order and gives them back bucket by bucket, each in order of arrival.
+
+    Records that come later may have wider numbers than earlier ones; they are given back alike.
 
     What it has in memory stays below a limit, which it may share with others; before that is reached, its oldest
     records are written as one run, while more may come.
@@ -77,7 +82,7 @@ class Spool:
         """Prepare an empty spool.
 
         Args:
-            dtype: of one record.
+            dtype: of one record, at its widest.
             buckets: at most 65,536.
             memory_bytes: how large one bucket may be.
             spill: where runs go.
@@ -150,28 +155,35 @@ class Spool:
     def read(self, bucket: int) -> Records:
         """Return a bucket's records in order of arrival; any thread may, once it is settled.
 
+        Their numbers are as wide as the widest among them.
+
         Raises:
             SkewError: the bucket alone passes the memory limit.
         """
-        size = self._dtype.itemsize
+        widest = self._dtype.itemsize
         items: list[_Spilled | Block] = [*self._runs, *self._held]
         spans = [(int(item.bounds[bucket]), int(item.bounds[bucket + 1])) for item in items]
         total = sum(high - low for low, high in spans)
-        if total * size > self._memory_bytes:
+        if total * widest > self._memory_bytes:
             raise SkewError(
-                f"More than {self._memory_bytes // size} rows share one person_id or one key value.",
+                f"More than {self._memory_bytes // widest} rows share one person_id or one key value.",
                 remedy="Check the columns that the schema names, or raise CLEANROOM_MEMORY_BYTES.",
             )
-        # As plain bytes, as in `pick`.
-        parts: list[memoryview] = []
+        parts: list[tuple[np.dtype[Any], memoryview]] = []
         for item, (low, high) in zip(items, spans, strict=True):
             if low == high:
                 continue
             if isinstance(item, Block):
-                parts.append(item.records[low:high].view(np.uint8).data)
+                parts.append((item.records.dtype, item.records[low:high].view(np.uint8).data))
             else:
-                parts.append(item.run.read(low * size, (high - low) * size))
-        return np.frombuffer(b"".join(parts), self._dtype)
+                size = item.dtype.itemsize
+                parts.append((item.dtype, item.run.read(low * size, (high - low) * size)))
+        kinds = {kind for kind, _ in parts}
+        if len(kinds) > 1:
+            kind = _widest(kinds)
+            return np.concatenate([refit(np.frombuffer(data, own), kind) for own, data in parts])
+        # As plain bytes, as in `pick`.
+        return np.frombuffer(b"".join(data for _, data in parts), next(iter(kinds), self._dtype))
 
     def close(self) -> None:
         """Forget everything and remove the runs."""
@@ -204,15 +216,21 @@ class Spool:
 
     def _write(self, blocks: list[Block]) -> _Spilled:
         bounds = np.sum([block.bounds for block in blocks], axis=0)
-        return _Spilled(self._spill.write(_parts(blocks, bounds)), bounds)
+        kind = _widest({block.records.dtype for block in blocks})
+        return _Spilled(self._spill.write(_parts(blocks, kind, bounds)), kind, bounds)
 
 
-def _parts(blocks: list[Block], bounds: NDArray[np.int64]) -> Iterator[memoryview]:
+def _widest(kinds: set[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the type that holds all others: of any two, one has no number wider than the other's."""
+    return max(kinds, key=lambda kind: kind.itemsize)
+
+
+def _parts(blocks: list[Block], kind: np.dtype[Any], bounds: NDArray[np.int64]) -> Iterator[memoryview]:
     """Yield the records of blocks in the order of their buckets, several buckets at a time.
 
     A bucket's share of a block is small; to handle each on its own would cost time by the square of the rows.
     """
-    first, size = 0, blocks[0].records.dtype.itemsize
+    first, size = 0, kind.itemsize
     while first < bounds.size - 1:
         # As many buckets as fit, but at least one.
         end = int(np.searchsorted(bounds, bounds[first] + _PART_BYTES // size, side="right")) - 1
@@ -220,7 +238,7 @@ def _parts(blocks: list[Block], bounds: NDArray[np.int64]) -> Iterator[memoryvie
         within = np.array([block.bounds[first : end + 1] for block in blocks])
         records = np.concatenate(
             [
-                block.records[low:high]
+                refit(block.records[low:high], kind)
                 for block, low, high in zip(blocks, within[:, 0], within[:, -1], strict=True)
             ]
         )
@@ -241,6 +259,39 @@ def pick(records: Records, positions: NDArray[np.int64]) -> Records:
     plain = np.ascontiguousarray(records).view(np.dtype((np.void, records.dtype.itemsize)))
     picked: Records = plain.take(positions).view(records.dtype)
     return picked
+
+
+def part_of(records: Records, offset: int, size: int) -> NDArray[np.void]:
+    """View some bytes of each record; as plain bytes, as in `pick`."""
+    view = np.dtype(
+        {"names": ["part"], "formats": [f"V{size}"], "offsets": [offset], "itemsize": records.dtype.itemsize}
+    )
+    found: NDArray[np.void] = records.view(view)["part"]
+    return found
+
+
+def refit(records: Records, dtype: np.dtype[Any]) -> Records:
+    """Return records whose signed numbers have other widths, which hold them; the smallest is "no value" in each.
+
+    Args:
+        records: packed, without gaps between fields.
+        dtype: with the same fields in the same order.
+    """
+    if records.dtype == dtype:
+        return records
+    made = np.empty(records.size, dtype)
+    old, new = records.dtype.fields or {}, dtype.fields or {}
+    # Fields that stay as they are, side by side, are copied together.
+    for stays, names in groupby(dtype.names or (), lambda name: old[name][0] == new[name][0]):
+        together = list(names)
+        if not stays:
+            for name in together:
+                made[name] = as_kind(np.ascontiguousarray(records[name]), new[name][0])
+            continue
+        size = sum(new[name][0].itemsize for name in together)
+        source = part_of(records, old[together[0]][1], size)
+        part_of(made, new[together[0]][1], size)[...] = source
+    return made
 
 
 def bucket_bits(total_bytes: int, *, bucket_bytes: int, ranks: int = 1) -> int:

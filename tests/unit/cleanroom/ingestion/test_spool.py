@@ -8,7 +8,7 @@ import pytest
 
 from cleanroom.ingestion.budget import Budget
 from cleanroom.ingestion.errors import SkewError
-from cleanroom.ingestion.spool import MAX_BUCKET_BITS, Spool, bucket_bits, bucket_of, pick
+from cleanroom.ingestion.spool import MAX_BUCKET_BITS, Spool, bucket_bits, bucket_of, pick, refit
 
 RECORD = np.dtype([("value", "<u8"), ("at", "<u4")])
 
@@ -80,6 +80,47 @@ def test_the_numbers_of_all_buckets_fit_into_two_bytes(ranks):
 def test_picking_keeps_fields():
     records = np.array([(1, 2), (3, 4)], RECORD)
     assert pick(records, np.array([1, 1, 0])).tolist() == [(3, 4), (3, 4), (1, 2)]
+
+
+def test_other_widths_keep_numbers_no_value_and_all_other_fields():
+    fields = [("hi", "<u8"), ("a", "<i8"), ("flags", "<u8", (2,)), ("day", "<i4"), ("op", "u1")]
+    wide = np.dtype(fields)
+    narrow = np.dtype(
+        [(name, {"a": "<i2", "day": "<i1"}.get(name, kind), *rest) for name, kind, *rest in fields]
+    )
+    null, none = np.iinfo(np.int64).min, np.iinfo(np.int32).min
+    records = np.array([(2**64 - 1, null, (1, 2), 5, 7), (3, -32_767, (4, 5), none, 9)], wide)
+    fitted = refit(records, narrow)
+    assert fitted[["hi", "a", "day", "op"]].tolist() == [
+        (2**64 - 1, -32_768, 5, 7),
+        (3, -32_767, -128, 9),
+    ]
+    assert fitted["flags"].tolist() == [[1, 2], [4, 5]]
+    assert refit(fitted, wide).tobytes() == records.tobytes()
+
+
+@pytest.mark.parametrize("memory_bytes", [1_200, 10_000_000])
+def test_numbers_that_came_narrower_are_given_back_alike(memory_bytes):
+    kinds = [np.dtype([("value", "<u8"), ("a", kind)]) for kind in ("<i1", "<i2", "<i8")]
+    spill = MemorySpill()
+    spool = Spool(kinds[-1], buckets=4, memory_bytes=10_000_000, spill=spill, budget=Budget(memory_bytes))
+    chance = np.random.default_rng(9)
+    expected = []
+    for turn in range(60):
+        # As threads give them: the widest so far, but not quite in order.
+        part = np.zeros(13, kinds[min(max(turn // 20 + turn % 2 - 1, 0), 2)])
+        part["value"] = chance.integers(0, 2**63, 13).astype(np.uint64) * 2
+        part["a"] = chance.integers(-127, 127, 13)
+        part["a"][turn % 13] = np.iinfo(part["a"].dtype).min
+        known = part["a"].astype(np.int64)
+        known[turn % 13] = np.iinfo(np.int64).min
+        expected += zip(part["value"].tolist(), known.tolist(), strict=True)
+        spool.add(part, bucket_of(part["value"], 2))
+    spool.settle()
+    assert bool(spill.runs) == (memory_bytes < 10_000)
+    read = [spool.read(bucket) for bucket in range(4)]
+    assert all(records.dtype == kinds[-1] for records in read)
+    assert sorted(np.concatenate(read).tolist()) == sorted(expected)
 
 
 def test_of_several_spools_the_largest_gives_way_and_never_one_that_is_read():
