@@ -23,6 +23,7 @@ def serve(room: Room, listening: socket.socket, *, metrics_port: int = 0) -> Non
         metrics_port: of 127.0.0.1, where counts of requests are shown; 0 for nowhere.
     """
     app = create_app(room)
+    room.warm_up()
     # The server ends by raising the signal once more: it must unwind here, and not kill the process.
     signal.signal(signal.SIGTERM, _leave)
     metrics = None

@@ -1,19 +1,13 @@
 """The composition root: from settings to a room, made once and opened as often as needed."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from cleanroom.access.assertions import Assertions
-from cleanroom.access.clients import Clients
-from cleanroom.access.idempotency import Idempotency
-from cleanroom.access.service import Access
+from cleanroom.access.service import Access, make_access
 from cleanroom.access.token_keys import TokenKeys
-from cleanroom.access.tokens import Tokens
-from cleanroom.access.users import Users
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.completing import Completing
@@ -45,7 +39,7 @@ from cleanroom.marketplace.service import Marketplace, make_marketplace
 from cleanroom.marketplace.types import Review
 from cleanroom.matching.service import Matching
 from cleanroom.offboarding import Offboarding
-from cleanroom.release.mechanism import add_noise, calibrate
+from cleanroom.release import mechanism
 from cleanroom.release.public import withhold_unmade
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
@@ -68,7 +62,6 @@ from crypto.keys import (
     generate_signing_key,
 )
 from crypto.limits import KEY_BYTES
-from policies.accounting import MICRO
 
 # Importing the services has imported the tables of every slice.
 METADATA = Base.metadata
@@ -122,9 +115,9 @@ class Room:
 
         Nothing is read or written. A command that asks at most once gains nothing by it.
         """
-        # Numpy loads this with its first `unique`, and OpenDP its library with its first measurement.
+        # Numpy loads this with its first `unique`.
         import_module("numpy.ma")
-        add_noise([0], sigma=calibrate(1, MICRO))
+        mechanism.warm_up()
 
     def close(self) -> None:
         """Let go of the database and of decrypted columns."""
@@ -252,7 +245,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     store = LocalDirectory(settings.objects_dir)
     leases = Leases(settings.home / "leases")
     accounts = Accounts(clock)
-    token_keys = _token_keys(settings, clock)
+    token_keys = TokenKeys.open_or_create(settings.token_keys_path, clock.now())
     workspaces = Workspaces(keys, clock)
     datasets = Datasets(workspaces=workspaces, store=store, clock=clock)
     consents = Consents(db=db, workspaces=workspaces, datasets=datasets, store=store, clock=clock)
@@ -266,7 +259,15 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         log=audit,
         journal=Journal(settings.allocations_path),
     )
-    access = _access(settings, db, clock, accounts, token_keys)
+    access = make_access(
+        db=db,
+        clock=clock,
+        accounts=accounts,
+        token_keys=token_keys,
+        issuer=settings.public_url,
+        token_minutes=settings.token_minutes,
+        allow_client_secret=settings.allow_client_secret,
+    )
     receipts = Receipts(audit, settings.receipts_dir)
     cache = ColumnCache(settings.cache_bytes)
     matching = Matching(
@@ -355,43 +356,6 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             fee_bp=settings.operator_fee_bp,
             zone=ZoneInfo(settings.billing_zone),
         ),
-    )
-
-
-def _token_keys(settings: Settings, clock: Clock) -> TokenKeys:
-    """Open the keys of access tokens, made when there are none: nothing is lost with them but tokens of minutes."""
-    path = settings.token_keys_path
-    if not path.exists():
-        with suppress(FileExistsError):
-            return TokenKeys.create(path, clock.now())
-    return TokenKeys(path)
-
-
-def _access(
-    settings: Settings, db: Database, clock: Clock, accounts: Accounts, token_keys: TokenKeys
-) -> Access:
-    clients = Clients(accounts, clock)
-    return Access(
-        db=db,
-        clock=clock,
-        accounts=accounts,
-        clients=clients,
-        users=Users(accounts, clock),
-        tokens=Tokens(
-            token_keys,
-            clock,
-            issuer=settings.public_url,
-            audience=f"{settings.public_url}/v1",
-            minutes=settings.token_minutes,
-        ),
-        assertions=Assertions(
-            db=db,
-            clients=clients,
-            clock=clock,
-            audiences=(settings.public_url, f"{settings.public_url}/oauth/token"),
-        ),
-        idempotency=Idempotency(clock),
-        allow_client_secret=settings.allow_client_secret,
     )
 
 

@@ -19,7 +19,7 @@ from cleanroom.access.idempotency import Idempotency
 from cleanroom.access.models import RevokedTokenRow, UsedAssertionRow
 from cleanroom.access.rows import insert_new
 from cleanroom.access.scopes import ANALYSES_RUN, BASES_WRITE, REQUESTS_WRITE
-from cleanroom.access.token_keys import DEFAULT_OVERLAP
+from cleanroom.access.token_keys import DEFAULT_OVERLAP, TokenKeys
 from cleanroom.access.tokens import Tokens
 from cleanroom.access.types import Acting, Client, ClientMethod, IssuedToken, Offboarded, Principal, Replay
 from cleanroom.access.users import Users
@@ -268,6 +268,41 @@ class Access:
         for table in (UsedAssertionRow, RevokedTokenRow):
             tx.session.execute(delete(table).where(table.expires_at <= now))
         self._idempotency.sweep(tx)
+
+
+def make_access(
+    *,
+    db: Database,
+    clock: Clock,
+    accounts: Accounts,
+    token_keys: TokenKeys,
+    issuer: str,
+    token_minutes: int,
+    allow_client_secret: bool,
+) -> Access:
+    """Put the service together.
+
+    Args:
+        db, clock, accounts: of the room.
+        token_keys: sign access tokens.
+        issuer: the room's public address, which tokens name and are for.
+        token_minutes: how long an access token is good.
+        allow_client_secret: whether clients may prove who they are with a secret.
+    """
+    clients = Clients(accounts, clock)
+    return Access(
+        db=db,
+        clock=clock,
+        accounts=accounts,
+        clients=clients,
+        users=Users(accounts, clock),
+        tokens=Tokens(token_keys, clock, issuer=issuer, audience=f"{issuer}/v1", minutes=token_minutes),
+        assertions=Assertions(
+            db=db, clients=clients, clock=clock, audiences=(issuer, f"{issuer}/oauth/token")
+        ),
+        idempotency=Idempotency(clock),
+        allow_client_secret=allow_client_secret,
+    )
 
 
 def _unknown_advertiser() -> UnknownAdvertiserError:

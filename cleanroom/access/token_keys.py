@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -57,6 +58,18 @@ class TokenKeys:
         self._stamp: FileStamp | None = None
         self._keys: tuple[_TokenKey, ...] = ()
         self._load()
+
+    @classmethod
+    def open_or_create(cls, path: Path, now: datetime) -> Self:
+        """Read the keys, made when there are none: nothing is lost with them but tokens of minutes.
+
+        Raises:
+            TokenKeysError, KeyFileExposedError: as for reading.
+        """
+        if not path.exists():
+            with suppress(FileExistsError):
+                return cls.create(path, now)
+        return cls(path)
 
     @classmethod
     def create(cls, path: Path, now: datetime) -> Self:

@@ -73,6 +73,11 @@ def add_noise(exact: Sequence[int], *, sigma: float) -> list[int]:
     return noisy
 
 
+def warm_up() -> None:
+    """Load OpenDP's library, for which the first figure of a process would wait; what is drawn goes nowhere."""
+    add_noise([0], sigma=calibrate(1, MICRO))
+
+
 def _certified(sigma: float, unit: int, cells: int) -> Fraction:
     """Return the rho, exactly as OpenDP states it, of cells that one person moves by at most a unit each."""
     distance = math.nextafter(math.sqrt(cells * unit * unit), math.inf)

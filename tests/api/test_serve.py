@@ -12,11 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
+from advertiser_api import serving
 from cleanroom.bootstrap import RoomExistsError, RoomMissingError, init_room, open_room
 from cleanroom.cli.main import main
 from cleanroom.cli.serve import ExposedError, serve
+from cleanroom.release import mechanism
 from cleanroom.settings import load_settings
+from tests.api.world import World
 
 RUN = "from cleanroom.cli.main import main; main()"
 Serve = Callable[..., tuple[subprocess.Popen[str], str, list[str]]]
@@ -67,6 +71,16 @@ def test_an_empty_home_becomes_a_room_once(tmp_path: Path, served: Serve) -> Non
     assert (home / "keys" / "keyring.json").read_bytes() == keyring
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
+
+
+def test_no_question_waits_for_libraries_to_load(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    done: list[str] = []
+    monkeypatch.setattr(mechanism, "warm_up", lambda: done.append("warmed up"))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _self, sockets: done.append("answering"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving.serve(world.stage.room, listening)
+    assert done == ["warmed up", "answering"]
 
 
 def test_metrics_stand_at_a_port_of_their_own(tmp_path: Path, served: Serve) -> None:

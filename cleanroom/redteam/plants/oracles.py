@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from cleanroom.analyses import service as analyses_service
+from cleanroom.analyses import showing
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.consent.service import Consents
@@ -50,7 +50,7 @@ def exact_denominator() -> Iterator[None]:
 
     with (
         swapped(LocalEngine, "count", lambda _sound: counting),
-        swapped(analyses_service, "ratios", lambda _sound: faulty),
+        swapped(showing, "ratios", lambda _sound: faulty),
     ):
         yield
 

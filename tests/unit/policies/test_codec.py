@@ -4,6 +4,7 @@ import pytest
 
 from policies.codec import load_preset, policy_from_data, policy_from_yaml, policy_to_data, policy_to_yaml
 from policies.combine import combine, limits_of
+from policies.condition import parse_condition
 from policies.errors import NestingError, PolicyFormatError
 from policies.rules import (
     Approval,
@@ -14,7 +15,9 @@ from policies.rules import (
     Cuts,
     MinimumAudience,
     Purposes,
+    Quota,
     Rate,
+    ReadyMade,
     Rounding,
     Validity,
 )
@@ -42,6 +45,9 @@ rules:
   - {rule: approval, of: template, except: [match_test]}
   - {rule: difference_alarm, days: 30}
   - {rule: unsafe, reason: for the tests}
+  - {rule: quota, max: 12}
+  - {rule: direct}
+  - {rule: ready_made, segments: [{attribute: age, op: ">=", value: 20}, {attribute: age, op: not_null}]}
 """
 
 
@@ -73,6 +79,9 @@ def test_every_rule_survives_yaml_and_plain_data():
     }
     assert document.rules[13] == Rate(10, None, 500)
     assert document.rules[14] == Approval("template", frozenset({"match_test"}))
+    assert document.rules[17] == Quota(12)
+    segments = {"attribute": "age", "op": ">=", "value": 20}, {"attribute": "age", "op": "not_null"}
+    assert document.rules[19] == ReadyMade(frozenset(parse_condition(segment) for segment in segments))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cleanroom.release import mechanism
 from cleanroom.release.errors import CalibrationError
 from cleanroom.release.mechanism import add_noise, calibrate
 
@@ -81,3 +82,12 @@ def test_noise_stands_around_each_count_with_the_scale_that_was_asked_for() -> N
 
 def test_equal_questions_get_different_noise() -> None:
     assert add_noise([0] * 50, sigma=50.0) != add_noise([0] * 50, sigma=50.0)
+
+
+def test_warming_up_draws_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[int]] = []
+    monkeypatch.setattr(mechanism, "add_noise", lambda exact, sigma: drawn.append(exact))
+
+    mechanism.warm_up()
+
+    assert drawn == [[0]]
