@@ -175,13 +175,15 @@ def _ratio_of(seconds: Mapping[str, list[float]]) -> dict[str, Any]:
 
 
 def cold_question(home: str, asking: dict[str, str], run: int) -> float:
-    """Ask in this fresh process; the program is loaded and the room open before the clock starts."""
-    return peak_question(home, asking, run)["seconds"]
+    """Ask in this fresh process, ready as a server is before its first request: loaded, warmed up, the room open."""
+    return peak_question(home, asking, run, warm=True)["seconds"]
 
 
-def peak_question(home: str, asking: dict[str, str], run: int) -> dict[str, float]:
+def peak_question(home: str, asking: dict[str, str], run: int, *, warm: bool = False) -> dict[str, float]:
     """Ask in this fresh process and tell what it took."""
     with kept_room(home) as room:
+        if warm:
+            room.warm_up()
         asked = question(asking, twelve(run))
         return peak_of(lambda: ask(room, asking, asked))
 

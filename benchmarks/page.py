@@ -28,7 +28,8 @@ _METHOD = """\
 - Every baseline is in its best form: of the ways to write a join DuckDB's fastest on this machine was taken, its tables
   lie in memory with 128-bit tokens and one-byte attributes, it uses all cores, and it groups by what the whole question
   can be read from, rather than counting each segment on its own.
-- Cold means a fresh process, with the program loaded, the room open, and the files in the page cache. DuckDB's side of
+- Cold means a fresh process that stands ready as a server does before its first request: the program loaded and warmed
+  up, the room open, the files in the page cache and none of them read. DuckDB's side of
   that comparison stays warm, with its tables in memory.
 - Memory is the most a fresh process ever held. What the room's process takes above the program itself is set against
   the bytes of the columns that the question is about.
