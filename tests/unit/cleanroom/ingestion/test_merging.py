@@ -65,8 +65,9 @@ def test_rows_are_merged_in_the_order_of_their_numbers():
 def test_a_person_is_placed_by_the_first_key_that_any_row_has():
     layout = RecordLayout.of(schema_from_yaml(SCHEMA))
     rows = np.zeros(3, layout.row_dtype)
-    rows["k0"][1:, 0] = [[6, 6], [4, 4]]
-    rows["k1"][0, 0] = [1, 1]
+    rows["k0"][:2, 0] = [[4, 4], [6, 6]]
+    # The last row speaks for the person, but not about its place.
+    rows["k1"][2, 0] = [1, 1]
     persons = merge_persons(split_rows(rows, layout).persons, layout).persons
     assert persons[["rank", "primary"]].tolist() == [(0, 4)]
 
