@@ -1,6 +1,6 @@
 """Records sorted into buckets, in memory up to a limit and in sealed files beyond it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -280,7 +280,8 @@ def refit(records: Records, dtype: np.dtype[Any]) -> Records:
     if records.dtype == dtype:
         return records
     made = np.empty(records.size, dtype)
-    old, new = records.dtype.fields or {}, dtype.fields or {}
+    old: Mapping[str, Any] = records.dtype.fields or {}
+    new: Mapping[str, Any] = dtype.fields or {}
     # Fields that stay as they are, side by side, are copied together.
     for stays, names in groupby(dtype.names or (), lambda name: old[name][0] == new[name][0]):
         together = list(names)
