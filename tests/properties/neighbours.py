@@ -7,6 +7,8 @@ person's key values does not matter here; the pool of values is so small that ma
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -20,6 +22,7 @@ from cleanroom.consent import binding
 from cleanroom.consent.view import ConsentView
 from cleanroom.consent.withdrawals import EVERY_PURPOSE, PERSON, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.junk import JUNK_DTYPE
+from cleanroom.datasets.numbers import stored_kind
 from cleanroom.datasets.tokens import PERSON_KEY, token_halves
 from cleanroom.datasets.types import Role
 from cleanroom.ingestion.assembly import Assembly
@@ -69,6 +72,25 @@ TOKENS = {
 ENGINE = LocalEngine()
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A column as a sealed file shows it."""
+
+    content: bytes
+    chunk_bytes: int = 64
+
+    @property
+    def plaintext_size(self) -> int:
+        return len(self.content)
+
+    def read_range(self, offset: int, length: int, out: np.ndarray | None = None) -> np.ndarray:
+        found = np.frombuffer(self.content, np.uint8, length, offset) if length else np.empty(0, np.uint8)
+        if out is None:
+            return found.copy()
+        out[:length] = found
+        return out[:length]
+
+
 class Files:
     """A version's columns, in memory instead of sealed files."""
 
@@ -87,6 +109,22 @@ class Files:
 
     def read_rows(self, role: Role, column: int, dtype: Any, start: int, stop: int) -> Any:
         return self.read(role, column, dtype)[start:stop]
+
+    @contextmanager
+    def opened(self, role: Role, column: int) -> Iterator[Opened]:
+        yield Opened(self.read_bytes(role, column))
+
+    def size(self, role: Role, column: int) -> int:
+        return len(self.read_bytes(role, column))
+
+    def read_bytes(self, role: Role, column: int = 0) -> bytes:
+        return self.read(role, column, np.uint8).tobytes()
+
+    def number_kind(self, role: Role, column: int, dtype: Any, items: int) -> np.dtype[Any]:
+        return stored_kind(self.size(role, column), items, dtype)
+
+    def read_numbers(self, role: Role, column: int, dtype: Any, items: int) -> Any:
+        return self.read(role, column, self.number_kind(role, column, dtype, items))
 
 
 @dataclass(frozen=True)
