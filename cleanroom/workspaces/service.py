@@ -35,7 +35,7 @@ class Workspaces:
         self._keys = keys
         self._clock = clock
 
-    def createpopulation_of(self, tx: Transaction, *, organisation_id: str, name: str) -> Population:
+    def create_population(self, tx: Transaction, *, organisation_id: str, name: str) -> Population:
         """Register people who share one privacy account, for datasets about truly different people."""
         now = self._clock.now()
         row = PopulationRow(
@@ -79,7 +79,7 @@ class Workspaces:
         """
         title = _name(name)
         if population_id is None:
-            population = self.createpopulation_of(tx, organisation_id=organisation_id, name=title)
+            population = self.create_population(tx, organisation_id=organisation_id, name=title)
         else:
             population = self.population(tx, population_id)
             if population.organisation_id != organisation_id:
