@@ -317,7 +317,7 @@ def raw_patch(desk: Desk, path: str, body: bytes, *, length: int) -> socket.sock
 
 
 def until(reached) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -349,7 +349,10 @@ def test_a_client_that_falls_silent_does_not_keep_the_upload_for_ever(desk, monk
 
 def test_of_two_patches_at_once_one_is_told_to_wait(any_desk):
     path = any_desk.begun()
+    lease = any_desk.stage.home / "leases" / f"{upload_id(path)}.lock"
     with raw_patch(any_desk, path, PAYLOAD[:700], length=len(PAYLOAD)) as connection:
+        # Before that, the other one could come first.
+        until(lease.exists)
         until(lambda: any_desk.patch(path, b"y" * 50, 0).status_code == 423)
         refused(any_desk.http.delete(path, headers=TUS), 423, "uploads.busy")
         connection.sendall(PAYLOAD[700:])
