@@ -348,16 +348,16 @@ def test_a_client_that_falls_silent_does_not_keep_the_upload_for_ever(desk, monk
 
 
 def test_of_two_patches_at_once_one_is_told_to_wait(any_desk):
-    path = any_desk.begun()
-    lease = any_desk.stage.home / "leases" / f"{upload_id(path)}.lock"
-    with raw_patch(any_desk, path, PAYLOAD[:700], length=len(PAYLOAD)) as connection:
-        # Before that, the other one could come first.
-        until(lease.exists)
-        until(lambda: any_desk.patch(path, b"y" * 50, 0).status_code == 423)
+    payload = os.urandom(3 << 20)
+    path = any_desk.begun(payload)
+    with raw_patch(any_desk, path, payload[: 5 << 19], length=len(payload)) as connection:
+        # Only then is it surely the first of the two.
+        until(lambda: on_disk(any_desk.stage, upload_id(path)))
+        refused(any_desk.patch(path, b"y" * 50, 0), 423, "uploads.busy")
         refused(any_desk.http.delete(path, headers=TUS), 423, "uploads.busy")
-        connection.sendall(PAYLOAD[700:])
+        connection.sendall(payload[5 << 19 :])
         assert connection.recv(4096).startswith(b"HTTP/1.1 204 ")
-    assert on_disk(any_desk.stage, upload_id(path)) == PAYLOAD
+    assert on_disk(any_desk.stage, upload_id(path)) == payload
 
 
 def test_many_patches_at_once_from_the_same_offset_one_wins(any_desk):
