@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from advertiser_api.parties import PartyOut, party_out
 from advertiser_api.schemas import Given, Id, Instant, Shown
@@ -14,7 +14,7 @@ from cleanroom.marketplace.types import Listing, ListingState
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-_CONTENT = {
+_CONTENT: JsonValue = {
     "title": {"ru": "Покупатели детских товаров", "en": "Buyers of goods for children"},
     "text": {"ru": "Чеки за два года.", "en": "Receipts of two years."},
     "attributes": ["sex", "age"],
@@ -96,7 +96,8 @@ class Content(Given):
     segments: Annotated[list[Segment], Field(max_length=200, default_factory=list)]
     templates: Annotated[list[Template], Field(max_length=50, default_factory=list)]
     terms: Terms
-    plans: Annotated[list[Plan], Field(min_length=1, max_length=20)]
+    # At least one when it is written; a preview may have none.
+    plans: Annotated[list[Plan], Field(max_length=20)]
 
 
 class SizeOut(Shown):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from advertiser_api.schemas import Given, Id
 from advertiser_api.v1.money import Currency, Price
@@ -44,8 +44,8 @@ class MinimumPart(Given):
 
 PlanPart = Annotated[CpmPart | QuestionPart | FlatPart | MinimumPart, Field(discriminator="type")]
 _Part = TypeVar("_Part", CpmPart, QuestionPart, FlatPart, MinimumPart)
-_RUB = {"currency": "RUB"}
-_EXAMPLES = [
+_RUB: dict[str, JsonValue] = {"currency": "RUB"}
+_EXAMPLES: list[JsonValue] = [
     {
         "key": "monthly",
         "currency": "RUB",

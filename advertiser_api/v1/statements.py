@@ -1,7 +1,7 @@
 """Monthly statements, as JSON and as files; what stands in one depends on whose it is."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
@@ -20,7 +20,9 @@ from cleanroom.money import Money
 
 router = APIRouter(prefix="/v1/statements", tags=["books"])
 Reading = Annotated[Party, Depends(party(STATEMENTS_READ, whole=True))]
-_FILES = {200: {"description": "The file", "content": {media: {} for media in MEDIA_TYPES.values()}}}
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {media: {} for media in MEDIA_TYPES.values()}}
+}
 
 
 class StatementMonth(Shown):
