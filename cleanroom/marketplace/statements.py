@@ -182,7 +182,7 @@ class Statements:
             side=side,
             month=month,
             lines=tuple(lines),
-            totals=_totals(lines),
+            totals=totals_by_currency(lines),
             complete=complete,
         )
 
@@ -305,7 +305,8 @@ def _line(
     )
 
 
-def _totals(lines: Sequence[StatementLine]) -> tuple[Totals, ...]:
+def totals_by_currency(lines: Sequence[StatementLine]) -> tuple[Totals, ...]:
+    """Return the totals of every currency in some lines, by its code; tax is rounded once per rate."""
     found = []
     for currency in sorted({line.amount.currency for line in lines}):
         own = [line for line in lines if line.amount.currency == currency]

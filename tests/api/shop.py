@@ -29,6 +29,8 @@ def offered(**changed: Any) -> dict[str, Any]:
 
 
 def draft(world: World, **changed: Any) -> str:
+    # Another test of a shared world may have set another one.
+    world.stage.rule()
     world.stage.clock.move(milliseconds=1)
     body = {"dataset_id": world.stage.dataset_id, "content": offered(**changed)}
     made = world.call("provider.data_manager", "POST", "/v1/listings", body)
@@ -46,6 +48,7 @@ def live(world: World, **changed: Any) -> str:
 
 def asked(world: World, *, who: str = "advertiser.buyer", listing: str | None = None, **changed: Any) -> Any:
     """Ask for a listing; gives the answer."""
+    world.stage.rule()
     wanted = {
         "listing_id": listing or once(world, "listing", live),
         "plan_key": "monthly",
