@@ -118,9 +118,11 @@ def _saved(book: Workbook, day: date) -> bytes:
     book.properties.modified = instant
     core = tostring(book.properties.to_tree())
     again = io.BytesIO()
+    # All that a zip's entries can bear.
+    year = min(max(day.year, 1980), 2107)
     with ZipFile(made) as source, ZipFile(again, "w") as target:
         for name in source.namelist():
-            entry = ZipInfo(name, (day.year, day.month, day.day, 0, 0, 0))
+            entry = ZipInfo(name, (year, day.month, day.day, 0, 0, 0))
             entry.compress_type = ZIP_DEFLATED
             target.writestr(entry, core if name == _CORE else source.read(name))
     return again.getvalue()

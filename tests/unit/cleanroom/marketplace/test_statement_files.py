@@ -250,6 +250,14 @@ def test_any_text_survives_csv_on_one_line(title: str) -> None:
 
 
 @pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("year", [1970, 9998])
+def test_every_month_that_there_is_can_be_a_file(form: str, year: int) -> None:
+    made = document()
+    far = replace(made, statement=replace(made.statement, month=Month(year, 12), lines=(), totals=()))
+    assert FILES[form](far, Language.RU)
+
+
+@pytest.mark.parametrize("form", FILES)
 def test_made_again_it_is_the_same_bytes(form: str) -> None:
     first = FILES[form](document(), Language.RU)
     # Beyond the two seconds that a zip's instants are rounded to.
