@@ -107,6 +107,7 @@ _CODES: dict[int, tuple[str, ...]] = {
     409: (
         "access.idempotency_busy",
         "accounts.offboarded",
+        "api.refused",
         "datasets.version_status",
         "grants.bad_reservation",
         "ingestion.package_used",

@@ -7,6 +7,7 @@ from typing import Any
 from cleanroom.access import scopes
 from cleanroom.accounts.types import OrganisationKind
 from policies.codec import load_preset, policy_to_data
+from tests.api import shop
 from tests.api.test_routes import BASE, SCHEMA, new_key
 from tests.api.world import World
 
@@ -48,7 +49,7 @@ class Route:
 
     @property
     def name(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path.partition('?')[0]}"
 
     def address(self, world: World) -> str:
         return self.path.format(**{name: make(world) for name, make in self.ids.items()})
@@ -114,6 +115,11 @@ _DATASET_VERSION = _DATASET | {"version_id": dataset_version}
 _READ_BASES = {"scope": scopes.BASES_READ, "kinds": BUYERS}
 _WRITE_BASES = {"scope": scopes.BASES_WRITE, "kinds": BUYERS}
 _PROVIDERS = frozenset({PROVIDER})
+_WRITE_LISTINGS = {"scope": scopes.LISTINGS_WRITE, "kinds": _PROVIDERS, "owned": True}
+_REQUEST, _ENTITLEMENT = {"request_id": shop.request_id}, {"entitlement_id": shop.entitlement_id}
+_DECIDE = {"scope": scopes.REQUESTS_DECIDE, "kinds": _PROVIDERS, "ids": _REQUEST, "owned": True}
+_READ_SHOP = {"scope": scopes.ENTITLEMENTS_READ, "kinds": PARTIES}
+_MONTH = {"month": lambda _world: "2026-11"}
 _RULES = {"scope": scopes.POLICIES_WRITE, "kinds": _PROVIDERS, "ids": _DATASET, "owned": True}
 
 ROUTES: tuple[Route, ...] = (
@@ -190,6 +196,66 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("POST", "/v1/datasets/{dataset_id}/stop", **_RULES),
     Route("POST", "/v1/datasets/{dataset_id}/resume", **_RULES),
+    Route("GET", "/v1/listings", scopes.CATALOGUE_READ),
+    Route("GET", "/v1/listings/{listing_id}", scopes.CATALOGUE_READ, ids={"listing_id": shop.listing_id}),
+    Route(
+        "POST",
+        "/v1/listings/{listing_id}/versions",
+        **_WRITE_LISTINGS,
+        ids={"listing_id": shop.draft_id},
+        body=lambda: {"content": shop.offered()},
+        ok=201,
+    ),
+    Route(
+        "POST",
+        "/v1/listings/{listing_id}/state",
+        **_WRITE_LISTINGS,
+        ids={"listing_id": shop.draft_id},
+        body=lambda: {"to": "review"},
+    ),
+    Route("GET", "/v1/reviews", scopes.OPERATE, frozenset({OPERATOR})),
+    Route(
+        "POST",
+        "/v1/reviews/{listing_id}",
+        scopes.OPERATE,
+        frozenset({OPERATOR}),
+        {"listing_id": shop.in_review},
+        lambda: {"to": "live"},
+    ),
+    Route("GET", "/v1/entitlement-requests", **_READ_SHOP),
+    Route("GET", "/v1/entitlement-requests/{request_id}", **_READ_SHOP, ids=_REQUEST, owned=True),
+    Route("POST", "/v1/entitlement-requests/{request_id}/approve", **_DECIDE),
+    Route(
+        "POST", "/v1/entitlement-requests/{request_id}/reject", **_DECIDE, body=lambda: {"reason": "too long"}
+    ),
+    Route(
+        "POST",
+        "/v1/entitlement-requests/{request_id}/withdraw",
+        scopes.REQUESTS_WRITE,
+        BUYERS,
+        _REQUEST,
+        owned=True,
+    ),
+    Route("GET", "/v1/entitlements", **_READ_SHOP),
+    Route("GET", "/v1/entitlements/{entitlement_id}", **_READ_SHOP, ids=_ENTITLEMENT, owned=True),
+    Route(
+        "POST",
+        "/v1/entitlements/{entitlement_id}/revoke",
+        scopes.ENTITLEMENTS_REVOKE,
+        _PROVIDERS,
+        _ENTITLEMENT,
+        lambda: {"reason": "the contract ended"},
+        owned=True,
+    ),
+    Route("GET", "/v1/usage?month=2026-11", scopes.USAGE_READ, BUYERS),
+    Route("GET", "/v1/statements", scopes.STATEMENTS_READ),
+    Route("GET", "/v1/statements/{month}", scopes.STATEMENTS_READ, ids=_MONTH),
+    Route(
+        "GET",
+        "/v1/statements/{month}.{form}",
+        scopes.STATEMENTS_READ,
+        ids=_MONTH | {"form": lambda _world: "csv"},
+    ),
     Route("GET", "/v1/events", scopes.EVENTS_READ),
     Route(
         "GET",
@@ -202,5 +268,5 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/checkpoint", scopes.EVENTS_READ),
 )
 
-ALONE = {"POST /v1/mandates"}
-"""Routes whose second call is in conflict with the first, tested elsewhere."""
+ALONE = {"POST /v1/mandates", "POST /v1/listings", "POST /v1/entitlement-requests"}
+"""Routes whose second call is in conflict with the first, or whose body names things, tested elsewhere."""

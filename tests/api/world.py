@@ -80,6 +80,8 @@ class World:
     log: io.StringIO
     clients: dict[str, Client] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What tests of a shared world made once for all."""
 
     def party(self, name: str) -> Party:
         return self.stage.parties[name]
