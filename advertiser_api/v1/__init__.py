@@ -1,6 +1,17 @@
 """Version 1: one module per noun; routers and tags are listed here, and nowhere else."""
 
-from advertiser_api.v1 import bases, datasets, events, keys, mandates, me, policies
+from advertiser_api.v1 import (
+    analyses,
+    bases,
+    budgets,
+    datasets,
+    estimates,
+    events,
+    keys,
+    mandates,
+    me,
+    policies,
+)
 
 TAGS = {
     "oauth": "Access tokens (OAuth 2.0, client credentials).",
@@ -9,6 +20,9 @@ TAGS = {
     "mandates": "Advertisers let agencies act for them.",
     "bases": "An advertiser's own match keys and labels.",
     "datasets": "A provider's tables, and the rules that they are asked by.",
+    "uploads": "Sealed packages, resumable (tus 1.0).",
+    "analyses": "Questions, their answers and receipts.",
+    "budgets": "What may still be learnt.",
     "events": "The audit log, as far as it is one's own.",
     "health": "For whoever runs the room.",
 }
@@ -21,5 +35,8 @@ ROUTERS = (
     bases.router,
     datasets.router,
     policies.router,
+    estimates.router,
+    analyses.router,
+    budgets.router,
     events.router,
 )

@@ -26,6 +26,7 @@ _GROUPS = {
     "receipt": "cleanroom.cli.receipt",
     "serve": "cleanroom.cli.serve",
     "user": "cleanroom.cli.user",
+    "worker": "cleanroom.cli.worker",
 }
 _SERVER_PACKAGES = {"alembic", "joserfc", "opendp", "psycopg", "sqlalchemy"}
 
