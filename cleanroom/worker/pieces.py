@@ -14,7 +14,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 def pause_after(failures: int) -> float:
     """Return how long to wait after so many failures in a row, in seconds: twice as long each time."""
-    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 16))
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16))
 
 
 def in_turn(waiting: Sequence[Waiting], served: Sequence[str]) -> list[Waiting]:

@@ -80,6 +80,7 @@ class World:
     log: io.StringIO
     clients: dict[str, Client] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    known: dict[str, str] = field(default_factory=dict)
 
     def party(self, name: str) -> Party:
         return self.stage.parties[name]
