@@ -346,7 +346,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
                 db=db,
                 clock=clock,
                 completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
-                resuming=Resuming(datasets, matching),
+                resuming=Resuming(datasets, consents, matching),
                 grants=grants,
                 receipts=receipts,
                 leases=leases,

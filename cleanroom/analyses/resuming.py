@@ -9,6 +9,7 @@ from cleanroom.analyses.errors import TicketError
 from cleanroom.analyses.facts import declared, labels_of
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Reserved
+from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
 from cleanroom.db.database import Transaction
 from cleanroom.grants.types import Reservation
@@ -33,7 +34,6 @@ def ticket_to_dict(ticket: Ticket) -> dict[str, Any]:
         "key": ticket.asked.key,
         "version_id": ticket.asked.version_id,
         "policy_id": ticket.asked.policy_id,
-        "epoch": ticket.epoch,
         "mechanism": mechanism_to_dict(ticket.mechanism),
         "facts": {name: fact for name, fact in ticket.facts.items() if name != "question"},
     }
@@ -44,6 +44,7 @@ class Resuming:
     """Puts reserved questions together again."""
 
     datasets: Datasets
+    consents: Consents
     matching: Matching
 
     def reserved(self, tx: Transaction, row: AnalysisRow) -> Reserved:
@@ -63,6 +64,8 @@ class Resuming:
         dataset, base = (self.datasets.dataset(tx, each) for each in (row.dataset_id, row.base_id))
         base_version = self.datasets.version(tx, row.base_version_id)
         keys = shared_keys(dataset.schema, base.schema)
+        # Not that of asking: consents that changed while it waited are honoured from the first count on.
+        epoch = self.consents.epoch(tx, dataset.id)
         canonical = canonical_question(question, declared(dataset))
         layout = layout_of(canonical, keys=keys, labels=labels_of(base), schema=dataset.schema)
         asked = Asked(
@@ -85,7 +88,7 @@ class Resuming:
                 analysis_id=row.id,
                 organisation_id=row.advertiser_id,
                 asked=asked,
-                epoch=written["epoch"],
+                epoch=epoch,
                 mechanism=mechanism_from_dict(written["mechanism"]),
                 names=layout.asked_names(),
                 facts={**written["facts"], "question": canonical.tree},
@@ -97,7 +100,7 @@ class Resuming:
                 dataset_version_id=asked.version_id,
                 base_version_id=base_version.id,
                 purpose=asked.purpose,
-                epoch=written["epoch"],
+                epoch=epoch,
             ),
             reservation=_reservation(row, written["facts"]["budget"]),
         )

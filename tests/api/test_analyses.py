@@ -35,6 +35,8 @@ def body(world: World, entitlement: str, **changed: Any) -> dict[str, Any]:
 
 
 def ask(world: World, entitlement: str, who: str = BUYER, **changed: Any) -> httpx.Response:
+    # Ids are in the order of their milliseconds.
+    world.stage.clock.move(milliseconds=1)
     return world.call(who, "POST", "/v1/analyses", body(world, entitlement, **changed))
 
 
@@ -74,7 +76,7 @@ def upload(world: World, base_id: str, rows: list[str]) -> str:
         headers={
             **tus,
             "Upload-Length": str(len(payload)),
-            "Upload-Metadata": f"manifest {manifest},publish {b64encode(b'true').decode()}",
+            "Upload-Metadata": f"manifest {manifest},publish {b64encode(b'auto').decode()}",
         },
     )
     assert made.status_code == 201, made.text
@@ -237,7 +239,7 @@ def _unknown(content: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def test_a_question_that_cannot_be_understood_says_why(world: World, market: Market) -> None:
     entitlement = market.bought().id
-    answer = ask(world, entitlement, segments={"x": {"attribute": "shoe", "op": "=", "value": 1}})
+    answer = ask(world, entitlement, segments={"x": {"attribute": "shoe", "op": "==", "value": 1}})
     assert (answer.status_code, answer.json()["code"]) == (400, "policies.question")
     assert ask(world, entitlement, segments=[]).status_code == 422
     assert ask(world, entitlement, surprise=1).status_code == 422

@@ -18,7 +18,7 @@ from tests.rooms import Stage, clients, people
 
 YOUNG = {
     "young": {"attribute": "age", "op": "<", "value": 30},
-    "women": {"attribute": "sex", "op": "=", "value": "F"},
+    "women": {"attribute": "sex", "op": "==", "value": "F"},
 }
 WIDE = {"kind": "profile", "segments": YOUNG, "breakdowns": [["sex", "age"]], "labels": True, "per_key": True}
 
@@ -63,7 +63,7 @@ def later(stage: Stage) -> None:
 
 def once(stage: Stage, analysis_id: str) -> None:
     """It is released once and charged once."""
-    assert [one["subject_id"] for one in stage.events(RELEASED)].count(analysis_id) == 1
+    assert [one["subject"] for one in stage.events(RELEASED)].count(analysis_id) == 1
     assert moved(stage, analysis_id) == ["reserved", "settled"]
 
 
@@ -151,6 +151,33 @@ def test_a_room_that_opens_leaves_what_waits_to_a_worker(stage: Stage) -> None:
     assert not Counting(stage.room, lambda *_: None)()
 
 
+def test_consents_that_changed_while_it_waited_are_honoured(make_room, while_counting) -> None:
+    stage = make_room()
+    begun = begin(stage, stage.grant())
+    stage.withdraw(0, 1, 2)
+    counts = while_counting(lambda: None)
+    assert stage.room.analyses.complete(begun.analysis.id) is Outcome.RELEASED
+    # Counted once: not first under the consents of asking.
+    assert counts == [1]
+    later(stage)
+    with stage.room.db.reading() as tx:
+        epoch = stage.room.consents.epoch(tx, stage.dataset_id)
+    assert result(stage, begun.analysis.id).consent_epoch == epoch
+
+
+def test_a_kill_switch_stops_what_waited(make_room) -> None:
+    stage = make_room()
+    begun = begin(stage, stage.grant())
+    stage.stop()
+    assert stage.room.analyses.complete(begun.analysis.id) is Outcome.REFUSED
+    assert follow(stage, begun.analysis.id).state is State.RUNNING
+    later(stage)
+    refused = result(stage, begun.analysis.id)
+    assert [reason.rule for reason in refused.reasons] == ["kill_switch"]
+    assert refused.charged_micro == begun.analysis.charged_micro
+    assert moved(stage, begun.analysis.id) == ["reserved"]
+
+
 def test_a_restored_room_answers_nothing_that_waited(stage: Stage) -> None:
     begun = begin(stage, stage.grant())
     assert stage.room.analyses.recover(queued=True) == (begun.analysis.id,)
@@ -184,7 +211,7 @@ def test_one_that_is_being_counted_is_dropped_when_cancelled(stage: Stage, while
     later(stage)
     assert follow(stage, begun.analysis.id).state is State.CANCELLED
     assert moved(stage, begun.analysis.id) == ["reserved"]
-    kinds = [one["kind"] for one in stage.events() if one["subject_id"] == begun.analysis.id]
+    kinds = [one["kind"] for one in stage.events() if one["subject"] == begun.analysis.id]
     assert "analyses.cancelled" in kinds
     assert RELEASED not in kinds
 
@@ -212,7 +239,7 @@ def test_a_question_that_fails_thrice_is_lost(stage: Stage, monkeypatch) -> None
         with pytest.raises(MemoryError):
             stage.room.analyses.complete(begun.analysis.id)
     assert stage.room.analyses.complete(begun.analysis.id) is Outcome.LOST
-    assert [one["subject_id"] for one in stage.events("analyses.lost")] == [begun.analysis.id]
+    assert [one["subject"] for one in stage.events("analyses.lost")] == [begun.analysis.id]
 
 
 def test_a_ticket_that_does_not_fit_the_question_is_not_counted(make_room) -> None:
