@@ -65,7 +65,7 @@ def test_the_next_worker_completes_what_a_killed_one_began(
     tmp_path: Path, database_url: str, killable: Killable
 ) -> None:
     url = database_url.replace(str(tmp_path / "room"), str(tmp_path / "home" / "room"))
-    stage = make_scene(tmp_path, url, rows=300).stage
+    stage = make_scene(tmp_path, url).stage
     first = begin(stage, 0)
     whole = killable.run("complete", stage, analysis_id=first)
     assert not whole.killed

@@ -32,7 +32,10 @@ def start() -> Iterator[Start]:
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def ask(stage: Stage, grant, **changed) -> str:
