@@ -1,10 +1,13 @@
 """Version 1: one module per noun; routers and tags are listed here, and nowhere else."""
 
 from advertiser_api.v1 import (
+    analyses,
     bases,
+    budgets,
     datasets,
     entitlement_requests,
     entitlements,
+    estimates,
     events,
     keys,
     listings,
@@ -27,6 +30,9 @@ TAGS = {
     "requests": "Buyers ask, providers decide.",
     "entitlements": "Rights to use a dataset for a time.",
     "books": "Usage and monthly statements.",
+    "uploads": "Sealed packages, resumable (tus 1.0).",
+    "analyses": "Questions, their answers and receipts.",
+    "budgets": "What may still be learnt.",
     "events": "The audit log, as far as it is one's own.",
     "health": "For whoever runs the room.",
 }
@@ -45,5 +51,8 @@ ROUTERS = (
     entitlements.router,
     usage.router,
     statements.router,
+    estimates.router,
+    analyses.router,
+    budgets.router,
     events.router,
 )

@@ -27,6 +27,7 @@ _GROUPS = {
     "serve": "cleanroom.cli.serve",
     "statement": "cleanroom.cli.statement",
     "user": "cleanroom.cli.user",
+    "worker": "cleanroom.cli.worker",
 }
 _SERVER_PACKAGES = {"alembic", "fpdf", "joserfc", "opendp", "psycopg", "sqlalchemy"}
 

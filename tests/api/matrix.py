@@ -10,6 +10,7 @@ from policies.codec import load_preset, policy_to_data
 from tests.api import shop
 from tests.api.test_routes import BASE, SCHEMA, new_key
 from tests.api.world import World
+from tests.market import Market
 
 Made = Callable[[World], str]
 ADVERTISER, AGENCY, PROVIDER, OPERATOR = (
@@ -100,6 +101,27 @@ def dataset_version(world: World) -> str:
         return world.stage.room.datasets.current(tx, world.stage.dataset_id).id
 
 
+def entitlement_id(world: World) -> str:
+    """An entitlement of the advertiser through its agency, so that both see it; one for each world."""
+    if "entitlement" not in world.known:
+        bought = Market(world.stage).bought(agency=world.party("agency").organisation_id)
+        world.known |= {"entitlement": bought.id, "grant": bought.grant_id}
+    return world.known["entitlement"]
+
+
+def analysis_id(world: World) -> str:
+    """A question that was answered, asked by the agency for the advertiser."""
+    if "analysis" not in world.known:
+        entitlement_id(world)
+        answer = world.stage.room.analyses.ask(
+            world.stage.question(),
+            grant_id=world.known["grant"],
+            asker_id=world.party("agency").organisation_id,
+        )
+        world.known["analysis"] = answer.analysis_id
+    return world.known["analysis"]
+
+
 def new_base() -> dict[str, Any]:
     return BASE
 
@@ -110,6 +132,7 @@ def new_dataset() -> dict[str, Any]:
 
 _BASE = {"base_id": loaded_base}
 _BASE_VERSION = _BASE | {"version_id": base_version}
+_ANALYSIS = {"analysis_id": analysis_id}
 _DATASET = {"dataset_id": loaded_dataset}
 _DATASET_VERSION = _DATASET | {"version_id": dataset_version}
 _READ_BASES = {"scope": scopes.BASES_READ, "kinds": BUYERS}
@@ -256,6 +279,19 @@ ROUTES: tuple[Route, ...] = (
         scopes.STATEMENTS_READ,
         ids=_MONTH | {"form": lambda _world: "csv"},
     ),
+    Route("GET", "/v1/analyses", scopes.ANALYSES_READ, BUYERS),
+    Route("GET", "/v1/analyses/{analysis_id}", scopes.ANALYSES_READ, BUYERS, _ANALYSIS, owned=True),
+    Route("GET", "/v1/analyses/{analysis_id}/result", scopes.ANALYSES_READ, BUYERS, _ANALYSIS, owned=True),
+    Route("GET", "/v1/analyses/{analysis_id}/receipt", scopes.ANALYSES_READ, BUYERS, _ANALYSIS, owned=True),
+    Route("GET", "/v1/budgets", scopes.BUDGETS_READ, PARTIES),
+    Route(
+        "GET",
+        "/v1/budgets/{entitlement_id}",
+        scopes.BUDGETS_READ,
+        PARTIES,
+        {"entitlement_id": entitlement_id},
+        owned=True,
+    ),
     Route("GET", "/v1/events", scopes.EVENTS_READ),
     Route(
         "GET",
@@ -268,5 +304,17 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/checkpoint", scopes.EVENTS_READ),
 )
 
-ALONE = {"POST /v1/mandates", "POST /v1/listings", "POST /v1/entitlement-requests"}
-"""Routes whose second call is in conflict with the first, or whose body names things, tested elsewhere."""
+ALONE = {
+    "POST /v1/mandates",
+    "POST /v1/listings",
+    "POST /v1/entitlement-requests",
+    "POST /v1/estimates",
+    "POST /v1/analyses",
+    "POST /v1/analyses/{analysis_id}/cancel",
+    "OPTIONS /v1/uploads",
+    "POST /v1/uploads",
+    "GET /v1/uploads/{upload_id}",
+    "PATCH /v1/uploads/{upload_id}",
+    "DELETE /v1/uploads/{upload_id}",
+}
+"""Routes tested elsewhere: their second call is in conflict with the first, or they need more than a line of data."""

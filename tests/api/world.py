@@ -82,6 +82,7 @@ class World:
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
     made: dict[str, Any] = field(default_factory=dict, repr=False)
     """What tests of a shared world made once for all."""
+    known: dict[str, str] = field(default_factory=dict)
 
     def party(self, name: str) -> Party:
         return self.stage.parties[name]

@@ -176,7 +176,21 @@ def _jobs() -> dict[str, Callable[..., None]]:
     def rotate(room: Any, _stage: Any, _tick: Any, *, workspace_id: str) -> None:
         room.rotation.rotate_token_key(workspace_id)
 
-    return {"load": load, "ask": ask, "withdraw": withdraw, "rotate": rotate}
+    def complete(room: Any, _stage: Any, _tick: Any, *, analysis_id: str, counting: bool = False) -> None:
+        if counting:
+            from cleanroom.matching.local import LocalEngine
+
+            # In the middle of the match: its counts are there, and nothing of them is written.
+            count = LocalEngine.count
+
+            def killed(*arguments: Any) -> Any:
+                count(*arguments)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            LocalEngine.count = killed  # type: ignore[method-assign]
+        room.analyses.complete(analysis_id)
+
+    return {"load": load, "ask": ask, "withdraw": withdraw, "rotate": rotate, "complete": complete}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings
 from crypto.keys import generate_signing_key, public_key
 from policies.codec import load_preset
-from policies.question import question_from_dict
+from policies.question import Question, question_from_dict
 
 PROVIDER_SCHEMA = """\
 person_id: {column: id}
@@ -214,8 +214,8 @@ def agree(room: Room, provider: Party, advertiser: Party, dataset_id: str) -> Gr
     return grant
 
 
-def ask(room: Room, stage: Stage, number: int, **changed: Any) -> Answer:
-    """Ask a question; every number is another question."""
+def question(stage: Stage, number: int, **changed: Any) -> Question:
+    """Put a question; every number is another one."""
     plain = {
         "kind": "profile",
         "purpose": "advertising",
@@ -227,5 +227,10 @@ def ask(room: Room, stage: Stage, number: int, **changed: Any) -> Answer:
         "breakdowns": [["age"]],
         **changed,
     }
-    question = question_from_dict(plain, dataset_id=stage.provider_dataset, base_id=stage.base_dataset)
-    return room.analyses.ask(question, grant_id=stage.grant_id, asker_id=stage.asker_id)
+    return question_from_dict(plain, dataset_id=stage.provider_dataset, base_id=stage.base_dataset)
+
+
+def ask(room: Room, stage: Stage, number: int, **changed: Any) -> Answer:
+    """Ask a question; every number is another question."""
+    asked = question(stage, number, **changed)
+    return room.analyses.ask(asked, grant_id=stage.grant_id, asker_id=stage.asker_id)

@@ -181,3 +181,14 @@ def test_a_setting_of_the_marketplace_that_is_wrong_is_named(
 ) -> None:
     with pytest.raises(SettingsError, match=variable):
         load_settings({variable: value}, home=tmp_path)
+
+
+@pytest.mark.parametrize(("given", "tick"), [("", 500), ("0", 0), ("60000", 60_000)])
+def test_a_tick_can_be_set_and_turned_off(tmp_path: Path, given: str, tick: int) -> None:
+    assert load_settings({"CLEANROOM_RELEASE_TICK_MS": given}, home=tmp_path).release_tick_ms == tick
+
+
+@pytest.mark.parametrize("given", ["-1", "60001", "soon", "0.5"])
+def test_a_tick_is_milliseconds_of_a_minute_at_most(tmp_path: Path, given: str) -> None:
+    with pytest.raises(SettingsError, match="CLEANROOM_RELEASE_TICK_MS"):
+        load_settings({"CLEANROOM_RELEASE_TICK_MS": given}, home=tmp_path)
