@@ -145,7 +145,9 @@ class Statements:
     accounts: Accounts
     usage: Usage
 
-    def statement_lines(self, tx: Transaction, organisation_id: str, month: Month) -> Statement:
+    def statement_lines(
+        self, tx: Transaction, organisation_id: str, month: Month, *, advertiser_id: str | None = None
+    ) -> Statement:
         """Return everything that an organisation's statement of a month needs.
 
         An advertiser sees what it pays, an agency what is paid through it, a provider what it earns, the operator
@@ -156,9 +158,10 @@ class Statements:
             tx: any transaction; mint usage first to have the newest statement.
             organisation_id: whose; raises UnknownOrganisationError.
             month: which.
+            advertiser_id: only what concerns this one: an agency looks at one of its clients.
         """
         side = _SIDES.get(self.accounts.organisation(tx, organisation_id).kind, Side.BUYER)
-        entitlements = self._entitlements(tx, organisation_id, side, month)
+        entitlements = self._entitlements(tx, organisation_id, side, month, advertiser_id)
         by_entitlement = defaultdict(list)
         for record in self.usage.records(tx, [one.id for one in entitlements], month):
             by_entitlement[record.entitlement_id].append(record)
@@ -181,7 +184,7 @@ class Statements:
         )
 
     def _entitlements(
-        self, tx: Transaction, organisation_id: str, side: Side, month: Month
+        self, tx: Transaction, organisation_id: str, side: Side, month: Month, advertiser_id: str | None
     ) -> list[Entitlement]:
         start, end = month.starts_at(self.usage.zone), month.ends_at(self.usage.zone)
         rows = select(EntitlementRow).where(
@@ -189,6 +192,8 @@ class Statements:
             # A question that was under way when its entitlement ended may be answered, and charged, later.
             or_(EntitlementRow.ended_at.is_(None), EntitlementRow.ended_at >= start, _used(str(month))),
         )
+        if advertiser_id is not None:
+            rows = rows.where(EntitlementRow.advertiser_id == advertiser_id)
         if side is Side.PROVIDER:
             rows = rows.where(EntitlementRow.provider_id == organisation_id)
         elif side is Side.BUYER:

@@ -88,13 +88,13 @@ def _listing(
     )
 
 
-def _live_numbers(
-    tx: Transaction, found: Sequence[tuple[ListingRow, ListingVersionRow]]
-) -> dict[str, int]:
+def _live_numbers(tx: Transaction, found: Sequence[tuple[ListingRow, ListingVersionRow]]) -> dict[str, int]:
     """Return the numbers of the versions that buyers see, by id; those at hand are not read again."""
     numbers = {version.id: version.number for _, version in found}
     others = {row.live_version_id for row, _ in found if row.live_version_id is not None} - set(numbers)
     if others:
-        wanted = select(ListingVersionRow.id, ListingVersionRow.number).where(ListingVersionRow.id.in_(others))
+        wanted = select(ListingVersionRow.id, ListingVersionRow.number).where(
+            ListingVersionRow.id.in_(others)
+        )
         numbers |= {version_id: number for version_id, number in tx.session.execute(wanted)}
     return numbers
