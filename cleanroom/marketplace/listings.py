@@ -195,9 +195,7 @@ class Listings:
             raise unknown_listing()
         return self._listing(tx, row)
 
-    def _page(
-        self, tx: Transaction, rows: Select[tuple[ListingRow, ListingVersionRow]]
-    ) -> tuple[Listing, ...]:
+    def _page(self, tx: Transaction, rows: Select[ListingRow, ListingVersionRow]) -> tuple[Listing, ...]:
         return listings_of(tx, [(row, version) for row, version in tx.session.execute(rows)])
 
     def _listing(self, tx: Transaction, row: ListingRow) -> Listing:

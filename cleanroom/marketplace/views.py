@@ -96,5 +96,5 @@ def _live_numbers(tx: Transaction, found: Sequence[tuple[ListingRow, ListingVers
         wanted = select(ListingVersionRow.id, ListingVersionRow.number).where(
             ListingVersionRow.id.in_(others)
         )
-        numbers |= {version_id: number for version_id, number in tx.session.execute(wanted)}
+        numbers |= {one.id: one.number for one in tx.session.execute(wanted)}
     return numbers

@@ -11,7 +11,7 @@ from cleanroom.marketplace.statement_files.table import (
 )
 from cleanroom.marketplace.statement_files.types import Document, Language
 from cleanroom.marketplace.statement_files.wording import RUSSIAN
-from cleanroom.marketplace.statements import Side, Totals
+from cleanroom.marketplace.statements import Side, StatementLine, Totals
 from cleanroom.money import Money, format_money, total
 
 _RU = Language.RU
@@ -62,12 +62,12 @@ def _add(paper: Paper, document: Document, totals: Totals, *, alone: bool) -> No
 
 def _rows(document: Document, currency: str) -> list[TableRow]:
     amounts: dict[str, list[Money]] = {}
-    first = {}
+    first: dict[str, StatementLine] = {}
     for line in document.statement.lines:
         if line.amount.currency == currency:
             amounts.setdefault(line.entitlement_id, []).append(line.amount)
             first.setdefault(line.entitlement_id, line)
-    rows = []
+    rows: list[TableRow] = []
     for entitlement_id, parts in amounts.items():
         amount, line = total(parts, currency), first[entitlement_id]
         if not amount.minor:

@@ -32,7 +32,11 @@ def write_csv(document: Document, language: Language) -> bytes:
         rows.writerow([_field(column.of(line), language) for column in columns])
     for totals in statement.totals:
         for label, amount in totals_of(totals, language):
-            total = {words.position: label, words.amount: amount, words.currency: amount.currency}
+            total: dict[str, Cell] = {
+                words.position: label,
+                words.amount: amount,
+                words.currency: amount.currency,
+            }
             rows.writerow([_field(total.get(title), language) for title in titles])
     return text.getvalue().encode("utf-8-sig")
 

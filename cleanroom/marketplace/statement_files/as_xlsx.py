@@ -7,8 +7,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell as XlsxCell
+from openpyxl.cell.cell import MergedCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.xml.functions import tostring
 
@@ -70,11 +72,11 @@ def write_xlsx(document: Document, language: Language) -> bytes:
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToHeight = 0
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     return _saved(book, last_day(statement.month))
 
 
-def _put(sheet: Worksheet, row: int, column: int, cell: Cell, language: Language) -> XlsxCell:
+def _put(sheet: Worksheet, row: int, column: int, cell: Cell, language: Language) -> XlsxCell | MergedCell:
     made = sheet.cell(row, column)
     match cell:
         case Money():
