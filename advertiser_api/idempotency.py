@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from advertiser_api.auth import ADVERTISER
+from advertiser_api.problems import MEDIA_TYPE as PROBLEM
 from advertiser_api.room import OpenRoom
 from cleanroom.access.idempotency import request_hash, require_key
 from cleanroom.access.types import Principal, Replay
@@ -53,16 +54,18 @@ class Once:
     def with_status(
         self, principal: Principal, work: Callable[[Transaction], tuple[BaseModel, int]]
     ) -> Response:
-        """Do as `__call__`, for work that decides the status too."""
+        """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
         with self.room.db.transaction() as tx:
             replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
             made = replay
             if made is None:
                 content, status = work(tx)
-                made = Replay(status, content.model_dump_json(by_alias=True).encode())
+                text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
+                made = Replay(status, text.encode())
                 self.room.access.remember(tx, principal, self.key, self.digest, made)
         headers = {} if replay is None else {REPLAYED: "true"}
-        return Response(made.body, made.status, headers, media_type=JSON)
+        media = PROBLEM if made.status >= 400 else JSON
+        return Response(made.body, made.status, headers, media_type=media)
 
 
 async def _once(

@@ -44,6 +44,18 @@ class Fault(BaseModel):
     message: str
 
 
+class ReasonOut(BaseModel):
+    """One rule or account that refuses, and the nearest that it permits."""
+
+    rule: Annotated[str, Field(examples=["budget_advertiser"])]
+    message: str
+    limit: int | str | list[str]
+    asked: int | str | list[str]
+    nearest: Annotated[dict[str, Any] | None, Field(description="what would fit; null when nothing does")] = (
+        None
+    )
+
+
 class Problem(BaseModel):
     """What went wrong and what to do (RFC 9457)."""
 
@@ -55,6 +67,12 @@ class Problem(BaseModel):
     code: Annotated[str, Field(description="stable", examples=["datasets.not_found"])]
     instance: Annotated[str, Field(description="the request's id, as in the header Request-Id")]
     errors: list[Fault] | None = None
+    reasons: Annotated[
+        list[ReasonOut] | None, Field(description="why a rule or the privacy budget refuses")
+    ] = None
+    missing: Annotated[
+        list[str] | None, Field(description="what would have to exist before it can be decided")
+    ] = None
 
 
 def problem(

@@ -150,8 +150,13 @@ def format_money(amount: Money, locale: str = "en") -> str:
     text = f"{int(whole):,}".replace(",", _GROUP[locale]) + (_POINT[locale] + fraction if fraction else "")
     sign = "-" if amount.minor < 0 else ""
     if locale == "ru":
-        return f"{sign}{text}\u00a0{_SYMBOLS.get(amount.currency, amount.currency)}"
+        return f"{sign}{text}\u00a0{symbol_of(amount.currency)}"
     return f"{sign}{amount.currency}\u00a0{text}"
+
+
+def symbol_of(currency: str) -> str:
+    """Return how a currency is written beside an amount: its symbol, or its code when it has none of its own."""
+    return _SYMBOLS.get(currency, currency)
 
 
 def parse_money(text: str, locale: str = "en", *, currency: str | None = None) -> Money:

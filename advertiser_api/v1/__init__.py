@@ -1,6 +1,20 @@
 """Version 1: one module per noun; routers and tags are listed here, and nowhere else."""
 
-from advertiser_api.v1 import bases, datasets, events, keys, mandates, me, policies
+from advertiser_api.v1 import (
+    bases,
+    datasets,
+    entitlement_requests,
+    entitlements,
+    events,
+    keys,
+    listings,
+    mandates,
+    me,
+    policies,
+    reviews,
+    statements,
+    usage,
+)
 
 TAGS = {
     "oauth": "Access tokens (OAuth 2.0, client credentials).",
@@ -9,6 +23,10 @@ TAGS = {
     "mandates": "Advertisers let agencies act for them.",
     "bases": "An advertiser's own match keys and labels.",
     "datasets": "A provider's tables, and the rules that they are asked by.",
+    "listings": "What providers offer, on which terms and at which prices.",
+    "requests": "Buyers ask, providers decide.",
+    "entitlements": "Rights to use a dataset for a time.",
+    "books": "Usage and monthly statements.",
     "events": "The audit log, as far as it is one's own.",
     "health": "For whoever runs the room.",
 }
@@ -21,5 +39,11 @@ ROUTERS = (
     bases.router,
     datasets.router,
     policies.router,
+    listings.router,
+    reviews.router,
+    entitlement_requests.router,
+    entitlements.router,
+    usage.router,
+    statements.router,
     events.router,
 )

@@ -25,9 +25,10 @@ _GROUPS = {
     "policy": "cleanroom.cli.policy",
     "receipt": "cleanroom.cli.receipt",
     "serve": "cleanroom.cli.serve",
+    "statement": "cleanroom.cli.statement",
     "user": "cleanroom.cli.user",
 }
-_SERVER_PACKAGES = {"alembic", "joserfc", "opendp", "psycopg", "sqlalchemy"}
+_SERVER_PACKAGES = {"alembic", "fpdf", "joserfc", "opendp", "psycopg", "sqlalchemy"}
 
 
 class ServerMissingError(CleanroomError):

@@ -9,7 +9,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.marketplace.errors import PageError
 from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.types import Listing, ListingState
-from cleanroom.marketplace.views import EVERYONE, listing_of, unknown_listing
+from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, unknown_listing
 
 MOST_PER_PAGE = 200
 _MOST_WORDS = 8
@@ -80,7 +80,8 @@ class Catalogue:
         if after is not None:
             found = found.where(ListingRow.id > after)
         page = tx.session.execute(found.order_by(ListingRow.id).limit(limit)).all()
-        return tuple(listing_of(tx, row, version).offered_to(*buyers) for row, version in page)
+        listings = listings_of(tx, [(row, version) for row, version in page])
+        return tuple(listing.offered_to(*buyers) for listing in listings)
 
     def listing(self, tx: Transaction, listing_id: str, *, buyers: Sequence[str]) -> Listing:
         """Return a live listing as these buyers see it.

@@ -150,17 +150,37 @@ class Entitlements:
         tx.session.flush()
         return tuple(row.id for row in ended)
 
-    def entitlement(self, tx: Transaction, entitlement_id: str, *, organisation_id: str) -> Entitlement:
-        """Return an entitlement that an organisation gave or has; raises UnknownEntitlementError."""
+    def entitlement(
+        self, tx: Transaction, entitlement_id: str, *, organisation_id: str, advertiser_id: str | None = None
+    ) -> Entitlement:
+        """Return an entitlement that an organisation gave or has.
+
+        Args:
+            tx: any transaction.
+            entitlement_id: `ent_...`.
+            organisation_id: whose.
+            advertiser_id: only if it is for this one: an agency looks at one of its clients.
+
+        Raises:
+            UnknownEntitlementError: the organisation has no such entitlement.
+        """
         row = tx.session.get(EntitlementRow, entitlement_id)
         if row is None or organisation_id not in (row.provider_id, row.advertiser_id, row.agency_id):
+            raise _unknown()
+        if advertiser_id not in (None, row.advertiser_id):
             raise _unknown()
         return entitlement_of(tx, row)
 
     def entitlements(
-        self, tx: Transaction, *, organisation_id: str, after: str | None = None, limit: int = 50
+        self,
+        tx: Transaction,
+        *,
+        organisation_id: str,
+        advertiser_id: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
     ) -> tuple[Entitlement, ...]:
-        """Return the entitlements that an organisation gave or has, the oldest first, after an entitlement's id."""
+        """Return the entitlements that an organisation gave or has, for this advertiser; the oldest first."""
         rows = select(EntitlementRow).where(
             or_(
                 EntitlementRow.provider_id == organisation_id,
@@ -168,6 +188,8 @@ class Entitlements:
                 EntitlementRow.agency_id == organisation_id,
             )
         )
+        if advertiser_id is not None:
+            rows = rows.where(EntitlementRow.advertiser_id == advertiser_id)
         if after is not None:
             rows = rows.where(EntitlementRow.id > after)
         ordered = rows.order_by(EntitlementRow.id).limit(limit)

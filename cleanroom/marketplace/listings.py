@@ -2,7 +2,7 @@
 
 import json
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
@@ -17,7 +17,7 @@ from cleanroom.marketplace.errors import ListingFormError, ListingStateError
 from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.offerable import check_offer, open_sectors
 from cleanroom.marketplace.types import Listing, ListingState, Review
-from cleanroom.marketplace.views import EVERYONE, listing_of, read_content, unknown_listing
+from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, read_content, unknown_listing
 from cleanroom.matching.views import info_of
 from cleanroom.rules.ownership import require_owner
 from cleanroom.rules.service import Rules
@@ -29,6 +29,9 @@ _DRAFT, _REVIEW, _LIVE, _PAUSED, _RETIRED = (
     ListingState.LIVE,
     ListingState.PAUSED,
     ListingState.RETIRED,
+)
+_WITH_NEWEST = select(ListingRow, ListingVersionRow).join(
+    ListingVersionRow, ListingVersionRow.id == ListingRow.newest_version_id
 )
 
 
@@ -171,24 +174,19 @@ class Listings:
         self, tx: Transaction, *, organisation_id: str, after: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:
         """Return a provider's listings with their newest versions, the oldest first, after a listing's id."""
-        rows = select(ListingRow).where(ListingRow.provider_id == organisation_id)
+        rows = _WITH_NEWEST.where(ListingRow.provider_id == organisation_id)
         if after is not None:
             rows = rows.where(ListingRow.id > after)
-        ordered = rows.order_by(ListingRow.id).limit(limit)
-        return tuple(self._listing(tx, row) for row in tx.session.scalars(ordered))
+        return self._page(tx, rows.order_by(ListingRow.id).limit(limit))
 
     def in_review(self, tx: Transaction, *, after: str | None = None, limit: int = 50) -> tuple[Listing, ...]:
         """Return what waits for review in the whole room, for the operator, after a listing's id."""
-        rows = (
-            select(ListingRow)
-            .join(ListingVersionRow, ListingVersionRow.id == ListingRow.newest_version_id)
-            .where(ListingVersionRow.state == _REVIEW.value, ListingRow.state != _RETIRED.value)
+        rows = _WITH_NEWEST.where(
+            ListingVersionRow.state == _REVIEW.value, ListingRow.state != _RETIRED.value
         )
         if after is not None:
             rows = rows.where(ListingRow.id > after)
-        return tuple(
-            self._listing(tx, row) for row in tx.session.scalars(rows.order_by(ListingRow.id).limit(limit))
-        )
+        return self._page(tx, rows.order_by(ListingRow.id).limit(limit))
 
     def listing(self, tx: Transaction, listing_id: str, *, organisation_id: str) -> Listing:
         """Return a provider's listing with its newest version; raises UnknownListingError."""
@@ -196,6 +194,9 @@ class Listings:
         if row is None or row.provider_id != organisation_id:
             raise unknown_listing()
         return self._listing(tx, row)
+
+    def _page(self, tx: Transaction, rows: Select[ListingRow, ListingVersionRow]) -> tuple[Listing, ...]:
+        return listings_of(tx, [(row, version) for row, version in tx.session.execute(rows)])
 
     def _listing(self, tx: Transaction, row: ListingRow) -> Listing:
         return listing_of(tx, row, tx.session.get_one(ListingVersionRow, row.newest_version_id))

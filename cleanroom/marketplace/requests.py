@@ -178,20 +178,35 @@ class Requests:
         return request_of(row)
 
     def withdraw(
-        self, tx: Transaction, request_id: str, *, organisation_id: str, by: str
+        self,
+        tx: Transaction,
+        request_id: str,
+        *,
+        organisation_id: str,
+        advertiser_id: str | None = None,
+        by: str,
     ) -> EntitlementRequest:
-        """Take a request back that nobody has decided; by its advertiser, or the agency that asked."""
+        """Take a request back that nobody has decided; by its advertiser, or the agency that asked, for this one."""
         row = tx.session.get(EntitlementRequestRow, request_id, with_for_update=True, populate_existing=True)
         if row is None or organisation_id not in (row.advertiser_id, row.agency_id):
+            raise _unknown()
+        if advertiser_id not in (None, row.advertiser_id):
             raise _unknown()
         _require_pending(row)
         self._decide(tx, row, RequestState.WITHDRAWN, by=by)
         return request_of(row)
 
-    def request(self, tx: Transaction, request_id: str, *, organisation_id: str) -> EntitlementRequest:
-        """Return a request that an organisation made, got, or is asked for through; raises UnknownRequestError."""
+    def request(
+        self, tx: Transaction, request_id: str, *, organisation_id: str, advertiser_id: str | None = None
+    ) -> EntitlementRequest:
+        """Return a request that an organisation made, got, or is asked for through, for this advertiser.
+
+        Raises UnknownRequestError.
+        """
         row = tx.session.get(EntitlementRequestRow, request_id)
         if row is None or organisation_id not in (row.provider_id, row.advertiser_id, row.agency_id):
+            raise _unknown()
+        if advertiser_id not in (None, row.advertiser_id):
             raise _unknown()
         return request_of(row)
 
@@ -200,16 +215,19 @@ class Requests:
         tx: Transaction,
         *,
         organisation_id: str,
+        advertiser_id: str | None = None,
         state: RequestState | None = None,
         after: str | None = None,
         limit: int = 50,
     ) -> tuple[EntitlementRequest, ...]:
-        """Return the requests that concern an organisation, the oldest first, after a request's id."""
+        """Return the requests that concern an organisation, and this advertiser; the oldest first, after an id."""
         rows = select(EntitlementRequestRow).where(
             (EntitlementRequestRow.provider_id == organisation_id)
             | (EntitlementRequestRow.advertiser_id == organisation_id)
             | (EntitlementRequestRow.agency_id == organisation_id)
         )
+        if advertiser_id is not None:
+            rows = rows.where(EntitlementRequestRow.advertiser_id == advertiser_id)
         if state is not None:
             rows = rows.where(EntitlementRequestRow.state == state.value)
         if after is not None:

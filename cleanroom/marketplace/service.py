@@ -14,6 +14,7 @@ from cleanroom.marketplace.entitlements import Entitlements
 from cleanroom.marketplace.listings import Listings
 from cleanroom.marketplace.quoting import Quoting
 from cleanroom.marketplace.requests import Requests
+from cleanroom.marketplace.statement_files.service import StatementFiles
 from cleanroom.marketplace.statements import Statements
 from cleanroom.marketplace.types import Review
 from cleanroom.marketplace.usage import Usage
@@ -33,6 +34,7 @@ class Marketplace:
         usage: what every answer cost, from the log.
         quoting: what a question will cost.
         statements: what a month comes to.
+        statement_files: the same as files.
     """
 
     listings: Listings
@@ -42,6 +44,7 @@ class Marketplace:
     usage: Usage
     quoting: Quoting
     statements: Statements
+    statement_files: StatementFiles
 
 
 def make_marketplace(
@@ -69,6 +72,7 @@ def make_marketplace(
     """
     catalogue, usage = Catalogue(), Usage(clock, log, zone)
     entitlements = Entitlements(clock, rules, grants, fee_bp)
+    statements = Statements(clock, accounts, usage)
     return Marketplace(
         listings=Listings(
             clock=clock, accounts=accounts, datasets=datasets, rules=rules, log=log, review=review
@@ -78,5 +82,6 @@ def make_marketplace(
         entitlements=entitlements,
         usage=usage,
         quoting=Quoting(clock, workspaces, datasets, entitlements, usage, buyers),
-        statements=Statements(clock, accounts, usage),
+        statements=statements,
+        statement_files=StatementFiles(accounts, statements),
     )

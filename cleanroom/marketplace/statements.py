@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
@@ -22,6 +23,8 @@ from cleanroom.marketplace.types import Entitlement
 from cleanroom.marketplace.usage import Usage, UsageRecord
 from cleanroom.marketplace.views import read_content
 from cleanroom.money import Money, total
+
+_Row = TypeVar("_Row")
 
 
 class Side(StrEnum):
@@ -145,7 +148,9 @@ class Statements:
     accounts: Accounts
     usage: Usage
 
-    def statement_lines(self, tx: Transaction, organisation_id: str, month: Month) -> Statement:
+    def statement_lines(
+        self, tx: Transaction, organisation_id: str, month: Month, *, advertiser_id: str | None = None
+    ) -> Statement:
         """Return everything that an organisation's statement of a month needs.
 
         An advertiser sees what it pays, an agency what is paid through it, a provider what it earns, the operator
@@ -156,9 +161,10 @@ class Statements:
             tx: any transaction; mint usage first to have the newest statement.
             organisation_id: whose; raises UnknownOrganisationError.
             month: which.
+            advertiser_id: only what concerns this one: an agency looks at one of its clients.
         """
         side = _SIDES.get(self.accounts.organisation(tx, organisation_id).kind, Side.BUYER)
-        entitlements = self._entitlements(tx, organisation_id, side, month)
+        entitlements = self._entitlements(tx, organisation_id, side, month, advertiser_id)
         by_entitlement = defaultdict(list)
         for record in self.usage.records(tx, [one.id for one in entitlements], month):
             by_entitlement[record.entitlement_id].append(record)
@@ -180,8 +186,27 @@ class Statements:
             complete=complete,
         )
 
+    def months(
+        self, tx: Transaction, organisation_id: str, *, advertiser_id: str | None = None
+    ) -> tuple[Month, ...]:
+        """Return the months that an organisation has statements of: from its first entitlement to now.
+
+        Args:
+            tx: any transaction.
+            organisation_id, advertiser_id: as for `statement_lines`.
+        """
+        side = _SIDES.get(self.accounts.organisation(tx, organisation_id).kind, Side.BUYER)
+        rows = _concerning(select(func.min(EntitlementRow.valid_from)), organisation_id, side, advertiser_id)
+        first = tx.session.scalar(rows)
+        if first is None:
+            return ()
+        found, now = [Month.of(first, self.usage.zone)], Month.of(self.clock.now(), self.usage.zone)
+        while found[-1] < now:
+            found.append(found[-1].following)
+        return tuple(found)
+
     def _entitlements(
-        self, tx: Transaction, organisation_id: str, side: Side, month: Month
+        self, tx: Transaction, organisation_id: str, side: Side, month: Month, advertiser_id: str | None
     ) -> list[Entitlement]:
         start, end = month.starts_at(self.usage.zone), month.ends_at(self.usage.zone)
         rows = select(EntitlementRow).where(
@@ -189,15 +214,7 @@ class Statements:
             # A question that was under way when its entitlement ended may be answered, and charged, later.
             or_(EntitlementRow.ended_at.is_(None), EntitlementRow.ended_at >= start, _used(str(month))),
         )
-        if side is Side.PROVIDER:
-            rows = rows.where(EntitlementRow.provider_id == organisation_id)
-        elif side is Side.BUYER:
-            rows = rows.where(
-                or_(
-                    EntitlementRow.advertiser_id == organisation_id,
-                    EntitlementRow.agency_id == organisation_id,
-                )
-            )
+        rows = _concerning(rows, organisation_id, side, advertiser_id)
         return [entitlement_of(tx, row) for row in tx.session.scalars(rows.order_by(EntitlementRow.id))]
 
     def _lines(
@@ -237,6 +254,20 @@ def month_charges(
     days = month.days_within(entitlement.valid_from, entitlement.ends_at, zone)
     charge = monthly(entitlement.plan, so_far, days=days, of=month.days)
     return [(line.part, line.amount) for line in charge.lines]
+
+
+def _concerning(
+    rows: Select[_Row], organisation_id: str, side: Side, advertiser_id: str | None
+) -> Select[_Row]:
+    if advertiser_id is not None:
+        rows = rows.where(EntitlementRow.advertiser_id == advertiser_id)
+    if side is Side.PROVIDER:
+        return rows.where(EntitlementRow.provider_id == organisation_id)
+    if side is Side.BUYER:
+        return rows.where(
+            or_(EntitlementRow.advertiser_id == organisation_id, EntitlementRow.agency_id == organisation_id)
+        )
+    return rows
 
 
 def _used(month: str) -> ColumnElement[bool]:

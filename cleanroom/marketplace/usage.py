@@ -18,7 +18,7 @@ from cleanroom.audit.log import AuditLog
 from cleanroom.audit.models import AuditEvent
 from cleanroom.client.receipts import KINDS, RELEASED
 from cleanroom.clock import Clock
-from cleanroom.db.database import Transaction
+from cleanroom.db.database import Database, Transaction
 from cleanroom.ids import new_id
 from cleanroom.marketplace.entitlements import plan_of
 from cleanroom.marketplace.models import EntitlementRow, UsageCursorRow, UsageRow
@@ -97,6 +97,17 @@ class Usage:
         while self.mint(tx) == PER_BATCH:
             pass
 
+    def catch_up(self, db: Database) -> None:
+        """Make the records that are due, a transaction for each batch; without any it only reads.
+
+        For whoever shows usage now: a worker makes them as time goes by.
+        """
+        with db.reading() as tx:
+            due = self.behind(tx)
+        while due:
+            with db.transaction() as tx:
+                due = self.mint(tx) == PER_BATCH
+
     def behind(self, tx: Transaction) -> bool:
         """Tell whether the log holds releases or refusals that no record was made for yet."""
         row = tx.session.get(UsageCursorRow, _CURSOR, populate_existing=True)
@@ -124,7 +135,14 @@ class Usage:
         return tuple(_usage(row) for row in tx.session.scalars(rows))
 
     def of_buyer(
-        self, tx: Transaction, organisation_id: str, month: Month, *, after: int = -1, limit: int = 50
+        self,
+        tx: Transaction,
+        organisation_id: str,
+        month: Month,
+        *,
+        advertiser_id: str | None = None,
+        after: int = -1,
+        limit: int = 50,
     ) -> tuple[UsageRecord, ...]:
         """Return the records of an advertiser, or of an agency's clients through it, in the order of the log.
 
@@ -134,6 +152,7 @@ class Usage:
             tx: any transaction.
             organisation_id: the advertiser or the agency.
             month: which.
+            advertiser_id: only what this one pays: an agency looks at one of its clients.
             after: the place in the log of the last record of the page before.
             limit: how many at most.
         """
@@ -148,10 +167,11 @@ class Usage:
                 UsageRow.month == str(month),
                 UsageRow.event_index > after,
             )
-            .order_by(UsageRow.event_index)
-            .limit(limit)
         )
-        return tuple(_usage(row) for row in tx.session.scalars(rows))
+        if advertiser_id is not None:
+            rows = rows.where(EntitlementRow.advertiser_id == advertiser_id)
+        ordered = rows.order_by(UsageRow.event_index).limit(limit)
+        return tuple(_usage(row) for row in tx.session.scalars(ordered))
 
     def _record(self, tx: Transaction, index: int, text: bytes) -> UsageRow | None:
         record = json.loads(text)

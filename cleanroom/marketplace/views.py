@@ -1,30 +1,70 @@
 """Listings from their rows: what a version says, and the public sizes beside it."""
 
-import json
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
-from cleanroom.canonical import canonical_json
 from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.content import ListingContent, content_from_data
 from cleanroom.marketplace.errors import UnknownListingError
 from cleanroom.marketplace.models import ListingRow, ListingVersionRow
 from cleanroom.marketplace.types import Listing, ListingState, ListingVersion
-from cleanroom.release.public import find_public
+from cleanroom.release.public import find_publics
 from cleanroom.release.types import ReleasedFigure
+from cleanroom.remembered import Remembered
 
 EVERYONE = "*"
 """The facet of a listing that is open to every party, or to every sector."""
 
-_CONTENTS = 2_048
+_CONTENTS: Remembered[str, ListingContent] = Remembered(2_048)
 
 
 def listing_of(tx: Transaction, row: ListingRow, version: ListingVersionRow) -> Listing:
     """Return a listing as a value, with one of its versions."""
+    return listings_of(tx, [(row, version)])[0]
+
+
+def listings_of(
+    tx: Transaction, found: Sequence[tuple[ListingRow, ListingVersionRow]]
+) -> tuple[Listing, ...]:
+    """Return listings as values, each with one of its versions; what stands beside them is read for all at once."""
+    numbers = _live_numbers(tx, found)
+    datasets = {row.dataset_id for row, _ in found}
+    current = tx.session.execute(
+        select(DatasetRow.id, DatasetRow.current_version_id).where(DatasetRow.id.in_(datasets))
+    )
+    versions = {dataset_id: version_id for dataset_id, version_id in current if version_id is not None}
+    figures = find_publics(tx, versions.values())
+    return tuple(
+        _listing(row, version, numbers, figures, versions.get(row.dataset_id)) for row, version in found
+    )
+
+
+def unknown_listing() -> UnknownListingError:
+    """Return the answer that a foreign and a missing listing have in common."""
+    return UnknownListingError("There is no listing with this id.", remedy="Search the catalogue.")
+
+
+def read_content(version: ListingVersionRow) -> ListingContent:
+    """Return what a version says; it never changes, so what was read before is remembered by the version's id."""
+    known = _CONTENTS.get(version.id)
+    return known if known is not None else _CONTENTS.put(version.id, content_from_data(version.content))
+
+
+def _listing(
+    row: ListingRow,
+    version: ListingVersionRow,
+    numbers: Mapping[str, int],
+    figures: Mapping[tuple[str, str], ReleasedFigure],
+    dataset_version_id: str | None,
+) -> Listing:
     content = read_content(version)
-    live = None if row.live_version_id is None else tx.session.get_one(ListingVersionRow, row.live_version_id)
+    sizes = {
+        purpose: figures[dataset_version_id, purpose]
+        for purpose in sorted(content.terms.purposes)
+        if dataset_version_id is not None and (dataset_version_id, purpose) in figures
+    }
     return Listing(
         id=row.id,
         provider_id=row.provider_id,
@@ -42,30 +82,19 @@ def listing_of(tx: Transaction, row: ListingRow, version: ListingVersionRow) -> 
             reviewed_by=version.reviewed_by,
             created_at=version.created_at,
         ),
-        live_number=None if live is None else live.number,
-        sizes=_sizes(tx, row.dataset_id, content),
+        live_number=None if row.live_version_id is None else numbers[row.live_version_id],
+        sizes=sizes,
         created_at=row.created_at,
     )
 
 
-def unknown_listing() -> UnknownListingError:
-    """Return the answer that a foreign and a missing listing have in common."""
-    return UnknownListingError("There is no listing with this id.", remedy="Search the catalogue.")
-
-
-def read_content(version: ListingVersionRow) -> ListingContent:
-    """Return what a version says."""
-    return _read(canonical_json(version.content))
-
-
-@lru_cache(maxsize=_CONTENTS)
-def _read(text: bytes) -> ListingContent:
-    return content_from_data(json.loads(text))
-
-
-def _sizes(tx: Transaction, dataset_id: str, content: ListingContent) -> dict[str, ReleasedFigure]:
-    current = tx.session.scalar(select(DatasetRow.current_version_id).where(DatasetRow.id == dataset_id))
-    if current is None:
-        return {}
-    found = {purpose: find_public(tx, current, purpose) for purpose in sorted(content.terms.purposes)}
-    return {purpose: figure for purpose, figure in found.items() if figure is not None}
+def _live_numbers(tx: Transaction, found: Sequence[tuple[ListingRow, ListingVersionRow]]) -> dict[str, int]:
+    """Return the numbers of the versions that buyers see, by id; those at hand are not read again."""
+    numbers = {version.id: version.number for _, version in found}
+    others = {row.live_version_id for row, _ in found if row.live_version_id is not None} - set(numbers)
+    if others:
+        wanted = select(ListingVersionRow.id, ListingVersionRow.number).where(
+            ListingVersionRow.id.in_(others)
+        )
+        numbers |= {one.id: one.number for one in tx.session.execute(wanted)}
+    return numbers

@@ -1,5 +1,6 @@
 """Figures that everyone may see, released once per version and purpose."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
@@ -27,6 +28,16 @@ def find_public(tx: Transaction, version_id: str, purpose: str) -> ReleasedFigur
     """Return the figure of a version and purpose, if it was released."""
     figure = tx.session.connection().scalar(_FIGURE, {"version_id": version_id, "purpose": purpose})
     return None if figure is None else figure_from_dict(figure)
+
+
+def find_publics(tx: Transaction, version_ids: Iterable[str]) -> dict[tuple[str, str], ReleasedFigure]:
+    """Return every figure that was released of some versions, by version and purpose, in one statement."""
+    found = select(_ROWS.version_id, _ROWS.purpose, _ROWS.figure).where(_ROWS.version_id.in_(version_ids))
+    return {
+        (version_id, purpose): figure_from_dict(figure)
+        for version_id, purpose, figure in tx.session.connection().execute(found)
+        if figure is not None
+    }
 
 
 def enter_public(tx: Transaction, *, version_id: str, purpose: str, rho_micro: int, at: datetime) -> None:

@@ -1,0 +1,1 @@
+"""Monthly statements as files: CSV, XLSX and PDF, in Russian and in English; made again, they are the same bytes."""

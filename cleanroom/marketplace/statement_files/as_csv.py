@@ -1,0 +1,59 @@
+"""A statement as CSV (RFC 4180): UTF-8 with a byte-order mark, as Excel needs it to read Cyrillic."""
+
+import csv
+import io
+from datetime import date
+
+from cleanroom.marketplace.statement_files.table import (
+    WORDINGS,
+    Cell,
+    Rate,
+    clean,
+    columns_of,
+    date_text,
+    decimal_text,
+    totals_of,
+)
+from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.money import Money, exponent_of
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def write_csv(document: Document, language: Language) -> bytes:
+    """Write the lines and, below them, the totals; fields are parted as Excel of the language expects it."""
+    words, statement = WORDINGS[language], document.statement
+    columns = columns_of(document, language)
+    titles = [column.title for column in columns]
+    text = io.StringIO()
+    rows = csv.writer(text, delimiter=";" if language is Language.RU else ",", lineterminator="\r\n")
+    rows.writerow(titles)
+    for line in statement.lines:
+        rows.writerow([_field(column.of(line), language) for column in columns])
+    for totals in statement.totals:
+        for label, amount in totals_of(totals, language):
+            total: dict[str, Cell] = {
+                words.position: label,
+                words.amount: amount,
+                words.currency: amount.currency,
+            }
+            rows.writerow([_field(total.get(title), language) for title in titles])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _field(cell: Cell, language: Language) -> str:
+    match cell:
+        case None:
+            return ""
+        case Money():
+            return decimal_text(cell.minor, exponent_of(cell.currency), language)
+        case Rate():
+            return decimal_text(cell.basis_points, 2, language, trim=True)
+        case date():
+            return date_text(cell, language)
+        case int():
+            return str(cell)
+        case str():
+            text = clean(cell)
+            # A spreadsheet would run it; an apostrophe makes it text.
+            return f"'{text}" if text.startswith(_FORMULA) else text
