@@ -21,7 +21,10 @@ from cleanroom.analyses.deciding import Deciding
 from cleanroom.analyses.entering import Refusals
 from cleanroom.analyses.facts import FactFinder
 from cleanroom.analyses.public_sizes import PublicSizes
+from cleanroom.analyses.queue import Queue
+from cleanroom.analyses.reading import Reading
 from cleanroom.analyses.removing import Removing
+from cleanroom.analyses.resuming import Resuming
 from cleanroom.analyses.service import Analyses
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.reading import sqlite_path
@@ -200,7 +203,8 @@ def open_room(settings: Settings, *, clock: Clock | None = None) -> Room:
     if not restored:
         room.ingestion.recover()
         room.uploads.sweep()
-    room.analyses.recover()
+    # A restored database may have forgotten that a question was answered: no worker may answer it again.
+    room.analyses.recover(queued=restored)
     return room
 
 
@@ -215,6 +219,7 @@ def reconcile_room(room: Room, receipts: Iterable[bytes] = ()) -> Reconciled:
         ReceiptError: one is not this room's.
     """
     proven = [verify_receipt(receipt, verifier_key=room.audit.verifier_key) for receipt in receipts]
+    room.analyses.recover(queued=True)
     with room.db.transaction() as tx:
         withhold_unmade(tx)
         done = room.grants.reconcile(tx, proven)
@@ -334,8 +339,19 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             db=db,
             clock=clock,
             finder=FactFinder(workspaces, datasets, consents, rules, grants, accounts, approvals),
-            deciding=Deciding(accounts, grants, matching, refusals, Approving(approvals)),
-            completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
+            deciding=Deciding(
+                accounts, grants, matching, refusals, Approving(approvals), settings.release_tick_ms
+            ),
+            queue=Queue(
+                db=db,
+                clock=clock,
+                completing=Completing(db, clock, datasets, consents, rules, matching, gate, refusals),
+                resuming=Resuming(datasets, matching),
+                grants=grants,
+                receipts=receipts,
+                leases=leases,
+            ),
+            reading=Reading(clock, audit, datasets, grants, receipts),
             grants=grants,
             receipts=receipts,
             leases=leases,

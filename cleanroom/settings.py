@@ -31,6 +31,7 @@ _FIELDS = (
     "billing_zone",
     "operator_fee_bp",
     "listing_review",
+    "release_tick_ms",
 )
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
@@ -47,6 +48,8 @@ DEFAULT_CACHE_BYTES = 1 << 30
 DEFAULT_UPLOAD_MAX_BYTES = 64 << 30
 DEFAULT_UPLOAD_DAYS = 7
 DEFAULT_UPLOADS_OPEN = 20
+DEFAULT_RELEASE_TICK_MS = 500
+MAX_RELEASE_TICK_MS = 60_000
 
 
 class SettingsError(CleanroomError):
@@ -81,6 +84,8 @@ class Settings:
             entitlements it stays: free questions and caps are counted by its months.
         operator_fee_bp: the operator's share of what buyers pay, in basis points, for entitlements made from now on.
         listing_review: who lets a listing go live, one of `REVIEWS`.
+        release_tick_ms: the smallest step, in milliseconds, after which the answer of a question that a worker counted
+            is shown; 0 shows it when it is there, and how long it took then tells about the data.
     """
 
     home: Path
@@ -100,6 +105,7 @@ class Settings:
     billing_zone: str = "UTC"
     operator_fee_bp: int = 0
     listing_review: str = "second"
+    release_tick_ms: int = DEFAULT_RELEASE_TICK_MS
 
     @property
     def uploads_path(self) -> Path:
@@ -213,6 +219,13 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         billing_zone=_one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones()),
         operator_fee_bp=_basis_points(values.get("operator_fee_bp", 0)),
         listing_review=_one_of("listing_review", values.get("listing_review", "second"), REVIEWS),
+        release_tick_ms=_count(
+            "release_tick_ms",
+            values.get("release_tick_ms", DEFAULT_RELEASE_TICK_MS),
+            least=0,
+            most=MAX_RELEASE_TICK_MS,
+            example=DEFAULT_RELEASE_TICK_MS,
+        ),
     )
 
 
@@ -329,11 +342,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _count(field: str, value: object, *, most: int, example: int) -> int:
+def _count(field: str, value: object, *, most: int, example: int, least: int = 1) -> int:
     text = str(value)
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
+    if not (text.isascii() and text.isdecimal() and least <= int(text[:20]) <= most):
         raise SettingsError(
-            f"{_variable(field)} is not a whole number of 1 to {most}.",
+            f"{_variable(field)} is not a whole number of {least} to {most}.",
             remedy=f"Give it as digits, for example {example}.",
         )
     return int(text)

@@ -145,5 +145,13 @@ def reason_to_dict(reason: Reason) -> dict[str, Any]:
     }
 
 
+def reason_from_dict(value: Mapping[str, Any]) -> Reason:
+    """Read back a reason; the inverse of `reason_to_dict`."""
+    limit, asked = (
+        tuple(fact) if isinstance(fact, list) else fact for fact in (value["limit"], value["asked"])
+    )
+    return Reason(value["rule"], value["message"], limit, asked, value["nearest"])
+
+
 def _plain(fact: Fact) -> int | str | list[str]:
     return list(fact) if isinstance(fact, tuple) else fact

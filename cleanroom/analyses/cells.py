@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from cleanroom.matching.types import ExactCounts, ExactSums, SideCounts
+from cleanroom.matching.types import ExactCounts, ExactSums, Plan, SideCounts
 from cleanroom.release.types import Cell
+from cleanroom.schema.model import Schema, cell_labels
 from policies.canonical_question import CanonicalQuestion
 
 OVERLAP = "overlap"
@@ -71,6 +72,47 @@ class Layout:
                 cells = [(flat + more, text + part) for flat, text in cells for more, part in parts]
             for flat, text in cells:
                 yield f"breakdown:{breakdown.index}:{flat}", text
+
+
+def layout_of(
+    question: CanonicalQuestion, *, keys: Sequence[str], labels: Sequence[str], schema: Schema
+) -> Layout:
+    """Lay a question's cells out; everything but the question follows from the two schemas.
+
+    Args:
+        question: in canonical form.
+        keys: on which both sides can meet, in the dataset's order.
+        labels: that the base declares.
+        schema: of the dataset.
+    """
+    grouped = {name for group in question.breakdowns for name in group}
+    return Layout(
+        question=question,
+        # With a single key its share is the overlap itself, which is not counted twice.
+        keys=tuple(keys) if question.per_key and len(keys) > 1 else (),
+        labels=tuple(labels) if question.labels else (),
+        cell_labels={
+            attribute.name: cell_labels(attribute)
+            for attribute in schema.attributes
+            if attribute.name in grouped
+        },
+    )
+
+
+def plan_of(layout: Layout, *, keys: Sequence[str], purpose: str) -> Plan:
+    """Say what the engine has to count for a layout; `keys` are all on which both sides can meet."""
+    question = layout.question
+    return Plan(
+        purpose=purpose,
+        keys=tuple(keys),
+        segments=question.segments,
+        breakdowns=question.breakdowns,
+        labels=bool(layout.labels),
+        per_key=bool(layout.keys),
+        dataset_side=question.affinity,
+        sums=question.sums,
+        open_breakdown=question.open_breakdown,
+    )
 
 
 def _prefixed(prefix: str, names: Mapping[str, list[str]]) -> dict[str, list[str]]:

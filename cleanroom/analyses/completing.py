@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import bindparam, update
 
 from cleanroom.analyses.cells import exact_cells
 from cleanroom.analyses.entering import Refusals
-from cleanroom.analyses.facts import Facts
+from cleanroom.analyses.errors import EndedError
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.steps import Answered, Refused, Reserved
 from cleanroom.analyses.types import Outcome
@@ -22,6 +23,7 @@ from cleanroom.release.service import ReleaseService
 from cleanroom.release.types import Cell
 from cleanroom.rules.service import Rules
 from policies.decision import Reason
+from policies.question import question_to_dict
 from policies.reasons import KILL_SWITCH, kill_switch
 
 COUNTS_PER_QUESTION = 2
@@ -29,7 +31,7 @@ _ANALYSES = Base.metadata.tables[AnalysisRow.__tablename__]
 # Made once: to put a statement together takes longer than to run it.
 _END = (
     update(_ANALYSES)
-    .where(_ANALYSES.c.id == bindparam("asked"))
+    .where(_ANALYSES.c.id == bindparam("asked"), _ANALYSES.c.status == Outcome.RESERVED.value)
     .values(status=bindparam("status"), finished_at=bindparam("finished_at"))
 )
 
@@ -47,25 +49,29 @@ class Completing:
     gate: ReleaseService
     refusals: Refusals
 
-    def complete(self, facts: Facts, reserved: Reserved) -> Refused | Answered:
-        """Count, then T2; what changes meanwhile makes it count once more, and no more."""
+    def complete(self, reserved: Reserved) -> Refused | Answered:
+        """Count, then T2; what changes meanwhile makes it count once more, and no more.
+
+        Raises:
+            EndedError: the question was cancelled or ended otherwise meanwhile; nothing of the counts is kept.
+        """
         ticket, match, epoch = reserved.ticket, reserved.match, reserved.ticket.epoch
         for _ in range(COUNTS_PER_QUESTION):
             cells = self._count(match, reserved)
             with self.db.transaction() as tx:
-                changed = self._changed(tx, facts, epoch, counted=bool(cells))
+                changed = self._changed(tx, reserved, epoch, counted=bool(cells))
                 if changed is None or changed.rule == KILL_SWITCH:
-                    return self._finish(tx, facts, reserved, cells, epoch, changed)
-                epoch = self.consents.epoch(tx, facts.dataset.id)
+                    return self._finish(tx, reserved, cells, epoch, changed)
+                epoch = self.consents.epoch(tx, reserved.dataset.id)
                 match = self.matching.open(
                     tx,
                     dataset_version_id=ticket.asked.version_id,
-                    base_version_id=facts.base_version.id,
+                    base_version_id=reserved.base_version.id,
                     purpose=ticket.asked.purpose,
                     epoch=epoch,
                 )
         with self.db.transaction() as tx:
-            return self._finish(tx, facts, reserved, [], epoch, changed)
+            return self._finish(tx, reserved, [], epoch, changed)
 
     def _count(self, match: Match, reserved: Reserved) -> list[Cell]:
         """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
@@ -77,7 +83,6 @@ class Completing:
     def _finish(
         self,
         tx: Transaction,
-        facts: Facts,
         reserved: Reserved,
         cells: Sequence[Cell],
         epoch: int,
@@ -86,18 +91,25 @@ class Completing:
         analysis_id = reserved.ticket.analysis_id
         outcome = Outcome.RELEASED if changed is None else Outcome.REFUSED
         ended = {"asked": analysis_id, "status": outcome.value, "finished_at": self.clock.now()}
-        tx.session.connection().execute(_END, ended)
+        # One that was cancelled meanwhile has ended; and two that complete it can never both release.
+        if tx.session.connection().execute(_END, ended).rowcount != 1:
+            raise EndedError("The question has ended meanwhile.", remedy="Ask again.")
         if changed is not None:
-            budget = reserved.ticket.facts["budget"]
-            return self.refusals.record(tx, facts, analysis_id, Refused((changed,)), budget=budget)
+            return self.refusals.record(
+                tx,
+                analysis_id,
+                Refused((changed,)),
+                organisation_id=reserved.ticket.organisation_id,
+                facts=_refusal_facts(reserved),
+            )
         found = self.gate.release(tx, reserved.ticket, cells, epoch=epoch, at=self.clock.now())
         return Answered(outcome, found, reserved.layout)
 
-    def _changed(self, tx: Transaction, facts: Facts, epoch: int, *, counted: bool) -> Reason | None:
+    def _changed(self, tx: Transaction, reserved: Reserved, epoch: int, *, counted: bool) -> Reason | None:
         """Tell what has changed since the budget was reserved, so that the counts must not leave."""
         # Midnight may have passed meanwhile, and consents with it.
-        now = self.consents.locked_epoch(tx, facts.dataset)
-        if self.rules.stopped(tx, facts.dataset.id):
+        now = self.consents.locked_epoch(tx, reserved.dataset)
+        if self.rules.stopped(tx, reserved.dataset.id):
             return kill_switch()
         if now != epoch:
             message = "Consents changed twice while the question was being counted."
@@ -106,3 +118,9 @@ class Completing:
             message = "The keys of a workspace were rotated twice while the question was being counted."
             return Reason("key_rotation", message, "the same keys", "other keys")
         return None
+
+
+def _refusal_facts(reserved: Reserved) -> dict[str, Any]:
+    """Say of a refusal what its ticket says: with the question as asked, and without what only a bill needs."""
+    facts = {name: fact for name, fact in reserved.ticket.facts.items() if name != "people_at_most"}
+    return facts | {"question": question_to_dict(reserved.question)}

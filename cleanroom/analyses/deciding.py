@@ -7,26 +7,28 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import AgencyAction
 from cleanroom.analyses.alarm import sound_alarm
 from cleanroom.analyses.approving import Approving
-from cleanroom.analyses.cells import Layout
+from cleanroom.analyses.cells import Layout, layout_of, plan_of
 from cleanroom.analyses.entering import Refusals, enter
 from cleanroom.analyses.errors import NoStoredAnswerError
 from cleanroom.analyses.facts import Facts
 from cleanroom.analyses.receipt_facts import people_at_most, receipt_facts, size_band
+from cleanroom.analyses.resuming import ticket_to_dict
 from cleanroom.analyses.steps import Answered, Refused, Reserved
+from cleanroom.analyses.ticks import tick_ms
 from cleanroom.analyses.types import Outcome
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
 from cleanroom.matching.service import Matching
-from cleanroom.matching.types import Plan
 from cleanroom.release.answers import Asked, Found, find_answer
 from cleanroom.release.gate import mechanism_of
 from cleanroom.release.service import Ticket
-from cleanroom.schema.model import cell_labels
 from policies.decision import Deny, Gap, Permit
 from policies.engine import decide
 from policies.outline import outline
 from policies.reasons import no_mandate
+
+ANSWERED_AGAIN = "analyses.answered_again"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,17 @@ class Deciding:
     matching: Matching
     refusals: Refusals
     approving: Approving
+    tick_unit_ms: int
 
     def begin(
-        self, tx: Transaction, facts: Facts, analysis_id: str, *, asker_id: str, as_of: datetime | None
+        self,
+        tx: Transaction,
+        facts: Facts,
+        analysis_id: str,
+        *,
+        asker_id: str,
+        as_of: datetime | None,
+        queue: bool,
     ) -> Refused | Answered | Reserved:
         """Decide on a question; the decision comes before the look-up of a stored answer.
 
@@ -50,6 +60,7 @@ class Deciding:
             analysis_id: of the question.
             asker_id: the advertiser, or the agency that acts for it.
             as_of: give only an answer released until then.
+            queue: whether any worker may complete what is reserved; it then finds all it needs in SQL.
 
         Raises:
             NoStoredAnswerError: `as_of` is given and there is no such answer.
@@ -81,7 +92,7 @@ class Deciding:
                     "No answer to this question was released until then.", remedy="Ask for a fresh one."
                 )
             if facts.within_quota and _pays(facts.grant, permitted):
-                return self._reserve(tx, facts, analysis_id, permitted, asked)
+                return self._reserve(tx, facts, analysis_id, permitted, asked, queue=queue)
         decision = decide(documents, facts.request())
         if isinstance(decision, Deny):
             self.approving.put(tx, facts, decision)
@@ -94,7 +105,7 @@ class Deciding:
     ) -> Answered:
         enter(tx, facts, analysis_id, Outcome.STORED, rho_micro=0)
         tx.audit(
-            "analyses.answered_again",
+            ANSWERED_AGAIN,
             subject_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
             body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
@@ -102,7 +113,7 @@ class Deciding:
         return Answered(Outcome.STORED, stored, layout)
 
     def _reserve(
-        self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked
+        self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked, *, queue: bool
     ) -> Refused | Reserved:
         reservation = self.grants.reserve(
             tx,
@@ -117,22 +128,6 @@ class Deciding:
         pieces, days = outline(permit.question), permit.limits.alarm_days
         if days is not None:
             sound_alarm(tx, facts, analysis_id, pieces=pieces, days=days)
-        enter(tx, facts, analysis_id, Outcome.RESERVED, rho_micro=permit.rho_micro, pieces=pieces)
-        tx.audit(
-            "analyses.asked",
-            subject_id=analysis_id,
-            organisation_id=facts.owner_id,
-            body={
-                "dataset_id": facts.dataset.id,
-                "version_id": asked.version_id,
-                "advertiser_id": facts.grant.advertiser_id,
-                "agency_id": facts.grant.agency_id,
-                "purpose": facts.question.purpose,
-                "question": permit.question.tree,
-                "base_persons": size_band(facts.base_version.persons),
-                "rho_micro": permit.rho_micro,
-            },
-        )
         layout = _layout(facts, permit)
         ticket = Ticket(
             analysis_id=analysis_id,
@@ -155,6 +150,31 @@ class Deciding:
                 },
             },
         )
+        enter(
+            tx,
+            facts,
+            analysis_id,
+            Outcome.RESERVED,
+            rho_micro=permit.rho_micro,
+            pieces=pieces,
+            ticket=ticket_to_dict(ticket) if queue else None,
+            tick_ms=self._tick_ms(facts) if queue else 0,
+        )
+        tx.audit(
+            "analyses.asked",
+            subject_id=analysis_id,
+            organisation_id=facts.owner_id,
+            body={
+                "dataset_id": facts.dataset.id,
+                "version_id": asked.version_id,
+                "advertiser_id": facts.grant.advertiser_id,
+                "agency_id": facts.grant.agency_id,
+                "purpose": facts.question.purpose,
+                "question": permit.question.tree,
+                "base_persons": size_band(facts.base_version.persons),
+                "rho_micro": permit.rho_micro,
+            },
+        )
         match = self.matching.open(
             tx,
             dataset_version_id=asked.version_id,
@@ -162,18 +182,24 @@ class Deciding:
             purpose=asked.purpose,
             epoch=facts.epoch,
         )
-        plan = Plan(
-            purpose=asked.purpose,
-            keys=facts.keys,
-            segments=permit.question.segments,
-            breakdowns=permit.question.breakdowns,
-            labels=bool(layout.labels),
-            per_key=bool(layout.keys),
-            dataset_side=permit.question.affinity,
-            sums=permit.question.sums,
-            open_breakdown=permit.question.open_breakdown,
+        return Reserved(
+            question=facts.question,
+            dataset=facts.dataset,
+            base_version=facts.base_version,
+            ticket=ticket,
+            plan=plan_of(layout, keys=facts.keys, purpose=asked.purpose),
+            layout=layout,
+            match=match,
+            reservation=reservation,
         )
-        return Reserved(ticket, plan, layout, match, reservation)
+
+    def _tick_ms(self, facts: Facts) -> int:
+        return tick_ms(
+            self.tick_unit_ms,
+            base_persons=facts.base_version.persons,
+            public_size=facts.public_size,
+            segments=len(facts.question.segments),
+        )
 
 
 def _pays(grant: Grant, permitted: Permit) -> bool:
@@ -193,16 +219,4 @@ def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> 
 
 
 def _layout(facts: Facts, permit: Permit) -> Layout:
-    question = permit.question
-    grouped = {name for group in question.breakdowns for name in group}
-    return Layout(
-        question=question,
-        # With a single key its share is the overlap itself, which is not counted twice.
-        keys=facts.keys if question.per_key and len(facts.keys) > 1 else (),
-        labels=facts.labels if question.labels else (),
-        cell_labels={
-            attribute.name: cell_labels(attribute)
-            for attribute in facts.dataset.schema.attributes
-            if attribute.name in grouped
-        },
-    )
+    return layout_of(permit.question, keys=facts.keys, labels=facts.labels, schema=facts.dataset.schema)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -28,8 +29,21 @@ def enter(
     *,
     rho_micro: int,
     pieces: Sequence[str] = (),
+    ticket: Mapping[str, Any] | None = None,
+    tick_ms: int = 0,
 ) -> None:
-    """Enter a question with what has become of it so far; `pieces`: of a permitted one, see `policies.outline`."""
+    """Enter a question with what has become of it so far.
+
+    Args:
+        tx: the transaction that decides on it.
+        facts: of the question.
+        analysis_id: of the question.
+        status: what has become of it.
+        rho_micro: what it has taken out of its grant.
+        pieces: of a permitted one, see `policies.outline`.
+        ticket: what a worker needs to complete it; None when the process that asks does.
+        tick_ms: by which its answer is shown.
+    """
     row = {
         "id": analysis_id,
         "grant_id": facts.grant.id,
@@ -44,6 +58,10 @@ def enter(
         "rho_micro": rho_micro,
         "asked_at": facts.at,
         "finished_at": None if status is Outcome.RESERVED else facts.at,
+        "queued": ticket is not None,
+        "ticket": None if ticket is None else dict(ticket),
+        "attempts": 0,
+        "tick_ms": tick_ms,
     }
     tx.session.connection().execute(_ENTER, row)
 
@@ -60,27 +78,29 @@ class Refusals:
         enter(tx, facts, analysis_id, Outcome.REFUSED, rho_micro=0)
         left_micro = facts.grant.left_micro
         unspent = {"left_before_micro": left_micro, "left_after_micro": left_micro}
-        return self.record(tx, facts, analysis_id, refused, budget=unspent)
+        return self.record(
+            tx,
+            analysis_id,
+            refused,
+            organisation_id=facts.grant.advertiser_id,
+            facts={**receipt_facts(facts), "question": question_to_dict(facts.question), "budget": unspent},
+        )
 
     def record(
         self,
         tx: Transaction,
-        facts: Facts,
         analysis_id: str,
         refused: Refused,
         *,
-        budget: Mapping[str, int],
+        organisation_id: str,
+        facts: Mapping[str, Any],
     ) -> Refused:
-        """Write the record that the refusal's receipt proves; `budget` is what the grant had left before and after."""
+        """Write the record that the refusal's receipt proves; `facts` are what it says besides its reasons."""
         event = self.gate.refuse(
             tx,
             analysis_id=analysis_id,
-            organisation_id=facts.grant.advertiser_id,
-            facts={
-                **receipt_facts(facts),
-                "question": question_to_dict(facts.question),
-                "budget": dict(budget),
-            },
+            organisation_id=organisation_id,
+            facts=facts,
             reasons=refused.reasons,
             missing=refused.missing,
             at=self.clock.now(),

@@ -96,7 +96,7 @@ class Facts:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that the base declares."""
-        return self.base.schema.label.values if self.base.schema.label else ()
+        return labels_of(self.base)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ class FactFinder:
             epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,
-            attributes=_declared(dataset),
+            attributes=declared(dataset),
             at=at,
             sector=self.accounts.sector(tx, grant.advertiser_id),
             recent=self._recent(tx, grant, rules.get(Rate), at),
@@ -257,7 +257,12 @@ class FactFinder:
         return base
 
 
-def _declared(dataset: Dataset) -> Declared:
+def labels_of(base: Dataset) -> tuple[str, ...]:
+    """Return the labels that a base declares."""
+    return base.schema.label.values if base.schema.label else ()
+
+
+def declared(dataset: Dataset) -> Declared:
     """Return what questions need to know of a dataset's attributes: made once, as its schema does not change."""
     key = dataset.id, dataset.schema_sha256
     known = _DECLARED.get(key)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import JSON, BigInteger, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cleanroom.db.base import Base
@@ -13,8 +13,12 @@ class AnalysisRow(Base):
     """One question that was asked."""
 
     __tablename__ = "analyses"
-    # How often a party asks, and what it asked last, is looked up before every question.
-    __table_args__ = (Index("ix_analyses_party", "dataset_id", "advertiser_id", "asked_at"),)
+    __table_args__ = (
+        # How often a party asks, and what it asked last, is looked up before every question.
+        Index("ix_analyses_party", "dataset_id", "advertiser_id", "asked_at"),
+        # What a party has asked is listed in pages.
+        Index("ix_analyses_asker", "advertiser_id", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     grant_id: Mapped[str] = mapped_column(String(40), index=True)
@@ -30,3 +34,11 @@ class AnalysisRow(Base):
     rho_micro: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    # Whether any worker may complete it; otherwise the process that asked does, and nobody after it.
+    queued: Mapped[bool] = mapped_column(server_default=false())
+    # Of a queued one: what the decision settled, see `cleanroom.analyses.resuming`.
+    ticket: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    # An answer is shown at multiples of it after the instant of asking; 0 for at once.
+    tick_ms: Mapped[int] = mapped_column(server_default="0")
+    cancel_asked_at: Mapped[datetime | None]

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
-
-from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.deciding import Deciding
+from cleanroom.analyses.errors import EndedError
 from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.estimating import charged_by, estimate_of, left_by
 from cleanroom.analyses.facts import FactFinder, Facts
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.queue import Queue
+from cleanroom.analyses.reading import Reading
 from cleanroom.analyses.showing import show
 from cleanroom.analyses.steps import Answered, Refused, Reserved
-from cleanroom.analyses.types import Answer, Outcome
+from cleanroom.analyses.types import Analysis, Answer, Outcome
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, PendingEvent, Transaction
 from cleanroom.grants.service import Grants
@@ -24,6 +25,21 @@ from cleanroom.ids import new_id
 from cleanroom.release.receipts import Receipts
 from cleanroom.storage.leases import Leases
 from policies.question import Question
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A question that was just asked.
+
+    Attributes:
+        analysis: as it stands.
+        answer: figures or a refusal that are there at once; None when a worker will count.
+        event: the log's record that a receipt is to be made of; None without one.
+    """
+
+    analysis: Analysis
+    answer: Answer | None
+    event: PendingEvent | None
 
 
 class Analyses:
@@ -36,16 +52,18 @@ class Analyses:
         clock: Clock,
         finder: FactFinder,
         deciding: Deciding,
-        completing: Completing,
+        queue: Queue,
+        reading: Reading,
         grants: Grants,
         receipts: Receipts,
         leases: Leases,
     ) -> None:
+        self.queue = queue
+        self.reading = reading
         self._db = db
         self._clock = clock
         self._finder = finder
         self._deciding = deciding
-        self._completing = completing
         self._grants = grants
         self._receipts = receipts
         self._leases = leases
@@ -75,17 +93,14 @@ class Analyses:
         analysis_id = new_id("an", self._clock.now())
         with ExitStack() as at_work:
             with self._db.transaction() as tx:
-                facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of)
+                facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, as_of=as_of)
                 if isinstance(begun, Reserved):
                     # Before the commit, from which on others take it for lost unless somebody holds this.
                     at_work.enter_context(self._leases.hold(analysis_id))
-            done = self._completing.complete(facts, begun) if isinstance(begun, Reserved) else begun
-        charged, left = charged_by(begun), left_by(begun, facts.grant)
-        if isinstance(done, Refused):
-            receipt = self._receipt(analysis_id, done.event)
-            return _refusal(facts, analysis_id, done, charged, left, receipt)
-        receipt = self._receipt(done.found.analysis_id, done.found.event)
-        return _answer(facts, analysis_id, done, charged, left, receipt)
+            done = self.queue.completing.complete(begun) if isinstance(begun, Reserved) else begun
+        answer, event = self._answer(facts, analysis_id, begun, done)
+        self._receipt(answer.receipt.stem, event)
+        return answer
 
     def estimate(
         self,
@@ -127,35 +142,112 @@ class Analyses:
         analysis_id: str,
         grant_id: str,
         asker_id: str,
+        *,
         as_of: datetime | None = None,
+        queue: bool = False,
     ) -> tuple[Facts, Refused | Answered | Reserved]:
         facts = self._finder.find(tx, question, grant_id=grant_id, asker_id=asker_id, at=self._clock.now())
-        return facts, self._deciding.begin(tx, facts, analysis_id, asker_id=asker_id, as_of=as_of)
+        return facts, self._deciding.begin(
+            tx, facts, analysis_id, asker_id=asker_id, as_of=as_of, queue=queue
+        )
 
-    def recover(self) -> tuple[str, ...]:
+    def begin(self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str) -> Begun:
+        """Ask a question in the caller's transaction: decide, look for a stored answer, or reserve for a worker.
+
+        Call `settle` with what it returns once the transaction has committed.
+
+        Args:
+            tx: a writing transaction; with it the question is asked, or is not.
+            question: what to count.
+            grant_id: which grant pays.
+            asker_id: the advertiser, or the agency that acts for it.
+
+        Returns:
+            The question, with its answer when that is there at once.
+
+        Raises:
+            QuestionError, NotYourGrantError, NotYourBaseError: as for `ask`.
+        """
+        analysis_id = new_id("an", self._clock.now())
+        facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, queue=True)
+        tx.session.flush()
+        analysis = self.reading.view(tx.session.get_one(AnalysisRow, analysis_id))
+        if isinstance(begun, Reserved):
+            return Begun(analysis, None, None)
+        answer, event = self._answer(facts, analysis_id, begun, begun)
+        return Begun(analysis, answer, event)
+
+    def settle(self, begun: Begun) -> None:
+        """Write the receipt of what was answered at once; without it, it is made when somebody asks for it."""
+        if begun.event is not None:
+            self._receipt(begun.analysis.id, begun.event)
+
+    def complete(self, analysis_id: str) -> Outcome | None:
+        """Complete a question that waits for a worker; see `Queue.complete`."""
+        return self.queue.complete(analysis_id)
+
+    def cancel(
+        self, tx: Transaction, analysis_id: str, *, organisation_id: str, advertiser_id: str | None = None
+    ) -> Analysis:
+        """End a question without an answer, if it has none yet; see `Queue.cancel`.
+
+        Raises:
+            UnknownAnalysisError: it is not theirs, or there is none.
+            EndedError: its outcome is shown already.
+        """
+        known = self.reading.analysis(
+            tx, analysis_id, organisation_id=organisation_id, advertiser_id=advertiser_id
+        )
+        if known.shown_at is not None:
+            raise EndedError(f"The analysis has ended: {known.state}.", remedy="Read its result.")
+        row = tx.session.get_one(AnalysisRow, analysis_id)
+        self.queue.cancel(tx, row)
+        return self.reading.view(row)
+
+    def result(self, analysis_id: str, *, organisation_id: str, advertiser_id: str | None = None) -> Answer:
+        """Return the answer to a question again; see `Reading.result`."""
+        with self._db.reading() as tx:
+            return self.reading.result(
+                tx, analysis_id, organisation_id=organisation_id, advertiser_id=advertiser_id
+            )
+
+    def receipt(self, analysis_id: str, *, organisation_id: str, advertiser_id: str | None = None) -> Path:
+        """Return the file that proves an answer, of the question that was stored when it is a stored one.
+
+        Raises:
+            UnknownAnalysisError, NotReadyError, NoResultError: as for `result`.
+        """
+        with self._db.reading() as tx:
+            proven = self.reading.receipt_of(
+                tx, analysis_id, organisation_id=organisation_id, advertiser_id=advertiser_id
+            )
+        return self._receipt(proven, None)
+
+    def recover(self, *, queued: bool = False) -> tuple[str, ...]:
         """Close questions whose process died while it counted, at the room's start; what they reserved stays spent.
+
+        Args:
+            queued: those that wait for a worker too, which would complete them: only when a room was restored, whose
+                database may have forgotten that they were answered.
 
         Returns:
             Their ids.
         """
-        with self._db.reading() as tx:
-            reserved = select(AnalysisRow.id).where(AnalysisRow.status == Outcome.RESERVED.value)
-            found = list(tx.session.scalars(reserved))
-        lost = []
-        for analysis_id in found:
-            with self._leases.try_hold(analysis_id) as held:
-                if held and self._lose(analysis_id):
-                    lost.append(analysis_id)
-        return tuple(lost)
+        return self.queue.recover(queued=queued)
 
-    def _lose(self, analysis_id: str) -> bool:
-        with self._db.transaction() as tx:
-            row = tx.session.get_one(AnalysisRow, analysis_id)
-            if row.status != Outcome.RESERVED.value:
-                return False
-            row.status, row.finished_at = Outcome.LOST.value, self._clock.now()
-            tx.audit("analyses.lost", subject_id=analysis_id, body={"grant_id": row.grant_id})
-        return True
+    def _answer(
+        self,
+        facts: Facts,
+        analysis_id: str,
+        begun: Refused | Answered | Reserved,
+        done: Refused | Answered,
+    ) -> tuple[Answer, PendingEvent | None]:
+        charged, left = charged_by(begun), left_by(begun, facts.grant)
+        if isinstance(done, Refused):
+            receipt = self._receipts.place(analysis_id)
+            return _refusal(facts, analysis_id, done, charged, left, receipt), done.event
+        receipt = self._receipts.place(done.found.analysis_id)
+        return _answer(facts, analysis_id, done, charged, left, receipt), done.found.event
 
     def _receipt(self, analysis_id: str, event: PendingEvent | None) -> Path:
         if event is not None and event.proven is not None:
@@ -192,7 +284,15 @@ def _refusal(
 def _answer(
     facts: Facts, analysis_id: str, answered: Answered, charged: Amount, left: Amount, receipt: Path
 ) -> Answer:
-    found, shown = answered.found, show(facts, answered)
+    found = answered.found
+    shown = show(
+        found,
+        answered.layout,
+        question=facts.question,
+        base_version=facts.base_version,
+        public_size=facts.public_size,
+        attributes=facts.attributes,
+    )
     return Answer(
         analysis_id=analysis_id,
         outcome=answered.outcome,

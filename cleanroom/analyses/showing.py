@@ -1,15 +1,17 @@
 """What an asker is shown of an answer: its figures under the asker's names, ratios of them, and bands to merge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cleanroom.analyses.facts import Facts
-from cleanroom.analyses.steps import Answered
+from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.suggesting import Suggestion, suggestions_from
+from cleanroom.datasets.types import DatasetVersion
 from cleanroom.release.answers import MOST_FIGURES, Found
 from cleanroom.release.ratios import ratios
 from cleanroom.release.service import named
 from cleanroom.release.types import ReleasedFigure, ReleasedRatio
 from cleanroom.remembered import Remembered
+from policies.attributes import AttributeInfo
 from policies.question import Question
 
 
@@ -35,26 +37,37 @@ _Key = tuple[str, Question, str, ReleasedFigure | None]
 _SHOWN = Remembered[_Key, Shown](MOST_FIGURES, lambda shown: len(shown.figures))
 
 
-def show(facts: Facts, answered: Answered) -> Shown:
+def show(
+    found: Found,
+    layout: Layout,
+    *,
+    question: Question,
+    base_version: DatasetVersion,
+    public_size: ReleasedFigure | None,
+    attributes: Mapping[str, AttributeInfo],
+) -> Shown:
     """Lay an answer out for its asker; one that was laid out before in the same words is shown again.
 
     Args:
-        facts: of the question.
-        answered: what was released or found.
+        found: what was released or found.
+        layout: of the question.
+        question: as asked.
+        base_version: of the asker's base.
+        public_size: of the dataset, if it was released to everyone.
+        attributes: the dataset's, by name.
     """
-    found = answered.found
-    key = found.analysis_id, facts.question, facts.base_version.id, facts.public_size
+    key = found.analysis_id, question, base_version.id, public_size
     known = _SHOWN.get(key)
     # The very answer, not one of the same id: nothing that the store did not give may be shown in its place.
     if known is not None and known.found is found:
         return known
-    figures = named(found.figures, answered.layout.asked_names())
-    if facts.public_size is not None and not answered.layout.question.affinity:
-        figures = (*figures, facts.public_size)
+    figures = named(found.figures, layout.asked_names())
+    if public_size is not None and not layout.question.affinity:
+        figures = (*figures, public_size)
     shown = Shown(
         found=found,
         figures=figures,
-        ratios=ratios(figures, base_persons=facts.base_version.persons, sums=found.mechanism.sums),
-        suggestions=suggestions_from(found.figures, found.mechanism, answered.layout, facts.attributes),
+        ratios=ratios(figures, base_persons=base_version.persons, sums=found.mechanism.sums),
+        suggestions=suggestions_from(found.figures, found.mechanism, layout, attributes),
     )
     return _SHOWN.put(key, shown)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cleanroom.analyses.cells import Layout
 from cleanroom.analyses.types import Outcome
+from cleanroom.datasets.types import Dataset, DatasetVersion
 from cleanroom.db.database import PendingEvent
 from cleanroom.grants.types import Reservation
 from cleanroom.matching.service import Match
@@ -11,6 +12,7 @@ from cleanroom.matching.types import Plan
 from cleanroom.release.answers import Found
 from cleanroom.release.service import Ticket
 from policies.decision import Reason
+from policies.question import Question
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,12 @@ class Answered:
 
 @dataclass(frozen=True)
 class Reserved:
-    """The budget is reserved; what follows takes no decision any more.
+    """The budget is reserved; what follows takes no decision any more, and needs nothing but this.
 
     Attributes:
+        question: as asked.
+        dataset: the provider's.
+        base_version: of the asker's base.
         ticket: what the release needs.
         plan: what to count.
         layout: the cells' names.
@@ -55,6 +60,9 @@ class Reserved:
         reservation: what the question has taken out of its grant.
     """
 
+    question: Question
+    dataset: Dataset
+    base_version: DatasetVersion
     ticket: Ticket
     plan: Plan
     layout: Layout

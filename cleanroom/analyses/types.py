@@ -1,9 +1,11 @@
 """What an asker gets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.release.types import Mechanism, ReleasedFigure, ReleasedRatio
@@ -18,6 +20,59 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     STORED = "stored"
     LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+class State(StrEnum):
+    """What is told of a question: its outcome once that is shown, and until then that it is under way."""
+
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    RELEASED = "released"
+    REFUSED = "refused"
+    STORED = "stored"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A question as its asker may follow it; nothing of it depends on the data before the answer is shown.
+
+    Attributes:
+        id: `an_...`.
+        grant_id: what pays.
+        dataset_id: the provider's.
+        base_id: the asker's.
+        advertiser_id: for whom.
+        agency_id: through whom, if anyone.
+        question: as asked, as plain data.
+        state: see `State`.
+        progress: 0 to 1; the share of a tick that has passed, and 1 once the outcome is shown.
+        charged_micro: what it has taken out of its grant, in micro-rho, whatever becomes of it.
+        asked_at: the instant of asking.
+        shown_at: since when the outcome is shown; None before.
+        look_at: the first instant at which there can be something new to see; None once the outcome is shown.
+    """
+
+    id: str
+    grant_id: str
+    dataset_id: str
+    base_id: str
+    advertiser_id: str
+    agency_id: str | None
+    question: Mapping[str, Any]
+    state: State
+    progress: float
+    charged_micro: int
+    asked_at: datetime
+    shown_at: datetime | None
+    look_at: datetime | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer to be shown: figures, or a refusal."""
+        return self.state in (State.RELEASED, State.STORED, State.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -38,7 +93,7 @@ class Answer:
         left_micro: what the question has left of the grant, as its receipt says.
         charged_delta_pico: what it cost of delta besides, in 10^-12; only unknown keys cost any.
         left_delta_pico: what it has left of that.
-        receipt: the signed proof, a file.
+        receipt: the signed proof, a file; it is written once the answer is committed.
         suggestions: bands to merge, so that fewer cells are withheld; made of the figures, at no budget.
     """
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from cleanroom.canonical import canonical_json
 from cleanroom.db.base import Base
@@ -102,6 +102,9 @@ _FIND = {
     for of_epoch in (False, True)
     for until in (False, True)
 }
+_ONE = select(_ROWS.analysis_id, _ROWS.consent_epoch, _ROWS.released_at).where(
+    _ROWS.analysis_id == bindparam("id")
+)
 _CONTENT = select(_ROWS.mechanism, _ROWS.figures).where(_ROWS.analysis_id == bindparam("id"))
 _STORE = insert(_TABLE)
 _READ = Remembered[str, Found](MOST_FIGURES, lambda found: len(found.figures))
@@ -127,6 +130,17 @@ def find_answer(
     row = connection.execute(_FIND[epoch is not None, at is not None], wanted).one_or_none()
     if row is None:
         return None
+    return _read(connection, row)
+
+
+def answer_of(tx: Transaction, analysis_id: str) -> Found | None:
+    """Return the answer that a question paid for; None when it has released none."""
+    connection = tx.session.connection()
+    row = connection.execute(_ONE, {"id": analysis_id}).one_or_none()
+    return None if row is None else _read(connection, row)
+
+
+def _read(connection: Connection, row: Any) -> Found:
     kept = _READ.get(row.analysis_id)
     if kept is not None and (kept.epoch, kept.released_at) == (row.consent_epoch, row.released_at):
         return kept

@@ -51,14 +51,15 @@ class Receipts:
             record=proven.record, index=proven.index, proof=list(proven.proof), checkpoint=proven.checkpoint
         )
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = self._path(analysis_id)
+        target = self.place(analysis_id)
         write_private(target, receipt, replace=True)
         return target
 
     def kept(self, analysis_id: str) -> Path | None:
         """Return the receipt that was written when the analysis was answered, if it is still there."""
-        target = self._path(analysis_id)
+        target = self.place(analysis_id)
         return target if target.exists() else None
 
-    def _path(self, analysis_id: str) -> Path:
+    def place(self, analysis_id: str) -> Path:
+        """Return where the receipt of an analysis lies once it is written."""
         return self._directory / f"{analysis_id}.json"
