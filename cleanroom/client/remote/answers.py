@@ -42,14 +42,13 @@ class EstimateValue:
     @property
     def price(self) -> Money | None:
         """What it costs, if that is known beforehand; for a price by the released count see `price_at_most`."""
-        exact = money_of(self._quote.get("exact"))
-        lowest, highest = money_of(self._quote.get("minimum")), self.price_at_most
-        return exact or (highest if lowest == highest else None)
+        tariff = (self.answer.get("quote") or {}).get("tariff") or {}
+        return self.price_at_most if tariff.get("cpm_minor") == 0 else None
 
     @property
     def price_at_most(self) -> Money | None:
         """The most that it can cost; None when the room names no price."""
-        return money_of(self._quote.get("maximum"))
+        return money_of((self.answer.get("quote") or {}).get("maximum"))
 
     @property
     def half_width(self) -> int | None:
@@ -65,21 +64,14 @@ class EstimateValue:
 
     def __repr__(self) -> str:
         """Show it at a prompt."""
-        facts = "; ".join(f"{name}: {text}" for name, text in self._facts())
+        facts = "; ".join(f"{name}: {text}" for name, text in self.facts())
         return f"<Estimate {self.question.get('kind')}: {facts}>"
 
     def _repr_html_(self) -> str:
-        return card(f"Estimate: {self.question.get('kind')}", self._facts())
+        return card(f"Estimate: {self.question.get('kind')}", self.facts())
 
-    @property
-    def _quote(self) -> Mapping[str, Any]:
-        for name in ("quote", "price"):
-            found = self.answer.get(name)
-            if isinstance(found, Mapping):
-                return found
-        return {}
-
-    def _facts(self) -> list[tuple[str, str]]:
+    def facts(self) -> list[tuple[str, str]]:
+        """Tell it for people: names and texts."""
         if not self.permitted:
             return [("refused", str(refusal_of(self.answer)))]
         facts = (

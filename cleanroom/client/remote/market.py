@@ -74,15 +74,14 @@ class Market:
             ConfigurationError: the listing leaves a choice.
         """
         found = yield from self.listing(listing)
-        content = content_of(found)
-        terms = content.get("terms") or {}
+        content, terms = found["content"], found["content"]["terms"]
         body = {
             "listing_id": found["id"],
-            "plan_key": _only("plan", plan, [one["key"] for one in content.get("plans") or ()]),
-            "purposes": list(purposes) or [_only("purpose", None, list(terms.get("purposes") or ()))],
-            "kinds": list(kinds) or list(terms.get("kinds") or ()),
-            "size": size or _smallest(terms.get("sizes") or ()),
-            "days": days or terms.get("days"),
+            "plan_key": _only("plan", plan, [one["key"] for one in content["plans"]]),
+            "purposes": list(purposes) or [_only("purpose", None, terms["purposes"])],
+            "kinds": list(kinds) or terms["kinds"],
+            "size": size or _smallest(terms["sizes"]),
+            "days": days or terms["days"],
             "questions": questions,
             "note": note,
         }
@@ -130,7 +129,7 @@ class Market:
                 f"The request {asked[-1]['id']} for this listing is not decided yet.",
                 remedy="Wait for the provider, or withdraw it.",
             )
-        plans = ", ".join(one["key"] for one in content_of(found).get("plans") or ())
+        plans = ", ".join(one["key"] for one in found["content"]["plans"])
         raise EntitlementMissing(
             "There is no entitlement in force for this listing.",
             remedy=f"Ask for one: room.request({found['id']!r}, plan=...); its plans are: {plans or 'none'}.",
@@ -163,18 +162,9 @@ class Market:
         return self._connection.post("/v1/listings", {"dataset_id": dataset_id, "content": dict(content)})
 
 
-def content_of(listing: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a listing says."""
-    version = listing.get("version")
-    nested = version.get("content") if isinstance(version, Mapping) else None
-    found = listing.get("content") or nested or listing
-    return found if isinstance(found, Mapping) else listing
-
-
 def titles(listing: Mapping[str, Any]) -> list[str]:
     """Return a listing's title in every language."""
-    title = content_of(listing).get("title", "")
-    return [str(one) for one in title.values()] if isinstance(title, Mapping) else [str(title)]
+    return [str(title) for title in listing["content"]["title"].values()]
 
 
 def _only(what: str, given: str | None, offered: Sequence[str]) -> str:

@@ -6,12 +6,11 @@ from urllib.parse import quote
 
 from cleanroom.client.remote.connection import Connection
 from cleanroom.client.remote.effects import Flow, Pause
-from cleanroom.client.remote.market import Market, content_of
 from cleanroom.client.remote.problems import AnalysisFailed, ConfigurationError, StillRunning, refusal_of
 
 _FIRST_PAUSE, _MOST_PAUSE = 0.1, 5.0
-ENDED = frozenset({"complete", "completed", "released", "stored", "refused"})
-BROKEN = frozenset({"lost", "failed", "cancelled", "canceled"})
+ENDED = frozenset({"released", "stored", "refused"})
+BROKEN = frozenset({"lost", "cancelled"})
 
 
 def question_body(
@@ -55,21 +54,16 @@ def question_body(
 class Questions:
     """Conversations about estimates and analyses."""
 
-    def __init__(self, connection: Connection, market: Market) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._market = market
 
-    def purpose_of(
-        self, listing: Mapping[str, Any], entitlement: Mapping[str, Any], given: str | None
-    ) -> str:
+    def purpose_of(self, listing: Mapping[str, Any], given: str | None) -> str:
         """Return the purpose to ask for: the given one, or the only one there is.
 
         Raises:
             ConfigurationError: there are several.
         """
-        ask = entitlement.get("ask") or {}
-        found = entitlement.get("purposes") or ask.get("purposes")
-        found = list(found or (content_of(listing).get("terms") or {}).get("purposes") or ())
+        found = listing["content"]["terms"]["purposes"]
         if given is not None or len(found) == 1:
             return str(given or found[0])
         raise ConfigurationError(
@@ -96,9 +90,9 @@ class Questions:
             Refused: the owner's rules do not permit it.
         """
         state = yield from self._connection.post("/v1/analyses", body)
-        if _outcome(state) == "refused":
-            raise refusal_of((yield from self._refused(state)), analysis_id=state["id"])
-        return dict(state)
+        if state["state"] == "refused":
+            raise refusal_of(state["result"], analysis_id=state["id"])
+        return state
 
     def all(self) -> Flow[list[dict[str, Any]]]:
         """List analyses."""
@@ -130,11 +124,11 @@ class Questions:
         waited, pause = 0.0, _FIRST_PAUSE
         while True:
             state = yield from self.state(analysis_id)
-            if _outcome(state) in ENDED or state.get("state") in ENDED:
+            if state["state"] in ENDED:
                 break
-            if _outcome(state) in BROKEN or state.get("state") in BROKEN:
+            if state["state"] in BROKEN:
                 raise AnalysisFailed(
-                    f"The analysis did not come to an end ({state.get('state')}).",
+                    f"The analysis did not come to an end ({state['state']}).",
                     remedy="Ask the question again; what was released is answered from the store for nothing.",
                 )
             if waited >= timeout:
@@ -145,20 +139,9 @@ class Questions:
             yield Pause(min(pause, timeout - waited))
             waited, pause = waited + pause, min(pause * 1.5, _MOST_PAUSE)
         result = yield from self._connection.get(_path(analysis_id) + "/result")
-        if _outcome(result) == "refused":
+        if result["outcome"] == "refused":
             raise refusal_of(result, analysis_id=analysis_id)
         return result, (yield from self._connection.get_bytes(_path(analysis_id) + "/receipt"))
-
-    def _refused(self, state: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
-        for place in (state, state.get("result")):
-            if isinstance(place, Mapping) and (place.get("reasons") or place.get("missing")):
-                return place
-        return (yield from self._connection.get(_path(str(state["id"])) + "/result"))
-
-
-def _outcome(state: Mapping[str, Any]) -> str | None:
-    found = state.get("outcome")
-    return None if found is None else str(found)
 
 
 def _path(analysis_id: str) -> str:

@@ -38,7 +38,7 @@ class Session:
         party = f"{credential.client_id} {profile.advertiser}"
         self.store = Store(state_dir(environ), url=self.connection.url, party=party)
         self.market = Market(self.connection)
-        self.questions = Questions(self.connection, self.market)
+        self.questions = Questions(self.connection)
         self.bases = Tables(self.connection, self.store, "bases")
         self.datasets = Tables(self.connection, self.store, "datasets")
         self._progress = progress
@@ -105,7 +105,7 @@ class Session:
                 remedy="Give a data frame or a file; or base=... with the base's id.",
             )
         found, entitlement = yield from self.market.entitlement_for(listing)
-        purpose = self.questions.purpose_of(found, entitlement, options.get("purpose"))
+        purpose = self.questions.purpose_of(found, options.get("purpose"))
         if base_id is None:
             base_id = (yield from self.create_base(data, options)).id
         body = question_body(

@@ -125,7 +125,7 @@ class Tables:
 
     def set_policy(self, table_id: str, policy: Mapping[str, Any]) -> Flow[dict[str, Any]]:
         """Put an analysis rule in force."""
-        return self._connection.put(f"/v1/{self._kind}/{table_id}/policy", policy)
+        return self._connection.put(f"/v1/{self._kind}/{table_id}/policy", {"document": dict(policy)})
 
     def register(self, schema: Mapping[str, Any], *, name: str) -> Flow[dict[str, Any]]:
         """Register one; nothing is loaded yet."""
