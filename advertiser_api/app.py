@@ -12,6 +12,8 @@ from advertiser_api.oauth.router import oauth_router
 from advertiser_api.openapi import document
 from advertiser_api.telemetry import Telemetry
 from advertiser_api.v1 import ROUTERS
+from advertiser_api.v1.uploading import uploader
+from advertiser_api.v1.uploads import uploads_router
 from cleanroom.bootstrap import Room
 
 API_VERSION = "1.0.0"
@@ -42,6 +44,7 @@ def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
     app.include_router(oauth_router(room))
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(uploads_router(room, caller=uploader, problem=problems.problem), prefix="/v1")
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(BodyLimit)

@@ -63,7 +63,10 @@ def _complete(operation: dict[str, Any], method: str) -> None:
     if method not in ("get", "head", "options"):
         possible |= _FOR_WRITERS
     for status, text in possible.items():
-        answer = answers.setdefault(str(status), {"description": text})
+        answers.setdefault(str(status), {"description": text})
+    for status, answer in answers.items():
+        if status < "400":
+            continue
         # The authorization server has errors of its own beside.
         answer.setdefault("content", {})[MEDIA_TYPE] = {"schema": {"$ref": "#/components/schemas/Problem"}}
     only_once = False

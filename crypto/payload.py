@@ -250,7 +250,9 @@ def _decrypt(path: Path, identity: bytes, sha256: str | None, channel: Channel) 
         channel.end()
 
 
-def _decrypted(file: "BufferedReader[FileIO]", identity: bytes, digest: "hashlib._Hash") -> Iterator[memoryview]:
+def _decrypted(
+    file: "BufferedReader[FileIO]", identity: bytes, digest: "hashlib._Hash"
+) -> Iterator[memoryview]:
     """Yield the content part by part; what a chunk's tag does not verify is never yielded."""
     header, stream = open_header(file, identity)
     digest.update(header)

@@ -14,6 +14,16 @@ from advertiser_api.v1 import (
     reviews,
     statements,
     usage,
+    analyses,
+    bases,
+    budgets,
+    datasets,
+    estimates,
+    events,
+    keys,
+    mandates,
+    me,
+    policies,
 )
 
 TAGS = {
@@ -27,6 +37,9 @@ TAGS = {
     "requests": "Buyers ask, providers decide.",
     "entitlements": "Rights to use a dataset for a time.",
     "books": "Usage and monthly statements.",
+    "uploads": "Sealed packages, resumable (tus 1.0).",
+    "analyses": "Questions, their answers and receipts.",
+    "budgets": "What may still be learnt.",
     "events": "The audit log, as far as it is one's own.",
     "health": "For whoever runs the room.",
 }
@@ -45,5 +58,8 @@ ROUTERS = (
     entitlements.router,
     usage.router,
     statements.router,
+    estimates.router,
+    analyses.router,
+    budgets.router,
     events.router,
 )

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from advertiser_api.statuses import status_of
 from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.errors import KNOWN_ERRORS
@@ -27,25 +28,28 @@ PIECE_BYTES = 1 << 20
 IDLE_SECONDS = 60.0
 """A client that sends nothing for so long is taken for gone: it would keep others from resuming its upload."""
 STATUSES = {
-    "uploads.not_found": 404,
-    "uploads.gone": 410,
-    "uploads.status": 409,
-    "uploads.length": 400,
-    "uploads.too_large": 413,
-    "uploads.too_many": 409,
-    "uploads.package_uploading": 409,
-    "uploads.offset": 409,
-    "uploads.busy": 423,
-    "uploads.checksum": 460,
-    "uploads.no_space": 507,
-    "uploads.tus_version": 412,
-    "uploads.tus_header": 400,
-    "uploads.content_type": 415,
-    "uploads.scope": 403,
-    "uploads.stalled": 408,
-    "datasets.not_found": 404,
-    "ingestion.package_used": 409,
-    "workspaces.destroyed": 410,
+    code: status_of(code)
+    for code in (
+        "uploads.not_found",
+        "uploads.gone",
+        "uploads.status",
+        "uploads.length",
+        "uploads.too_large",
+        "uploads.too_many",
+        "uploads.package_uploading",
+        "uploads.offset",
+        "uploads.busy",
+        "uploads.checksum",
+        "uploads.no_space",
+        "uploads.tus_version",
+        "uploads.tus_header",
+        "uploads.content_type",
+        "uploads.scope",
+        "uploads.stalled",
+        "datasets.not_found",
+        "ingestion.package_used",
+        "workspaces.destroyed",
+    )
 }
 """The status of each error of these routes; the protocol fixes most of them."""
 

@@ -61,6 +61,7 @@ _GROUPS = {
     "statement": "cleanroom.cli.statement",
     "statements": "cleanroom.cli.statements",
     "user": "cleanroom.cli.user",
+    "worker": "cleanroom.cli.worker",
 }
 _SERVER_PACKAGES = {"alembic", "fpdf", "joserfc", "opendp", "psycopg", "sqlalchemy"}
 

@@ -89,8 +89,8 @@ def plan_of(prices: list[str]) -> dict[str, Any]:
 
 
 def _rule(preset: str, purposes: list[str]) -> dict[str, Any]:
-    from policies.codec import load_preset, policy_to_dict
+    from policies.codec import load_preset, policy_to_data
 
     if preset not in ("strict", "standard", "relaxed"):
         raise OptionError("The preset is not known.", remedy="Use strict, standard or relaxed.")
-    return policy_to_dict(load_preset(preset, purposes=purposes))
+    return policy_to_data(load_preset(preset, purposes=purposes))

@@ -1,7 +1,6 @@
 """`cleanroom serve`: answers HTTP from a room, which it makes in an empty home."""
 
 import importlib
-import importlib.util
 import os
 import socket
 import sys
@@ -130,8 +129,5 @@ def _is_empty(home: Path) -> bool:
 
 
 def _with_worker(stack: ExitStack, settings: Settings) -> None:
-    if importlib.util.find_spec("cleanroom.worker") is None:
-        typer.echo("This installation has no worker.", err=True)
-        return
     run = "from cleanroom.cli.main import main; main()"
     stack.enter_context(Child([sys.executable, "-c", run, "worker", "--home", str(settings.home)]))

@@ -1,5 +1,6 @@
 """Entitlements: made with their grants, ended by their term or by the provider; history, and never deleted."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,7 +181,10 @@ class Entitlements:
         after: str | None = None,
         limit: int = 50,
     ) -> tuple[Entitlement, ...]:
-        """Return the entitlements that an organisation gave or has, for this advertiser; the oldest first."""
+        """Return the entitlements that an organisation gave or has, the oldest first, after an entitlement's id.
+
+        With `advertiser_id` those of this advertiser alone: an agency looks for one client at a time.
+        """
         rows = select(EntitlementRow).where(
             or_(
                 EntitlementRow.provider_id == organisation_id,
@@ -194,6 +198,13 @@ class Entitlements:
             rows = rows.where(EntitlementRow.id > after)
         ordered = rows.order_by(EntitlementRow.id).limit(limit)
         return tuple(entitlement_of(tx, row) for row in tx.session.scalars(ordered))
+
+    def of_grants(self, tx: Transaction, grant_ids: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the entitlements that grants came with, by the grant's; others are missing."""
+        rows = select(EntitlementRow.grant_id, EntitlementRow.id).where(
+            EntitlementRow.grant_id.in_(set(grant_ids))
+        )
+        return {row.grant_id: row.id for row in tx.session.execute(rows)}
 
     def of_request(self, tx: Transaction, request_id: str) -> Entitlement:
         """Return the entitlement that answers a request; raises UnknownEntitlementError."""

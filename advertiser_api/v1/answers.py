@@ -1,0 +1,179 @@
+"""What is told of a question's figures; every one about people was released by the gate, or is a quotient of such."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from advertiser_api.schemas import Instant, Shown
+from cleanroom.analyses.suggesting import Suggestion
+from cleanroom.analyses.types import Answer, Outcome
+from cleanroom.release.types import Mechanism, ReleasedFigure, ReleasedRatio
+from policies.accounting import questions_left
+from policies.decision import Reason, reason_to_dict
+
+
+class FigureOut(Shown):
+    """A noisy, thresholded count of people, or a sum in stored units."""
+
+    name: Annotated[str, Field(examples=["overlap"])]
+    value: Annotated[int | None, Field(description="null when withheld", examples=[12340])]
+    suppressed: bool
+    interval95: Annotated[tuple[int, int] | None, Field(description="covers the exact figure in 95 of 100")]
+    sigma: Annotated[float, Field(description="standard deviation of the noise, in the unit of the value")]
+    scale: Annotated[int | None, Field(description="of a sum: digits after the point of a stored unit")]
+
+    @classmethod
+    def of(cls, figure: ReleasedFigure) -> Self:
+        """Write a released figure."""
+        return cls(
+            name=figure.name,
+            value=figure.value,
+            suppressed=figure.suppressed,
+            interval95=figure.interval95,
+            sigma=figure.sigma,
+            scale=figure.scale,
+        )
+
+
+class RatioOut(Shown):
+    """A quotient of released figures; an end of its interval can be unbounded."""
+
+    name: Annotated[str, Field(examples=["match_rate:base"])]
+    value: float | None
+    interval95: tuple[float, float | None] | None
+    scale: int | None
+
+    @classmethod
+    def of(cls, ratio: ReleasedRatio) -> Self:
+        """Write a ratio."""
+        return cls(name=ratio.name, value=ratio.value, interval95=ratio.interval95, scale=ratio.scale)
+
+
+class MechanismOut(Shown):
+    """How the figures were made; public."""
+
+    family: str
+    l0: Annotated[int, Field(description="cells that one person can change")]
+    rho_micro: int
+    sigma: float
+    minimum_audience: int
+    threshold: int
+    half_width: int
+    round_to: int
+
+    @classmethod
+    def of(cls, mechanism: Mechanism) -> Self:
+        """Write a mechanism."""
+        return cls(
+            family=mechanism.family,
+            l0=mechanism.l0,
+            rho_micro=mechanism.rho_micro,
+            sigma=mechanism.sigma,
+            minimum_audience=mechanism.minimum_audience,
+            threshold=mechanism.threshold,
+            half_width=mechanism.half_width,
+            round_to=mechanism.round_to,
+        )
+
+
+class ReasonOut(Shown):
+    """A rule that the question breaks, and the nearest question that is permitted."""
+
+    rule: str
+    message: str
+    limit: int | str | list[str]
+    asked: int | str | list[str]
+    nearest: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, reason: Reason) -> Self:
+        """Write a reason."""
+        written: Mapping[str, Any] = reason_to_dict(reason)
+        return cls(**written)
+
+
+class SuggestionOut(Shown):
+    """Neighbouring bands to make one, so that fewer people are withheld."""
+
+    breakdown: list[str]
+    attribute: str
+    bands: list[list[str]]
+    withheld_before: float
+    withheld_after: float
+
+    @classmethod
+    def of(cls, suggestion: Suggestion) -> Self:
+        """Write a suggestion."""
+        return cls(
+            breakdown=list(suggestion.breakdown),
+            attribute=suggestion.attribute,
+            bands=[list(bands) for bands in suggestion.bands],
+            withheld_before=suggestion.withheld_before,
+            withheld_after=suggestion.withheld_after,
+        )
+
+
+class SpentOut(Shown):
+    """What a question takes of its entitlement's privacy budget, and what it leaves."""
+
+    charged_micro: Annotated[int, Field(description="micro-rho")]
+    left_micro: Annotated[int, Field(description="micro-rho; of a stored answer, as of now")]
+    charged_delta_pico: int
+    left_delta_pico: int
+    questions_left: Annotated[
+        int | None, Field(description="about so many such questions are left; null when refused")
+    ]
+
+
+class ResultOut(Shown):
+    """The answer to a question, or its refusal, with its reasons."""
+
+    analysis_id: str
+    outcome: Literal["released", "stored", "refused"]
+    as_of: Instant
+    consent_epoch: int | None
+    figures: list[FigureOut]
+    ratios: list[RatioOut]
+    mechanism: MechanismOut | None
+    reasons: list[ReasonOut]
+    missing: Annotated[list[str], Field(description="what would have to exist before it can be decided")]
+    suggestions: list[SuggestionOut]
+    budget: SpentOut
+    receipt: Annotated[
+        str, Field(description="where the signed proof is", examples=["/v1/analyses/an_.../receipt"])
+    ]
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """Write an answer."""
+        as_of: datetime = answer.as_of
+        outcomes: dict[Outcome, Literal["released", "stored", "refused"]] = {
+            Outcome.RELEASED: "released",
+            Outcome.STORED: "stored",
+            Outcome.REFUSED: "refused",
+        }
+        mechanism = answer.mechanism
+        return cls(
+            analysis_id=answer.analysis_id,
+            outcome=outcomes[answer.outcome],
+            as_of=as_of,
+            consent_epoch=answer.consent_epoch,
+            figures=[FigureOut.of(figure) for figure in answer.figures],
+            ratios=[RatioOut.of(ratio) for ratio in answer.ratios],
+            mechanism=None if mechanism is None else MechanismOut.of(mechanism),
+            reasons=[ReasonOut.of(reason) for reason in answer.reasons],
+            missing=list(answer.missing),
+            suggestions=[SuggestionOut.of(suggestion) for suggestion in answer.suggestions],
+            budget=SpentOut(
+                charged_micro=answer.charged_micro,
+                left_micro=answer.left_micro,
+                charged_delta_pico=answer.charged_delta_pico,
+                left_delta_pico=answer.left_delta_pico,
+                questions_left=None
+                if mechanism is None
+                else questions_left(answer.left_micro, mechanism.rho_micro),
+            ),
+            receipt=f"/v1/analyses/{answer.analysis_id}/receipt",
+        )
