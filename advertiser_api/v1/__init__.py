@@ -1,10 +1,13 @@
 """Version 1: one module per noun; routers and tags are listed here, and nowhere else."""
 
 from advertiser_api.v1 import (
+    analyses,
     bases,
+    budgets,
     datasets,
     entitlement_requests,
     entitlements,
+    estimates,
     events,
     keys,
     listings,
@@ -14,16 +17,6 @@ from advertiser_api.v1 import (
     reviews,
     statements,
     usage,
-    analyses,
-    bases,
-    budgets,
-    datasets,
-    estimates,
-    events,
-    keys,
-    mandates,
-    me,
-    policies,
 )
 
 TAGS = {

@@ -34,13 +34,24 @@ QuestionFile = Annotated[
     Path | None, typer.Option(exists=True, help="Segments, breakdowns, sums and precision, as YAML.")
 ]
 Precision = Annotated[str | None, typer.Option(help="rough, normal or fine.")]
-_ASKED = ("segments", "breakdowns", "sums", "precision", "half_width", "percent", "expected", "per_key", "affinity")
+_ASKED = (
+    "segments",
+    "breakdowns",
+    "sums",
+    "precision",
+    "half_width",
+    "percent",
+    "expected",
+    "per_key",
+    "affinity",
+)
 
 
 @estimate_app.command()
 def estimate(
     listing: Listing,
     file: Source = None,
+    *,
     base: Base = None,
     on: On = None,
     schema: Schema = None,
@@ -66,6 +77,7 @@ def estimate(
 def overlap(
     listing: Listing,
     file: Source = None,
+    *,
     base: Base = None,
     on: On = None,
     schema: Schema = None,
@@ -98,7 +110,11 @@ def overlap(
             "figures": figure_rows(result.figures),
             "receipt": str(result.receipt.path),
         }
-        lines = [f"ANALYSIS {result.analysis_id}", *figure_lines(result.figures), f"receipt\t{value['receipt']}"]
+        lines = [
+            f"ANALYSIS {result.analysis_id}",
+            *figure_lines(result.figures),
+            f"receipt\t{value['receipt']}",
+        ]
     echo(value, as_json=as_json, lines=lines)
 
 
@@ -114,13 +130,19 @@ def _options(
     precision: str | None,
 ) -> dict[str, Any]:
     if (file is None) == (base is None):
-        raise OptionError("A question is about a file or a base.", remedy="Give a file with --on, or --base ID.")
+        raise OptionError(
+            "A question is about a file or a base.", remedy="Give a file with --on, or --base ID."
+        )
     options: dict[str, Any] = {"base": base} if base is not None else base_options(on, schema, region, basis)
     if question is not None:
         plain = read_plain(question, "question")
-        unknown = sorted(set(plain) - {*_ASKED, "purpose", "labels"}) if isinstance(plain, dict) else ["no mapping"]
+        unknown = (
+            sorted(set(plain) - {*_ASKED, "purpose", "labels"}) if isinstance(plain, dict) else ["no mapping"]
+        )
         if unknown:
-            raise OptionError(f"The question has the unknown key {unknown[0]}.", remedy=f"Use: {', '.join(_ASKED)}.")
+            raise OptionError(
+                f"The question has the unknown key {unknown[0]}.", remedy=f"Use: {', '.join(_ASKED)}."
+            )
         options |= {name: value for name, value in plain.items() if name != "labels"}
         options["labels_counted"] = plain.get("labels", True)
     if precision is not None:

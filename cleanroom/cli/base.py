@@ -20,9 +20,13 @@ def base() -> None:
 @app.command()
 def upload(
     file: Source,
-    on: Annotated[list[str] | None, typer.Option(help="A match key: `phone`, or `phone=Mobile`; repeat it.")] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(help="A match key: `phone`, or `phone=Mobile`; repeat it.")
+    ] = None,
     schema: Annotated[Path | None, typer.Option(exists=True, help="Instead, a schema file.")] = None,
-    region: Annotated[str | None, typer.Option(help="Of phones written without a country, such as RU.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Of phones written without a country, such as RU.")
+    ] = None,
     basis: Annotated[str, typer.Option(help="Why you may process these people's data.")] = "consent",
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
     junk_over_shared: Annotated[
@@ -46,7 +50,11 @@ def upload(
         made = room.bases.create(file, **options)
     rejected = sum((made.rejected or {}).values())
     lines = [f"BASE {made.id}", f"version\t{made.version_id}"]
-    lines += ["this content was uploaded before"] if made.reused else [f"rows\t{made.rows}", f"left out\t{rejected}"]
+    lines += (
+        ["this content was uploaded before"]
+        if made.reused
+        else [f"rows\t{made.rows}", f"left out\t{rejected}"]
+    )
     echo(asdict(made), as_json=as_json, lines=lines)
 
 

@@ -16,7 +16,9 @@ def login(
     client_id: Annotated[str | None, typer.Option(envvar="CLEANROOM_CLIENT_ID", help="cl_...")] = None,
     key: Annotated[
         Path | None,
-        typer.Option(envvar="CLEANROOM_CLIENT_KEY", help="The client's private JWK, a file that only you read."),
+        typer.Option(
+            envvar="CLEANROOM_CLIENT_KEY", help="The client's private JWK, a file that only you read."
+        ),
     ] = None,
     secret: Annotated[
         bool, typer.Option("--secret", help="Ask for a secret instead; CLEANROOM_CLIENT_SECRET is taken too.")
@@ -26,7 +28,9 @@ def login(
     ] = None,
     verifier_key: Annotated[
         str | None,
-        typer.Option(envvar="CLEANROOM_VERIFIER_KEY", help="The room's, if its operator told you; it is compared."),
+        typer.Option(
+            envvar="CLEANROOM_VERIFIER_KEY", help="The room's, if its operator told you; it is compared."
+        ),
     ] = None,
     profile: Profile = None,
     as_json: AsJson = False,

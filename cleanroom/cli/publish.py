@@ -21,11 +21,16 @@ def publish(
     schema: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Its schema file.")],
     preset: Annotated[str, typer.Option(help="The rule: strict, standard or relaxed.")] = "standard",
     price: Annotated[
-        list[str] | None, typer.Option(help='Such as "120 RUB/cpm", /question or /month; repeat it. Free if none.')
+        list[str] | None,
+        typer.Option(help='Such as "120 RUB/cpm", /question or /month; repeat it. Free if none.'),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Of the listing, in English; the file's name if none.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Of the listing, in English; the file's name if none.")
+    ] = None,
     title_ru: Annotated[str | None, typer.Option(help="In Russian; the other title if none.")] = None,
-    junk_over_shared: Annotated[bool, typer.Option(help="Ignore key values that too many persons share.")] = False,
+    junk_over_shared: Annotated[
+        bool, typer.Option(help="Ignore key values that too many persons share.")
+    ] = False,
     profile: Profile = None,
     as_json: AsJson = False,
     dry_run: DryRun = False,
@@ -37,7 +42,9 @@ def publish(
     described = schema_from_dict(plain)
     purposes = [consent.purpose for consent in described.consents]
     if not purposes:
-        raise OptionError("The schema maps no consent.", remedy="Add `consent:`; people without one are not counted.")
+        raise OptionError(
+            "The schema maps no consent.", remedy="Add `consent:`; people without one are not counted."
+        )
     plan, rule = plan_of(price or []), _rule(preset, purposes)
     name = title or file.name.partition(".")[0]
     if dry_run:
@@ -58,7 +65,9 @@ def publish(
         listing = room.offer(made.id, content)
     lines = [f"DATASET {made.id}", f"version\t{made.version_id}"]
     if made.rejected is not None:
-        lines += [f"rows\t{made.rows}"] + [f"left out\t{why}\t{n}" for why, n in sorted(made.rejected.items())]
+        lines += [f"rows\t{made.rows}"] + [
+            f"left out\t{why}\t{n}" for why, n in sorted(made.rejected.items())
+        ]
     lines += [f"DRAFT LISTING {listing['id']}", "Look it over, then send it to review."]
     echo({"dataset": asdict(made), "listing": listing}, as_json=as_json, lines=lines)
 
@@ -74,7 +83,9 @@ def plan_of(prices: list[str]) -> dict[str, Any]:
         try:
             money = parse_money(amount.strip())
         except CleanroomError as error:
-            raise OptionError("A price is not understood.", remedy=f'Write it like "120 RUB/cpm". {error}') from None
+            raise OptionError(
+                "A price is not understood.", remedy=f'Write it like "120 RUB/cpm". {error}'
+            ) from None
         if unit.strip() not in _UNITS:
             raise OptionError("A price is for nothing known.", remedy=f"Write one of: /{', /'.join(_UNITS)}.")
         currencies.add(money.currency)

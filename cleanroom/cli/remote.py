@@ -66,7 +66,9 @@ def read_plain(path: Path, what: str) -> Any:
     try:
         return load_yaml(path)
     except CleanroomError as error:
-        raise OptionError(f"The {what} {path.name} cannot be read: {error.message}", remedy=error.remedy) from None
+        raise OptionError(
+            f"The {what} {path.name} cannot be read: {error.message}", remedy=error.remedy
+        ) from None
 
 
 def estimate_lines(estimate: "EstimateValue") -> list[str]:

@@ -14,7 +14,9 @@ def request(
     listing: Annotated[str, typer.Argument(help="Its title or id.")],
     plan: Annotated[str | None, typer.Option(help="One of its tariffs.")] = None,
     purpose: Annotated[list[str] | None, typer.Option(help="Of the processing; repeat it.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Of analysis; repeat it. All of the listing's.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Of analysis; repeat it. All of the listing's.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Of the budget: S, M or L.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="The term.")] = None,
     note: Annotated[str, typer.Option(help="To the provider.")] = "",
@@ -37,7 +39,11 @@ def request(
     with calling(profile) as room:
         if dry_run:
             found = room.listing(listing)
-            echo(found, as_json=as_json, lines=[f"WOULD ASK FOR {found['id']} {found['content']['title']['en']}"])
+            echo(
+                found,
+                as_json=as_json,
+                lines=[f"WOULD ASK FOR {found['id']} {found['content']['title']['en']}"],
+            )
             return
         made = room.request(listing, **options)
     lines = [f"{made['state'].upper()} {made['id']}"]

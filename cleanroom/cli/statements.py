@@ -19,7 +19,9 @@ def statements(
 ) -> None:
     """List monthly statements, show one, or write it to a file."""
     if out is not None and (month is None or out.suffix not in (".csv", ".xlsx", ".pdf")):
-        raise OptionError("A file needs a month and a kind.", remedy="cleanroom statements 2026-11 --out S.pdf")
+        raise OptionError(
+            "A file needs a month and a kind.", remedy="cleanroom statements 2026-11 --out S.pdf"
+        )
     with calling(profile) as room:
         if month is None:
             found = room.statements()

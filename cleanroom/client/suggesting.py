@@ -91,7 +91,8 @@ def suggest_schema(path: Path) -> str:
             left_out += [f"# {_text(column.name)}: {reason}"] if reason else []
     if not keys:
         raise FileError(
-            "No column looks like an e-mail, a phone or another identifier.", remedy="Write the schema by hand."
+            "No column looks like an e-mail, a phone or another identifier.",
+            remedy="Write the schema by hand.",
         )
     return "\n".join(_written(person, keys, attributes, consent, left_out)) + "\n"
 
@@ -253,7 +254,9 @@ def _sample(path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         raise FileError("The file cannot be read as CSV.", remedy="Correct its header and quotes.") from None
     if not frame.height:
-        raise EmptyFileError("The file has no data row.", remedy="It needs a header and at least one data row.")
+        raise EmptyFileError(
+            "The file has no data row.", remedy="It needs a header and at least one data row."
+        )
     text = pl.all().str.strip_chars()
     return frame.select(pl.when(text.str.len_bytes() > 0).then(text))
 

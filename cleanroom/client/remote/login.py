@@ -75,5 +75,6 @@ def _require_issuer(session: Session) -> Flow[None]:
     # A room that could name another one would get proofs that are good there (RFC 8414, section 3.3).
     if issuer.rstrip("/") != session.connection.url:
         raise ConfigurationError(
-            f"The room calls itself {issuer[:200]}.", remedy="Log in with exactly this address, if you trust it."
+            f"The room calls itself {issuer[:200]}.",
+            remedy="Log in with exactly this address, if you trust it.",
         )
