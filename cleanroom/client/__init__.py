@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cleanroom.client.parties import Recipient, Signer
-    from cleanroom.client.prepare import Prepared, prepare
+    from cleanroom.client.preparing import Prepared, prepare
     from cleanroom.client.progress import Pace, Progress, Step
     from cleanroom.client.receipts import VerifiedReceipt, verify_receipt
     from cleanroom.client.remote.aio import AsyncClient
@@ -31,13 +31,13 @@ _PLACES = {
     "AsyncClient": "cleanroom.client.remote.aio",
     "Client": "cleanroom.client.remote.sync",
     "Pace": "cleanroom.client.progress",
-    "Prepared": "cleanroom.client.prepare",
+    "Prepared": "cleanroom.client.preparing",
     "Progress": "cleanroom.client.progress",
     "Recipient": "cleanroom.client.parties",
     "Signer": "cleanroom.client.parties",
     "Step": "cleanroom.client.progress",
     "VerifiedReceipt": "cleanroom.client.receipts",
-    "prepare": "cleanroom.client.prepare",
+    "prepare": "cleanroom.client.preparing",
     "schema_from_yaml": "cleanroom.schema.codec",
     "verify_receipt": "cleanroom.client.receipts",
 }

@@ -9,7 +9,7 @@ import polars as pl
 
 from cleanroom.canonical import canonical_json
 from cleanroom.client.errors import FileError
-from cleanroom.client.prepare import rows_of
+from cleanroom.client.preparing import rows_of
 from cleanroom.schema.codec import schema_from_dict
 
 _BYTES = 20

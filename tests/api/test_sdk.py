@@ -2,7 +2,6 @@
 
 import asyncio
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from cleanroom import Client
 from cleanroom.client.remote.drivers import SyncDriver
 from cleanroom.client.remote.login import log_in
 from cleanroom.client.remote.market import EntitlementMissing
@@ -34,12 +34,12 @@ TITLE = "Shoppers"
 
 
 @pytest.fixture
-def desk(make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     for name in ("CLEANROOM_CONFIG_DIR", "CLEANROOM_STATE_DIR"):
         monkeypatch.setenv(name, "")
     for name in ("CLEANROOM_URL", "CLEANROOM_CLIENT_ID", "CLEANROOM_CLIENT_SECRET", "CLEANROOM_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    yield Desk(make_world(release_tick_ms=0), tmp_path)
+    return Desk(make_world(release_tick_ms=0), tmp_path)
 
 
 def customers() -> pd.DataFrame:
@@ -178,11 +178,13 @@ def test_refusals_are_typed(desk: Desk) -> None:
             refused.run()
         assert told.value.analysis_id is not None
         assert told.value.reasons
-        half_width = 400
         with pytest.raises(PrivacyBudgetExceeded):
-            while True:
-                half_width -= 1
-                room.match_test(TITLE, base=base, half_width=half_width // 4).run().wait()
+            exhaust(room, base)
+
+
+def exhaust(room: Client, base: str) -> None:
+    for half_width in range(100, 20, -1):
+        room.match_test(TITLE, base=base, half_width=half_width).run().wait()
 
 
 def test_an_upload_that_broke_off_goes_on_in_another_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

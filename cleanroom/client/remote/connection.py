@@ -16,7 +16,7 @@ from cleanroom.client.remote.problems import ConfigurationError, NotAuthenticate
 ADVERTISER = "Cleanroom-Advertiser"
 EARLY_SECONDS = 30.0
 """A token is given up so long before it ends: requests take time, and clocks differ."""
-PAGE = 200
+PAGE = 100
 _FORM = "application/x-www-form-urlencoded"
 
 

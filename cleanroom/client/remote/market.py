@@ -9,6 +9,8 @@ from cleanroom.client.remote.effects import Flow
 from cleanroom.client.remote.problems import ApprovalPending, ConfigurationError, NotFound
 
 StatementFormat = Literal["csv", "xlsx", "pdf"]
+_WORDS = 8
+"""The most that the catalogue searches for at a time."""
 
 
 class EntitlementMissing(NotFound):
@@ -39,7 +41,7 @@ class Market:
         wanted = name.strip().casefold()
         found = [
             one
-            for one in (yield from self.listings(name.strip()))
+            for one in (yield from self.listings(" ".join(name.split()[:_WORDS])))
             if wanted in (title.strip().casefold() for title in titles(one))
         ]
         if not found:

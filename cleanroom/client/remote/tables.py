@@ -252,7 +252,7 @@ class Tables:
         def work() -> tuple[Parcel, Any]:
             # Heavy, and only preparing needs them.
             from cleanroom.client.parties import Recipient, Signer  # noqa: PLC0415
-            from cleanroom.client.prepare import prepare  # noqa: PLC0415
+            from cleanroom.client.preparing import prepare  # noqa: PLC0415
             from cleanroom.schema.codec import schema_from_dict  # noqa: PLC0415
 
             with self._store.packing() as folder:
