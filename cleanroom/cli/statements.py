@@ -1,11 +1,14 @@
 """`cleanroom statements`: what months came to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from cleanroom.cli.remote import AsJson, OptionError, Profile, calling, columns, echo
+
+if TYPE_CHECKING:
+    from cleanroom.client.remote.market import StatementFormat
 
 app = typer.Typer(add_completion=False)
 
@@ -28,7 +31,7 @@ def statements(
             echo(found, as_json=as_json, lines=columns(found, ("id", "over")) or ["There is none yet."])
             return
         if out is not None:
-            room.save_statement(month, out, out.suffix[1:])  # type: ignore[arg-type] - checked above
+            room.save_statement(month, out, cast("StatementFormat", out.suffix[1:]))
         shown = room.statement(month)
     lines = [
         f"{line['title']['en']}\t{line['position']}\t{line['amount']['minor']} {line['amount']['currency']} minor"

@@ -1,6 +1,8 @@
 """The commands of provider and advertiser against a server in a thread, over real HTTP."""
 
+import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import uvicorn
 
@@ -60,6 +63,23 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, shown.out, shown.err
 
     return command
+
+
+def examples(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_of_the_guide_run(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.market.bought()
+    desk.logged_in()
+    frame = pl.DataFrame({"phone": [phone(number) for number in range(KNOWN)]})
+    names: dict[str, Any] = {"frame": frame}
+    for example in examples(Path("docs/how-to/sdk.md")):
+        exec(compile(example, "docs/how-to/sdk.md", "exec"), names)
+    assert names["proof"].record["subject"] == names["result"].analysis_id
+    asyncio.run(names["ask"]())
+    names["room"].close()
+    assert capsys.readouterr().out.count(" to ") >= 2
 
 
 def log_in(desk: Desk, run: Run, party: str) -> None:
