@@ -52,8 +52,9 @@ class _Column:
         return float(self.values.str.contains(pattern).mean() or 0.0)  # type: ignore[arg-type]
 
     def counts(self) -> list[tuple[str, int]]:
-        found = self.values.value_counts(sort=True)
-        return [(str(value), int(count)) for value, count in found.head(5 * MOST_VALUES).iter_rows()]
+        found = self.values.value_counts(sort=True).head(5 * MOST_VALUES)
+        # The same file gives the same proposal: equally frequent values go by name.
+        return sorted(((str(value), int(count)) for value, count in found.iter_rows()), key=_by_frequency)
 
 
 def suggest_schema(path: Path) -> str:
@@ -259,6 +260,10 @@ def _sample(path: Path) -> pl.DataFrame:
         )
     text = pl.all().str.strip_chars()
     return frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+
+
+def _by_frequency(counted: tuple[str, int]) -> tuple[int, str]:
+    return -counted[1], counted[0]
 
 
 def _text(text: str) -> str:
