@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from advertiser_api.auth import requires
 from advertiser_api.room import OpenRoom
@@ -49,6 +50,9 @@ class Me(Shown):
     scopes: list[str]
     workspaces: list[WorkspaceOut]
     advertisers: list[AdvertiserOut]
+    verifier_key: Annotated[
+        str, Field(description="proves the room's receipts; compare it with the one its operator tells you")
+    ]
 
 
 @router.get("", summary="Who I am")
@@ -68,6 +72,7 @@ def read_me(room: OpenRoom, principal: Annotated[Principal, Depends(requires())]
                 for own in workspaces
             ],
             advertisers=list(_advertisers(room, tx, principal)),
+            verifier_key=room.audit.verifier_key,
         )
 
 

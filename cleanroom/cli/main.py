@@ -12,20 +12,54 @@ from cleanroom.errors import KNOWN_ERRORS, CleanroomError
 
 EXIT_PROBLEM_FOUND = 1
 EXIT_KNOWN_ERROR = 3
+EXIT_REFUSED = 4
+EXIT_NOT_LOGGED_IN = 5
+EXIT_NOT_FOUND = 6
+EXIT_TRY_LATER = 7
+
+_EXITS = {
+    "client.refused": EXIT_REFUSED,
+    "client.privacy_budget_exceeded": EXIT_REFUSED,
+    "client.audience_too_small": EXIT_REFUSED,
+    "client.approval_pending": EXIT_REFUSED,
+    "client.configuration": EXIT_NOT_LOGGED_IN,
+    "client.unreachable": EXIT_TRY_LATER,
+    "client.still_running": EXIT_TRY_LATER,
+}
+_EXITS_BY_STATUS = {
+    401: EXIT_NOT_LOGGED_IN,
+    403: EXIT_NOT_LOGGED_IN,
+    404: EXIT_NOT_FOUND,
+    410: EXIT_NOT_FOUND,
+    429: EXIT_TRY_LATER,
+    502: EXIT_TRY_LATER,
+    503: EXIT_TRY_LATER,
+    504: EXIT_TRY_LATER,
+}
 
 # Name -> module with a Typer application called `app`.
 _GROUPS = {
     "audit": "cleanroom.cli.audit",
+    "base": "cleanroom.cli.base",
     "client": "cleanroom.cli.client",
     "demo": "cleanroom.cli.demo",
+    "estimate": "cleanroom.cli.estimate",
     "keys": "cleanroom.cli.token_keys",
     "ledger": "cleanroom.cli.ledger",
+    "listings": "cleanroom.cli.listings",
+    "login": "cleanroom.cli.login",
     "mandate": "cleanroom.cli.mandate",
     "org": "cleanroom.cli.org",
+    "overlap": "cleanroom.cli.overlap",
     "policy": "cleanroom.cli.policy",
+    "publish": "cleanroom.cli.publish",
     "receipt": "cleanroom.cli.receipt",
+    "request": "cleanroom.cli.request",
+    "result": "cleanroom.cli.result",
+    "schema": "cleanroom.cli.schema",
     "serve": "cleanroom.cli.serve",
     "statement": "cleanroom.cli.statement",
+    "statements": "cleanroom.cli.statements",
     "user": "cleanroom.cli.user",
     "worker": "cleanroom.cli.worker",
 }
@@ -62,7 +96,7 @@ class _LazyGroup(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -73,7 +107,8 @@ def cleanroom() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    The codes are stable: 0 done, 1 a check found a problem, 2 wrong usage, 3 an error with its remedy.
+    The codes are stable: 0 done, 1 a check found a problem, 2 wrong usage, 3 an error with its remedy, 4 refused by
+    the owner's rules, 5 not logged in or not allowed, 6 not there, 7 worth trying again later.
 
     Args:
         arguments: what stands after the program's name; the process's own when not given.
@@ -83,4 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KNOWN_ERRORS as error:
         code = getattr(error, "code", "cleanroom.error")
         typer.echo(f"{error} [{code}]", err=True)
-        sys.exit(EXIT_KNOWN_ERROR)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code of an error: by its code, else by the status that a room answered with."""
+    by_status = _EXITS_BY_STATUS.get(getattr(error, "status", 0), EXIT_KNOWN_ERROR)
+    return _EXITS.get(str(getattr(error, "code", "")), by_status)

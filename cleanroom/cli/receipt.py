@@ -8,6 +8,7 @@ import typer
 
 from cleanroom.cli.keys import verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
+from cleanroom.cli.remote import OptionError, Profile
 from cleanroom.client.receipts import ReceiptError, verify_receipt
 
 app = typer.Typer(
@@ -26,13 +27,18 @@ def receipt() -> None:
 def verify(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The receipt.")],
     key: Annotated[
-        str, typer.Option(help="The room's verifier key, or a file that holds it; never from the receipt.")
-    ],
+        str | None,
+        typer.Option(
+            help="The room's verifier key, or a file that holds it; never from the receipt. The profile's if not given."
+        ),
+    ] = None,
+    profile: Profile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the proven record as JSON.")] = False,
 ) -> None:
     """Prove that a receipt stands in the room's signed log; exit code 1 when it does not."""
+    trusted = _saved(profile) if key is None else verifier_key(key)
     try:
-        proven = verify_receipt(file.read_bytes(), verifier_key=verifier_key(key))
+        proven = verify_receipt(file.read_bytes(), verifier_key=trusted)
     except ReceiptError as error:
         typer.echo(f"NOT PROVEN {error}", err=True)
         raise typer.Exit(EXIT_PROBLEM_FOUND) from None
@@ -42,3 +48,12 @@ def verify(
     body = proven.record["body"]
     typer.echo(f"PROVEN {body['outcome']} {proven.record['subject']} at {proven.record['at']}")
     typer.echo(f"record {proven.index} of {proven.size} in the log {proven.origin}")
+
+
+def _saved(profile: str | None) -> str:
+    from cleanroom.client.remote.profiles import load_profile
+
+    found = load_profile(profile).verifier_key
+    if not found:
+        raise OptionError("The profile holds no verifier key.", remedy="Give --key, or log in again.")
+    return found

@@ -22,7 +22,7 @@ from cleanroom.client.identifiers import (
     normalise_column,
     parse_hashed_column,
 )
-from cleanroom.client.readers import RowBatch
+from cleanroom.client.lazy_rows import RowBatch
 from cleanroom.schema.batch import Columns
 from cleanroom.schema.layout import Mode, reasons
 from cleanroom.schema.model import MatchKey, Schema

@@ -1,51 +1,28 @@
 """Rows of a CSV or Parquet file as batches of text columns, in bounded memory."""
 
 import csv
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from cleanroom.client.errors import (
-    ColumnTypeError,
     DamagedFileError,
     EmptyFileError,
     FileError,
-    MissingColumnError,
     RaggedFileError,
     UnclosedQuoteError,
 )
+from cleanroom.client.lazy_rows import BATCH_ROWS, RowBatch, as_text, batches, chosen, trimmed
 from cleanroom.client.records import check_records, find_records, line_too_long
 from cleanroom.client.text_source import utf8_blocks
 from crypto.limits import MAX_LINE_BYTES
 
 SEPARATORS = (",", ";", "\t")
 MAX_FILE_COLUMNS = 16_384
-BATCH_ROWS = 131_072
 _PARQUET_MAGIC = b"PAR1"
 _CORRECT_HEADER = "Correct the header line."
-
-
-@dataclass(frozen=True)
-class RowBatch:
-    """Some rows of the file, in order.
-
-    Attributes:
-        frame: the wanted columns as text, blanks around values removed, null for empty.
-        rows: 1-based numbers of the rows in the file, the header not counted.
-        rejected: rows that could not be read: number and reason.
-        share: of the file that is read with these rows, up to 1.
-    """
-
-    frame: pl.DataFrame
-    rows: NDArray[np.uint64]
-    rejected: list[tuple[int, str]] = field(default_factory=list)
-    share: float = 1.0
 
 
 def read_rows(
@@ -82,33 +59,6 @@ def read_rows(
             yield from _read_csv(file, path.stat().st_size, required, optional)
 
 
-def _trimmed(frame: pl.DataFrame, plain: Collection[str] = ()) -> pl.DataFrame:
-    text = pl.exclude(list(plain)).str.strip_chars()
-    return (
-        frame.with_columns(pl.when(text.str.len_bytes() > 0).then(text))
-        if plain
-        else frame.select(pl.when(text.str.len_bytes() > 0).then(text))
-    )
-
-
-def _chosen(names: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, int]:
-    clean = [unicodedata.normalize("NFC", name).strip() for name in names]
-    missing = [name for name in required if name not in clean]
-    if missing:
-        raise MissingColumnError(
-            f"The file lacks {len(missing)} of the schema's columns: {', '.join(missing[:20])}.",
-            remedy="Correct the header or the schema; CSV columns are separated by comma, semicolon or tab.",
-        )
-    wanted = [*required, *(name for name in optional if name in clean)]
-    double = [name for name in wanted if clean.count(name) > 1]
-    if double:
-        raise MissingColumnError(
-            f"The file has a column of the schema twice: {', '.join(double[:20])}.",
-            remedy="Rename one of them.",
-        )
-    return {name: clean.index(name) for name in wanted}
-
-
 class _CsvTable:
     """The header of a CSV file and how to cut the wanted columns out of its records."""
 
@@ -127,7 +77,7 @@ class _CsvTable:
         self.fields = len(names)
         if self.fields > MAX_FILE_COLUMNS:
             raise FileError(f"The file has over {MAX_FILE_COLUMNS} columns.", remedy="Leave some out.")
-        self._positions = _chosen(names, required, optional)
+        self._positions = chosen(names, required, optional)
 
     def frame(self, text: bytes, rows: int, plain: Collection[int]) -> pl.DataFrame:
         """Parse records that are known to have the right number of fields.
@@ -150,7 +100,7 @@ class _CsvTable:
                 "The file's quotes are ambiguous.", remedy="Write it with a standard CSV library."
             )
         named = frame.select(pl.col(str(index)).alias(name) for name, index in self._positions.items())
-        return _trimmed(named, [name for name, index in self._positions.items() if index in plain])
+        return trimmed(named, [name for name, index in self._positions.items() if index in plain])
 
 
 def _read_csv(
@@ -215,49 +165,17 @@ def _empty(required: Sequence[str], optional: Sequence[str]) -> pl.DataFrame:
 def _read_parquet(
     path: Path, required: Sequence[str], optional: Sequence[str], separators: Mapping[str, str]
 ) -> Iterator[RowBatch]:
-    next_row = 1
     try:
         lazy = pl.scan_parquet(path)
-        schema = lazy.collect_schema()
-        names = schema.names()
-        chosen = _chosen(names, required, optional)
-        text = [
-            _as_text(name, names[index], schema[names[index]], separators.get(name))
-            for name, index in chosen.items()
-        ]
+        text = as_text(lazy.collect_schema(), required, optional, separators)
         total = lazy.select(pl.len()).collect().item()
-        for frame in lazy.select(text).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-            for part in frame.iter_slices(BATCH_ROWS):
-                rows = np.arange(next_row, next_row + part.height, dtype=np.uint64)
-                next_row += part.height
-                yield RowBatch(_trimmed(part), rows, share=(next_row - 1) / total)
+        frames = (
+            part
+            for frame in lazy.select(text).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+            for part in frame.iter_slices(BATCH_ROWS)
+        )
+        yield from batches(frames, total=total, what="Parquet file")
     except pl.exceptions.PolarsError:
         raise DamagedFileError(
             "The Parquet file is truncated or damaged.", remedy="Write it again."
         ) from None
-    if next_row == 1:
-        raise EmptyFileError("The file has no data row.", remedy="It needs at least one.")
-
-
-def _as_text(name: str, column: str, dtype: pl.DataType, separator: str | None) -> pl.Expr:
-    value = pl.col(column)
-    if isinstance(dtype, pl.List) and separator is not None:
-        text = value.cast(pl.List(pl.String)).list.join(separator)
-    elif dtype.is_float():
-        # Whole numbers that were widened because some are missing.
-        whole = (value == value.round()) & (value.abs() < 10**15)
-        text = (
-            pl.when(whole)
-            .then(value.cast(pl.Int64, strict=False).cast(pl.String))
-            .otherwise(value.cast(pl.String))
-        )
-    elif isinstance(dtype, pl.Datetime):
-        utc = value.dt.convert_time_zone("UTC") if dtype.time_zone else value
-        text = utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
-    elif dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-        raise ColumnTypeError(
-            f"Column {name} is not text, a number, a truth value, a date or a list.", remedy="Convert it."
-        )
-    else:
-        text = value.cast(pl.String)
-    return text.alias(name)

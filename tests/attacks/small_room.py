@@ -10,7 +10,7 @@ from cleanroom import client
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.types import Answer
 from cleanroom.bootstrap import Room
-from cleanroom.client.prepare import Prepared
+from cleanroom.client.preparing import Prepared
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.types import Grant
 from cleanroom.ingestion.loading import Progress

@@ -32,7 +32,7 @@ from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
 from cleanroom.bootstrap import Room, init_room, open_room
 from cleanroom.cli.main import main
-from cleanroom.client.prepare import Prepared
+from cleanroom.client.preparing import Prepared
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.datasets.models import PackageRow, SealedFileRow
 from cleanroom.datasets.types import DatasetKind, VersionStatus

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.bootstrap import Room, init_room
 from cleanroom.client import Recipient, Signer, prepare
-from cleanroom.client.prepare import Prepared
+from cleanroom.client.preparing import Prepared
 from cleanroom.datasets.models import DatasetVersionRow, PackageRow
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.errors import KNOWN_ERRORS

@@ -11,7 +11,7 @@ import pytest
 from cleanroom.accounts.service import Accounts
 from cleanroom.audit.log import AuditLog
 from cleanroom.client import Recipient, Signer, prepare
-from cleanroom.client.prepare import Prepared
+from cleanroom.client.preparing import Prepared
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets

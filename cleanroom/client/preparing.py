@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
+
 from cleanroom.client.encoder import OP_COLUMN, EncodedBatch, RowEncoder
 from cleanroom.client.errors import PrepareError
+from cleanroom.client.lazy_rows import RowBatch, read_frame
 from cleanroom.client.parties import Recipient, Signer
 from cleanroom.client.progress import Progress
-from cleanroom.client.readers import RowBatch, read_rows
+from cleanroom.client.readers import read_rows
 from cleanroom.clock import Clock, SystemClock, rfc3339
 from cleanroom.ids import new_id
 from cleanroom.parallel import WORKERS, in_order
@@ -51,7 +54,7 @@ class Prepared:
 
 
 def prepare(
-    source: Path,
+    source: Path | pl.DataFrame,
     *,
     schema: Schema,
     recipient: Recipient,
@@ -66,7 +69,8 @@ def prepare(
     """Make an upload package of a file; it streams, so the file may be larger than memory.
 
     Args:
-        source: CSV (comma, semicolon or tab; UTF-8 or Windows-1251; gzip or not) or Parquet.
+        source: CSV (comma, semicolon or tab; UTF-8 or Windows-1251; gzip or not) or Parquet; or a data frame,
+            whose rows never touch a disk in clear.
         schema: of the file.
         recipient: whom it is for.
         signer: an enrolled key.
@@ -91,12 +95,7 @@ def prepare(
     package_id = new_id("pk", now)
     package_path = out_dir / f"{package_id}.age"
     manifest_path = out_dir / f"{package_id}.manifest.json"
-    rows = read_rows(
-        source,
-        required=schema.columns(),
-        optional=(OP_COLUMN,) if mode == "delta" else (),
-        list_separators={a.column: a.separator for a in schema.attributes if a.type is AttributeType.SET},
-    )
+    rows = rows_of(source, schema, mode)
     with PackageWriter(package_path, recipient.recipient) as package:
         header = BatchHeader(schema.sha256(), mode, layout(schema, mode), reasons(schema))
         trailer = _write(rows, RowEncoder(schema, mode), BatchWriter(package, header), progress)
@@ -127,6 +126,15 @@ def prepare(
         junk=dict(trailer.junk),
         manifest=manifest,
     )
+
+
+def rows_of(source: Path | pl.DataFrame, schema: Schema, mode: Mode = "full") -> Iterator[RowBatch]:
+    """Read what a schema names of a file or a data frame; raises FileError while it is read."""
+    separators = {a.column: a.separator for a in schema.attributes if a.type is AttributeType.SET}
+    optional = (OP_COLUMN,) if mode == "delta" else ()
+    if isinstance(source, Path):
+        return read_rows(source, required=schema.columns(), optional=optional, list_separators=separators)
+    return read_frame(source, required=schema.columns(), optional=optional, list_separators=separators)
 
 
 def _check(schema: Schema, recipient: Recipient, mode: Mode) -> None:

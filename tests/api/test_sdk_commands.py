@@ -1,0 +1,152 @@
+"""The commands of provider and advertiser against a server in a thread, over real HTTP."""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import uvicorn
+
+from cleanroom.cli.main import EXIT_NOT_FOUND, EXIT_NOT_LOGGED_IN, EXIT_TRY_LATER, main
+from tests.api.conftest import MakeWorld
+from tests.api.sdk import Desk, work
+from tests.rooms import DATASET_HEADER, KNOWN, people, phone
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def desk(make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    for name in ("CLEANROOM_CONFIG_DIR", "CLEANROOM_STATE_DIR"):
+        monkeypatch.setenv(name, "")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        desk = Desk(make_world(release_tick_ms=0, public_url=url), tmp_path)
+        server = uvicorn.Server(uvicorn.Config(desk.world.app, log_config=None, lifespan="off"))
+        ending = threading.Event()
+
+        def toil() -> None:
+            while not ending.wait(0.05):
+                work(desk.world.stage.room)
+
+        threads = [
+            threading.Thread(target=server.run, kwargs={"sockets": [listening]}),
+            threading.Thread(target=toil),
+        ]
+        for thread in threads:
+            thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield desk
+        server.should_exit = True
+        ending.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return command
+
+
+def examples(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_examples_of_the_guide_run(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.market.bought()
+    desk.logged_in()
+    frame = pl.DataFrame({"phone": [phone(number) for number in range(KNOWN)]})
+    names: dict[str, Any] = {"frame": frame}
+    for example in examples(Path("docs/how-to/sdk.md")):
+        exec(compile(example, "docs/how-to/sdk.md", "exec"), names)
+    assert names["proof"].record["subject"] == names["result"].analysis_id
+    asyncio.run(names["ask"]())
+    names["room"].close()
+    assert capsys.readouterr().out.count(" to ") >= 2
+
+
+def log_in(desk: Desk, run: Run, party: str) -> None:
+    client_id, key = desk.credential(party)
+    url = desk.world.stage.room.settings.public_url
+    code, out, err = run("login", url, "--client-id", client_id, "--key", str(key), "--profile", party)
+    assert code == 0, err
+    assert "LOGGED IN" in out
+
+
+def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
+    crm, base = desk.folder / "crm.csv", desk.folder / "base.csv"
+    crm.write_text("\n".join((DATASET_HEADER, *people(1500))) + "\n")
+    base.write_text("phone\n" + "\n".join(phone(number) for number in range(KNOWN)) + "\n")
+    log_in(desk, run, "provider")
+    code, schema, _ = run("schema", "suggest", str(crm))
+    assert code == 0
+    (desk.folder / "crm.yaml").write_text(schema)
+    arguments = ("publish", str(crm), "--schema", str(desk.folder / "crm.yaml"), "--price", "120 RUB/cpm")
+    code, out, err = run(*arguments, "--dry-run", "--json")
+    assert code == 0, err
+    assert json.loads(out)["rows"] == 1500
+    code, out, err = run(*arguments, "--profile", "provider", "--json")
+    assert code == 0, err
+    made: dict[str, Any] = json.loads(out)
+    assert made["listing"]["state"] == "draft"
+    assert made["listing"]["content"]["plans"][0]["parts"][0]["price"] == {"minor": 12000, "currency": "RUB"}
+
+    desk.market.bought()
+    log_in(desk, run, "advertiser")
+    code, out, _ = run("listings", "Shoppers", "--profile", "advertiser")
+    assert code == 0
+    assert "plans: monthly" in out
+    asked = ("Shoppers", str(base), "--on", "phone", "--profile", "advertiser")
+    code, out, err = run("estimate", *asked)
+    assert code == 0, err
+    assert "people (95%)" in out
+    code, out, err = run("overlap", *asked, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["figures"][0]["name"] == "overlap"
+    code, out, _ = run("receipt", "verify", answer["receipt"], "--profile", "advertiser")
+    assert code == 0
+    assert "PROVEN released" in out
+    code, _, err = run(
+        "result", answer["analysis_id"], "--out", str(desk.folder / "r.csv"), "--profile", "advertiser"
+    )
+    assert code == 0, err
+    assert (desk.folder / "r.csv").read_text().startswith("name,value,low,high,suppressed\noverlap,")
+    code, out, err = run("statements", "--profile", "advertiser")
+    assert code == 0, err
+
+    code, _, err = run("overlap", "nothing", str(base), "--on", "phone", "--profile", "advertiser", "--yes")
+    assert code == EXIT_NOT_FOUND
+    assert "[marketplace.unknown_listing]" in err
+
+
+def test_exit_codes_tell_what_to_do(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANROOM_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setattr("cleanroom.client.remote.drivers.ATTEMPTS", 1)
+    assert run("listings")[0] == EXIT_NOT_LOGGED_IN
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("CLEANROOM_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("CLEANROOM_CLIENT_ID", "cl_1")
+    monkeypatch.setenv("CLEANROOM_CLIENT_SECRET", "not shown")
+    code, _, err = run("listings")
+    assert code == EXIT_TRY_LATER
+    assert "not shown" not in err
+    assert run("base", "upload", str(tmp_path))[0] == 2
