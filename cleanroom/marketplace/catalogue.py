@@ -11,7 +11,7 @@ from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVer
 from cleanroom.marketplace.types import Listing, ListingState
 from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, unknown_listing
 
-MOST_PER_PAGE = 200
+MOST_PER_PAGE = 500
 _MOST_WORDS = 8
 _MOST_CHARACTERS = 200
 

@@ -104,7 +104,7 @@ def dataset_version(world: World) -> str:
 def entitlement_id(world: World) -> str:
     """An entitlement of the advertiser through its agency, so that both see it; one for each world."""
     if "entitlement" not in world.known:
-        bought = Market(world.stage).bought(agency=world.party("agency").organisation_id)
+        bought = Market(world.stage).bought(size="M", agency=world.party("agency").organisation_id)
         world.known |= {"entitlement": bought.id, "grant": bought.grant_id}
     return world.known["entitlement"]
 

@@ -255,3 +255,7 @@ def test_a_request_is_made_once_under_its_key(world: World) -> None:
     assert first.status_code == second.status_code == 201
     assert first.json() == second.json()
     assert len(world.call("advertiser.viewer", "GET", "/v1/entitlement-requests").json()["items"]) == 1
+
+
+def test_the_longest_page_of_listings_can_be_had(shared: World) -> None:
+    assert shared.call("advertiser.owner", "GET", "/v1/listings?limit=200").status_code == 200

@@ -236,7 +236,7 @@ def test_buyers_find_live_listings_by_words_attributes_purposes_and_sectors(mark
     move(market, "paused")
     assert search(market) == [retail.id, private.id]
     with pytest.raises(PageError):
-        search(market, limit=201)
+        search(market, limit=501)
     with pytest.raises(PageError):
         search(market, text="a " * 9)
 
