@@ -24,7 +24,6 @@ from cleanroom.ingestion.widths import Widths
 from cleanroom.parallel import Result, in_order
 
 _BUCKET_BYTES = 1 << 21
-_ON_THEIR_WAY_BYTES = 12 << 20
 """A bucket is sorted in the processor's cache, more than twice as fast as outside it."""
 _MAX_ROWS = NOBODY
 
@@ -91,9 +90,8 @@ class Assembly:
         self._open = open_categories or OpenCategories(layout.attributes)
         self._pool = pool
         bucket_bytes = min(memory_bytes // 128, _BUCKET_BYTES)
-        # The rest is for buckets that are read, and rows on their way, which take some however little there is.
-        kept_bytes = memory_bytes * 3 // 4 - _ON_THEIR_WAY_BYTES
-        budget = Budget(kept_bytes)
+        # The rest is for buckets that are read, and rows on their way.
+        budget = Budget(memory_bytes * 3 // 4)
         ranks = len(layout.keys) + 1
         self._person_bits = bucket_bits(
             rows * layout.person_dtype.itemsize, bucket_bytes=bucket_bytes, ranks=ranks
@@ -101,7 +99,7 @@ class Assembly:
         self._persons = Spool(
             layout.person_dtype,
             buckets=ranks << self._person_bits,
-            memory_bytes=kept_bytes // 2,
+            memory_bytes=memory_bytes * 3 // 8,
             spill=spill,
             budget=budget,
             pool=pool,
@@ -111,7 +109,7 @@ class Assembly:
             self._repeats = Repeats(
                 layout,
                 rows=rows,
-                memory_bytes=kept_bytes // 2,
+                memory_bytes=memory_bytes * 3 // 8,
                 bucket_bytes=bucket_bytes,
                 budget=budget,
                 spill=spill,
@@ -126,7 +124,7 @@ class Assembly:
                 Spool(
                     VALUE_DTYPE,
                     buckets=1 << bits,
-                    memory_bytes=kept_bytes // 2 // len(layout.keys),
+                    memory_bytes=memory_bytes * 3 // 8 // len(layout.keys),
                     spill=spill,
                     budget=budget,
                     pool=pool,
