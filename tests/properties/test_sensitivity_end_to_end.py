@@ -106,7 +106,9 @@ def consume_base_rows(view, base, keys, **options):
     for name, index in view.keys.items():
         first = np.ones(index.hi.size, np.bool_)
         first[1:] = index.hi[1:] != index.hi[:-1]
-        indexes[name] = KeyIndex(index.hi[first], index.person[first])
+        # Where everybody has one value, entry n is person n's.
+        person = np.arange(index.hi.size, dtype=np.uint32) if index.person is None else index.person
+        indexes[name] = KeyIndex(index.hi[first], person[first])
     return FIND_MATCHES(replace(view, keys=indexes), base, keys, **options)
 
 
@@ -144,7 +146,8 @@ def clamp_rows(rows, layout):
 
 def totals_as_they_are(column):
     """Whatever was bought counts in full."""
-    return np.where(column.values == NULL_INT, 0, column.values)
+    known = column.values != np.iinfo(column.values.dtype).min
+    return np.where(known, column.values.astype(np.int64), 0)
 
 
 class LabelsTwice(LocalEngine):

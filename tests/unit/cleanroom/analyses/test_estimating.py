@@ -58,6 +58,9 @@ def reserved(*, delta_pico: int = 0, **changed: Any) -> Reserved:
     )
     paid = Reservation("an_1", "gr_1", 150, 1_650, 1_500, delta_pico, 1_000, 1_000 - delta_pico)
     return Reserved(
+        question=cast(Any, None),
+        dataset=cast(Any, None),
+        base_version=cast(Any, None),
         ticket=cast(Any, SimpleNamespace(mechanism=mechanism)),
         plan=cast(Any, None),
         layout=cast(Any, layout),
