@@ -1,15 +1,13 @@
 """Making the files of statements."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.as_csv import write_csv
-from cleanroom.marketplace.statement_files.as_pdf import write_pdf
-from cleanroom.marketplace.statement_files.as_xlsx import write_xlsx
 from cleanroom.marketplace.statement_files.types import (
     MEDIA_TYPES,
     Document,
@@ -19,11 +17,12 @@ from cleanroom.marketplace.statement_files.types import (
 )
 from cleanroom.marketplace.statements import Statements
 
-_WRITERS: Mapping[Format, Callable[[Document, Language], bytes]] = {
-    Format.CSV: write_csv,
-    Format.XLSX: write_xlsx,
-    Format.PDF: write_pdf,
-}
+
+def _writer(form: Format) -> Callable[[Document, Language], bytes]:
+    """Return what writes a format. It is loaded when it is needed: libraries of spreadsheets and pages are large."""
+    module = import_module(f"cleanroom.marketplace.statement_files.as_{form}")
+    writer: Callable[[Document, Language], bytes] = getattr(module, f"write_{form}")
+    return writer
 
 
 @dataclass(frozen=True)
@@ -63,5 +62,5 @@ class StatementFiles:
         return StatementFile(
             name=f"statement-{statement.month}-{statement.organisation_id}-{language}.{form}",
             media_type=MEDIA_TYPES[form],
-            content=_WRITERS[form](document, language),
+            content=_writer(form)(document, language),
         )
