@@ -14,6 +14,7 @@ from cleanroom.matching.types import BaseView, DatasetView, ExactCounts, Plan
 from cleanroom.redteam.plants.registry import plant, swapped
 from cleanroom.release.ratios import ratios
 from cleanroom.release.types import ReleasedRatio
+from cleanroom.workspaces.models import WorkspaceRow
 from policies.errors import QuestionError
 
 
@@ -84,15 +85,17 @@ def bill_by_matches() -> Iterator[None]:
     """Charge by the match, question by question."""
 
     def make(sound: Any) -> Any:
-        def faulty(self: Completing, tx: Any, facts: Facts, reserved: Any, cells: Any, *rest: Any) -> Any:
+        def faulty(self: Completing, tx: Any, reserved: Any, cells: Any, *rest: Any) -> Any:
             if cells:
                 tx.audit(
                     "analyses.billed",
                     subject_id=reserved.ticket.analysis_id,
-                    organisation_id=facts.owner_id,
+                    organisation_id=tx.session.get_one(
+                        WorkspaceRow, reserved.dataset.workspace_id
+                    ).organisation_id,
                     body={"matched": cells[0].exact},
                 )
-            return sound(self, tx, facts, reserved, cells, *rest)
+            return sound(self, tx, reserved, cells, *rest)
 
         return faulty
 
