@@ -11,6 +11,7 @@ from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVer
 from cleanroom.marketplace.types import Listing, ListingState
 from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, unknown_listing
 
+# More than a surface's page: it reads one listing more, to know whether there is another page.
 MOST_PER_PAGE = 500
 _MOST_WORDS = 8
 _MOST_CHARACTERS = 200
