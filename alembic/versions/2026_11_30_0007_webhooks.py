@@ -38,7 +38,9 @@ def upgrade() -> None:
         sa.Column("old_secret_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["advertiser_id"], ["organisations.id"], name=op.f("fk_webhook_endpoints_advertiser_id_organisations")
+            ["advertiser_id"],
+            ["organisations.id"],
+            name=op.f("fk_webhook_endpoints_advertiser_id_organisations"),
         ),
         sa.ForeignKeyConstraint(
             ["organisation_id"],
@@ -66,7 +68,9 @@ def upgrade() -> None:
         sa.Column("lease", sa.String(length=40), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["endpoint_id"], ["webhook_endpoints.id"], name=op.f("fk_webhook_deliveries_endpoint_id_webhook_endpoints")
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name=op.f("fk_webhook_deliveries_endpoint_id_webhook_endpoints"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
         sa.UniqueConstraint(

@@ -8,6 +8,7 @@ from typing import Any
 from cleanroom.client.receipts import verify_receipt
 from cleanroom.client.remote.connection import Connection
 from cleanroom.client.remote.effects import Aside, Flow
+from cleanroom.client.remote.hooks import HookFlows
 from cleanroom.client.remote.market import Market
 from cleanroom.client.remote.options import AskOptions, BaseOptions, LoadOptions, Options, RequestOptions
 from cleanroom.client.remote.problems import ConfigurationError
@@ -39,6 +40,7 @@ class Session:
         self.store = Store(state_dir(environ), url=self.connection.url, party=party)
         self.market = Market(self.connection)
         self.questions = Questions(self.connection)
+        self.hooks = HookFlows(self.connection)
         self.bases = Tables(self.connection, self.store, "bases")
         self.datasets = Tables(self.connection, self.store, "datasets")
         self._progress = progress

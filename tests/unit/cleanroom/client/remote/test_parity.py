@@ -6,7 +6,7 @@ import pytest
 
 from cleanroom.client.remote import aio, sync
 
-PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets")
+PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets", "Webhooks")
 
 
 def public(kind: type) -> dict[str, list[str]]:
