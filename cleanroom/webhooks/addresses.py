@@ -93,7 +93,7 @@ class Guard:
                 "The address has no host name that is understood.",
                 remedy="Write a name, or an IP address in its usual form.",
             )
-        loopback = host == "localhost" if literal is None else literal.is_loopback
+        loopback = host == "localhost" if literal is None else _real(literal).is_loopback
         if scheme != "https" and not (loopback and self._allows_loopback):
             raise AddressError(
                 "A webhook is called over https.",
