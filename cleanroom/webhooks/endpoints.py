@@ -69,6 +69,7 @@ class Endpoints:
             TooManyEndpointsError: the organisation has as many as it may have.
             OrganisationOffboardedError: it has left the room.
         """
+        checked, wanted, text = self.guard.check(url), _types(types), _description(description)
         now = self.clock.now()
         # Held, so that it neither leaves meanwhile nor registers two last ones at once.
         self.accounts.lock(tx, organisation_id)
@@ -85,9 +86,9 @@ class Endpoints:
             id=endpoint_id,
             organisation_id=organisation_id,
             advertiser_id=advertiser_id,
-            url=self.guard.check(url),
-            types=_types(types),
-            description=_description(description),
+            url=checked,
+            types=wanted,
+            description=text,
             state=EndpointState.ACTIVE.value,
             disabled_for=None,
             failing_since=None,
