@@ -1,6 +1,8 @@
 """Whatever is committed is announced once, to those whom it concerns, and not before it may be known."""
 
+import contextlib
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from cleanroom.accounts.types import AgencyAction, MandateLimits, OrganisationKind
 from cleanroom.analyses.types import State
+from cleanroom.db.database import Transaction
 from cleanroom.uploads.types import UploadStatus
 from cleanroom.webhooks.endpoints import MAX_ENDPOINTS, Endpoints
 from cleanroom.webhooks.errors import (
@@ -46,6 +49,13 @@ def ask(stage: Stage, grant, **changed) -> str:
         ).analysis.id
 
 
+def broken(scene: Scene, work: Callable[[Transaction], object]) -> None:
+    """Do something in a transaction that does not come to its end."""
+    with contextlib.suppress(BrokenError), scene.room.db.transaction() as tx:
+        work(tx)
+        raise BrokenError
+
+
 def test_a_counted_answer_is_announced_after_its_tick_and_no_instant_tells_of_the_count(scene: Scene) -> None:
     stage = scene.stage
     endpoint, grant = scene.register(), stage.grant()
@@ -57,9 +67,7 @@ def test_a_counted_answer_is_announced_after_its_tick_and_no_instant_tells_of_th
     assert scene.receiver.messages == []
     assert scene.deliveries(endpoint) == []
     with scene.room.db.reading() as tx:
-        view = scene.room.analyses.reading.analysis(
-            tx, analysis_id, organisation_id=endpoint.organisation_id
-        )
+        view = scene.room.analyses.reading.analysis(tx, analysis_id, organisation_id=endpoint.organisation_id)
         assert view.state is State.RUNNING
         (row,) = tx.session.query(WebhookDeliveryRow)
         delivery_id, due_at = row.id, row.due_at
@@ -112,21 +120,23 @@ def test_every_end_of_a_question_is_announced_as_its_row_says(sqlite_scene: Scen
 
 
 def test_what_is_rolled_back_is_not_announced_and_a_crash_while_reading_the_log_loses_nothing(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene,
 ) -> None:
     market = Market(scene.stage)
     scene.register(scene.stage.provider)
-    with pytest.raises(BrokenError), scene.room.db.transaction() as tx:
-        scene.room.accounts.require_present(tx, scene.advertiser)
+
+    def asked(tx: Transaction) -> None:
         tx.audit("marketplace.request_requested", subject_id="erq_" + "0" * 32)
-        raise BrokenError
+
+    def announced(tx: Transaction) -> None:
+        assert outbox.announce(tx) == 2
+        assert tx.session.query(WebhookDeliveryRow).count() == 2
+
+    broken(scene, asked)
     bought = market.bought()
     # The worker dies with the deliveries made and nothing committed.
     outbox = scene.room.webhooks.outbox
-    with pytest.raises(BrokenError), scene.room.db.transaction() as tx:
-        assert outbox.announce(tx) == 2
-        assert tx.session.query(WebhookDeliveryRow).count() == 2
-        raise BrokenError
+    broken(scene, announced)
     with scene.room.db.transaction() as tx:
         # However small the batches are.
         read = [outbox.announce(tx, limit=1) for _ in range(3)]
@@ -327,11 +337,9 @@ def test_limits(sqlite_scene: Scene) -> None:
 def test_one_key_seals_all_secrets_and_goes_with_a_transaction_that_does(sqlite_scene: Scene) -> None:
     scene = sqlite_scene
     before = scene.room.keys.kek_ids()
-    with pytest.raises(BrokenError), scene.room.db.transaction() as tx:
-        scene.room.webhooks.endpoints.create(
-            tx, organisation_id=scene.advertiser, url=scene.receiver.url, types=["upload.loaded"]
-        )
-        raise BrokenError
+    create = scene.room.webhooks.endpoints.create
+    given = {"organisation_id": scene.advertiser, "url": scene.receiver.url, "types": ["upload.loaded"]}
+    broken(scene, lambda tx: create(tx, **given))
     assert scene.room.keys.kek_ids() == before
     scene.register()
     scene.register()

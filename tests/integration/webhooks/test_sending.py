@@ -18,7 +18,6 @@ from cleanroom.worker.pieces import Announcing
 from tests.integration.webhooks.receiver import receiving
 from tests.integration.webhooks.scene import Scene
 
-
 MOMENT = timedelta(milliseconds=1)
 """The clock of tests moves a little with every look at it."""
 

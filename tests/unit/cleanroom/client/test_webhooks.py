@@ -19,7 +19,12 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 OTHER = write_secret(b"o" * 32)
 OURS = json.dumps(
-    {"type": "analysis.answered", "timestamp": "2026-11-30T12:00:00Z", "data": {"analysis_id": "an_1"}, "v": 1}
+    {
+        "type": "analysis.answered",
+        "timestamp": "2026-11-30T12:00:00Z",
+        "data": {"analysis_id": "an_1"},
+        "v": 1,
+    }
 ).encode()
 
 

@@ -13,7 +13,17 @@ PUBLIC = ["203.0.114.7", "2606:4700::1111"]
 PRIVATE = [
     *("127.0.0.1", "127.255.0.3", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
     *("0.0.0.0", "255.255.255.255", "224.0.0.1", "239.1.2.3", "240.0.0.1", "192.0.0.8", "198.18.0.1"),
-    *("192.0.2.1", "198.51.100.1", "203.0.113.1", "::", "::1", "fe80::1", "fc00::1", "fd12:3456::1", "ff02::1"),
+    *(
+        "192.0.2.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "::",
+        "::1",
+        "fe80::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "ff02::1",
+    ),
     *("2001:db8::1", "fec0::1", "64:ff9b:1::1"),
     # Version 4 inside version 6: mapped, compatible, NAT64, 6to4, Teredo.
     *("::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1"),
@@ -58,9 +68,25 @@ def test_the_resolver_does_read_such_numbers_which_is_why_they_are_refused() -> 
         *("", "hooks.example.org", "//hooks.example.org/", "ftp://hooks.example.org/", "file:///etc/passwd"),
         *("https://", "https:///x", "https://u:p@hooks.example.org/", "https://u@hooks.example.org/"),
         *("https://hooks.example.org/#x", "https://hooks.example.org:0/", "https://hooks.example.org:99999/"),
-        *("https://[::1/", "https://hooks.example.org\\@127.0.0.1/", "https://a b/", "https://x\n.example.org/"),
-        *("https://ёлки.рф/", "https://%31%30.0.0.1/", "https://localhost/", "https://db/", "https://a.local/"),
-        *("https://metadata.internal/", "http://hooks.example.org/", "http://127.0.0.1/", "http://localhost/"),
+        *(
+            "https://[::1/",
+            "https://hooks.example.org\\@127.0.0.1/",
+            "https://a b/",
+            "https://x\n.example.org/",
+        ),
+        *(
+            "https://ёлки.рф/",
+            "https://%31%30.0.0.1/",
+            "https://localhost/",
+            "https://db/",
+            "https://a.local/",
+        ),
+        *(
+            "https://metadata.internal/",
+            "http://hooks.example.org/",
+            "http://127.0.0.1/",
+            "http://localhost/",
+        ),
         "https://hooks.example.org/" + "x" * MAX_URL,
     ],
 )
