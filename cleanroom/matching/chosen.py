@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.datasets.kept import Stored
+from cleanroom.datasets.kept import Stored, parts_of
 from cleanroom.matching.types import I64, Column, DatasetView
 
 Values = NDArray[Any]
@@ -40,8 +40,9 @@ class Chosen:
 
     def each(self, values: Values | Stored) -> Iterator[Values]:
         """Give the persons' items of a column, block by block."""
-        for start, stop, at in self.blocks:
-            yield values[start:stop].take(at, axis=0, mode="clip")
+        parts = parts_of(values, (range(start, stop) for start, stop, _ in self.blocks))
+        for part, (_, _, at) in zip(parts, self.blocks, strict=True):
+            yield part.take(at, axis=0, mode="clip")
 
 
 def choose(

@@ -96,10 +96,16 @@ class LocalEngine:
         def count(chosen: Chosen) -> SideCounts:
             return _count_rows(Rows(chosen.size, chosen.column), chosen.size, plan, ())
 
-        return _added_sides(self._each(view, lambda start, stop: np.flatnonzero(view.consented[start:stop]), plan, count))
+        return _added_sides(
+            self._each(view, lambda start, stop: np.flatnonzero(view.consented[start:stop]), plan, count)
+        )
 
     def _each(
-        self, view: DatasetView, members: Callable[[int, int], Positions], plan: Plan, count: Callable[[Chosen], T]
+        self,
+        view: DatasetView,
+        members: Callable[[int, int], Positions],
+        plan: Plan,
+        count: Callable[[Chosen], T],
     ) -> list[T]:
         """Count some persons, each thread those of one contiguous range, as many as fit at a time."""
         # Many conditions take the interpreter's time more than the processor's, and threads only share that.
