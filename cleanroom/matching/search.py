@@ -25,7 +25,6 @@ _VALUES_GROUPED = 1 << 17
 _WHOLE = 1 << 17
 """Tokens of a chunk of a sealed file."""
 _ENTRIES_PER_VALUE_WALKED = 2
-_PERSONS_PER_FEW = 16
 Meeting = tuple[NDArray[Any], Positions]
 Found = tuple[NDArray[Any], U8 | None]
 """Persons who hit, and the label of what each hit; a person may stand there several times."""
@@ -66,6 +65,7 @@ class SearchSizes:
         threads: that search.
         values_walked: from so many values on a base is found by walking through the dataset's key, unless that has
             many times as many entries; a key that is read from its file is always walked through.
+        persons_per_few: those who matched are listed while they are at most one in so many of all.
     """
 
     values: int = _VALUES_PER_TASK
@@ -74,6 +74,7 @@ class SearchSizes:
     entries_walked: int = _ENTRIES_WALKED
     threads: int = 2
     values_walked: int = _VALUES_WALKED
+    persons_per_few: int = 16
 
 
 def find_matches(
@@ -101,7 +102,7 @@ def find_matches(
     first_key = np.zeros(view.persons, np.uint8)
     label = np.full(view.persons, 255, np.uint8) if labels else None
     few: list[NDArray[np.uint32]] | None = [np.empty(0, np.uint32)]
-    room = view.persons // _PERSONS_PER_FEW
+    room = view.persons // sizes.persons_per_few
     for number, name in enumerate(keys, 1):
         if name not in view.keys or name not in base.keys:
             continue

@@ -246,6 +246,7 @@ OPTIONS = {
         2, search=SearchSizes(values=2, values_read=3, entries=2), persons_per_block=2, rows_at_once=3
     ),
     "walked through": LocalEngine(2, search=SearchSizes(values_walked=1)),
+    "matches in a list": LocalEngine(2, search=SearchSizes(persons_per_few=1)),
     "walked through in parts": LocalEngine(
         1, search=SearchSizes(values=2, entries_walked=3, values_walked=1, threads=1)
     ),
