@@ -240,7 +240,8 @@ def _position(hi: Sliced, value: int) -> int:
 
 
 def _ranges(size: int, most: int, threads: int) -> list[range]:
-    step = min(-(-size // threads), most)
+    # As many for every thread, or one would wait for the other at the end.
+    step = -(-size // (threads * -(-size // (threads * most))))
     if step > _WHOLE:
         # What is read in part is decrypted as a whole.
         step = -(-step // _WHOLE) * _WHOLE
