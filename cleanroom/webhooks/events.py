@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,10 +19,6 @@ from cleanroom.db.database import Transaction
 from cleanroom.marketplace.models import EntitlementRequestRow, EntitlementRow
 from cleanroom.uploads.models import UploadRow
 from cleanroom.webhooks.types import EventType
-
-TICK_MARGIN = timedelta(seconds=2)
-"""A counted answer is announced so long after it is shown. The log is read every second: without it, the instant of the
-announcement would depend on when the count ended, which ticks keep from everybody."""
 
 DISABLED = "webhooks.disabled"
 _ANALYSES = {
@@ -92,7 +88,8 @@ def _analysis(tx: Transaction, event: Mapping[str, Any], _at: datetime) -> Annou
     return Announcement(
         type=_ANALYSES[Outcome(row.status)],
         at=shown,
-        send_at=shown + TICK_MARGIN if row.tick_ms else shown,
+        # One that was cancelled or lost has ended before its tick, and looks like the others until then.
+        send_at=shown,
         parties=_parties(row.advertiser_id, row.agency_id),
         advertiser_id=row.advertiser_id,
         mandate=None,

@@ -40,11 +40,8 @@ def run(settings: Settings) -> None:
         room.warm_up()
         report = reporter(room.clock)
         # A long load does not hold up questions, nor a long question what is due, nor a slow receiver anything.
-        pieces = {
-            "questions": Counting(room, report),
-            "uploads": Loading(room),
-            "webhooks": Announcing(room),
-        }
+        counting = Counting(room, report)
+        pieces = {"questions": counting, "uploads": Loading(room), "webhooks": Announcing(room)}
         threads = [
             Thread(target=repeat, args=(piece, ending, report, IDLE_SECONDS), name=name)
             for name, piece in pieces.items()
@@ -54,6 +51,7 @@ def run(settings: Settings) -> None:
         repeat(Chores(room), ending, report, CHORES_SECONDS)
         for thread in threads:
             thread.join()
+        counting.close()
     finally:
         room.close()
 

@@ -3,13 +3,13 @@
 import contextlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from cleanroom.accounts.types import AgencyAction, MandateLimits, OrganisationKind
-from cleanroom.analyses.types import State
+from cleanroom.analyses.types import Analysis, State
 from cleanroom.db.database import Transaction
 from cleanroom.uploads.types import UploadStatus
 from cleanroom.webhooks.endpoints import MAX_ENDPOINTS, Endpoints
@@ -23,7 +23,7 @@ from cleanroom.webhooks.models import WebhookDeliveryRow, WebhookEndpointRow, We
 from cleanroom.webhooks.outbox import KEPT
 from cleanroom.webhooks.types import EndpointState, EventType
 from cleanroom.worker.pieces import Chores, Counting, Loading
-from tests.integration.webhooks.receiver import receiving
+from tests.integration.webhooks.receiver import Message, receiving
 from tests.integration.webhooks.scene import Scene
 from tests.market import Market
 from tests.packages import Package, announce, look, real, send, signed
@@ -38,8 +38,10 @@ def count(stage: Stage) -> None:
     def report(event: str, error: Exception) -> None:
         raise AssertionError(event) from error
 
-    while Counting(stage.room, report)():
+    counting = Counting(stage.room, report)
+    while counting():
         pass
+    counting.close()
 
 
 def ask(stage: Stage, grant, **changed) -> str:
@@ -56,43 +58,56 @@ def broken(scene: Scene, work: Callable[[Transaction], object]) -> None:
         raise BrokenError
 
 
-def test_a_counted_answer_is_announced_after_its_tick_and_no_instant_tells_of_the_count(scene: Scene) -> None:
-    stage = scene.stage
-    endpoint, grant = scene.register(), stage.grant()
-    analysis_id = ask(stage, grant)
-    stage.clock.move(milliseconds=100)
-    count(stage)
-    scene.work()
-    # It is answered, but not shown: neither sent nor listed.
-    assert scene.receiver.messages == []
-    assert scene.deliveries(endpoint) == []
+def analysis(scene: Scene, analysis_id: str) -> Analysis:
     with scene.room.db.reading() as tx:
-        view = scene.room.analyses.reading.analysis(tx, analysis_id, organisation_id=endpoint.organisation_id)
-        assert view.state is State.RUNNING
-        (row,) = tx.session.query(WebhookDeliveryRow)
-        delivery_id, due_at = row.id, row.due_at
-        with pytest.raises(UnknownDeliveryError):
-            scene.room.webhooks.deliveries.redeliver(
-                tx, endpoint.id, delivery_id, organisation_id=endpoint.organisation_id
-            )
-    stage.clock.move(seconds=60)
-    with scene.room.db.reading() as tx:
-        shown = scene.room.analyses.reading.analysis(
-            tx, analysis_id, organisation_id=endpoint.organisation_id
-        )
+        return scene.room.analyses.reading.analysis(tx, analysis_id, organisation_id=scene.advertiser)
+
+
+def test_a_counted_answer_is_announced_at_the_instant_that_it_is_released(scene: Scene) -> None:
+    endpoint = scene.register()
+    analysis_id = ask(scene.stage, scene.stage.grant())
+    count(scene.stage)
+    scene.stage.clock.move(milliseconds=700)
     scene.work()
+    shown = analysis(scene, analysis_id)
+    assert shown.state is State.RELEASED
     (message,) = scene.receiver.messages
-    plain = json.loads(message.body)
-    assert plain["type"] == EventType.ANALYSIS_ANSWERED
-    assert plain["timestamp"] == shown.shown_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    # The id begins with an instant too (RFC 9562), and this is the one that everybody is told.
-    assert int(delivery_id[4:16], 16) == int(shown.shown_at.timestamp() * 1000)
-    assert due_at == shown.shown_at + timedelta(seconds=2)
+    assert told_at(message) == (EventType.ANALYSIS_ANSWERED, shown.shown_at)
     assert scene.verified(message, endpoint) == {
         "analysis_id": analysis_id,
         "advertiser_id": scene.advertiser,
         "agency_id": None,
     }
+
+
+def told_at(message: Message) -> tuple[str, datetime]:
+    """The type and the instant of a message; its id begins with the same (RFC 9562), and not with its making."""
+    plain = json.loads(message.body)
+    at = datetime.fromisoformat(plain["timestamp"])
+    assert int(message.headers["webhook-id"][4:16], 16) == int(at.timestamp() * 1000)
+    return plain["type"], at
+
+
+def test_what_has_ended_before_its_tick_is_neither_sent_nor_listed_before_it(scene: Scene) -> None:
+    stage, endpoint = scene.stage, scene.register()
+    analysis_id = ask(stage, stage.grant())
+    stage.clock.move(milliseconds=100)
+    with stage.room.db.transaction() as tx:
+        stage.room.analyses.cancel(tx, analysis_id, organisation_id=scene.advertiser)
+    scene.work()
+    assert analysis(scene, analysis_id).state is State.CANCELLING
+    assert scene.receiver.messages == []
+    assert scene.deliveries(endpoint) == []
+    with scene.room.db.reading() as tx:
+        delivery_id = tx.session.query(WebhookDeliveryRow).one().id
+    with scene.room.db.transaction() as tx, pytest.raises(UnknownDeliveryError):
+        scene.room.webhooks.deliveries.redeliver(
+            tx, endpoint.id, delivery_id, organisation_id=scene.advertiser
+        )
+    stage.clock.instant = analysis(scene, analysis_id).look_at
+    scene.work()
+    (message,) = scene.receiver.messages
+    assert told_at(message) == (EventType.ANALYSIS_CANCELLED, analysis(scene, analysis_id).shown_at)
 
 
 def test_every_end_of_a_question_is_announced_as_its_row_says(sqlite_scene: Scene) -> None:
