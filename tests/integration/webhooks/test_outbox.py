@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -21,13 +23,13 @@ from cleanroom.webhooks.errors import (
 )
 from cleanroom.webhooks.models import WebhookDeliveryRow, WebhookEndpointRow, WebhookStateRow
 from cleanroom.webhooks.outbox import KEPT
-from cleanroom.webhooks.types import EndpointState, EventType
+from cleanroom.webhooks.types import Endpoint, EndpointState, EventType
 from cleanroom.worker.pieces import Chores, Counting, Loading
 from tests.integration.webhooks.receiver import Message, receiving
 from tests.integration.webhooks.scene import Scene
 from tests.market import Market
 from tests.packages import Package, announce, look, real, send, signed
-from tests.rooms import Stage, clients
+from tests.rooms import Party, Stage, clients
 
 
 class BrokenError(Exception):
@@ -363,3 +365,41 @@ def test_one_key_seals_all_secrets_and_goes_with_a_transaction_that_does(sqlite_
     scene.register()
     scene.register()
     assert len(scene.room.keys.kek_ids()) == len(before) + 1
+
+
+def test_two_first_endpoints_at_once_share_one_key_and_one_that_goes_holds_nobody_up(scene: Scene) -> None:
+    before = scene.room.keys.kek_ids()
+    barrier = threading.Barrier(2)
+
+    def register(party: Party) -> Endpoint:
+        barrier.wait()
+        return scene.register(party)
+
+    with ThreadPoolExecutor(2) as both:
+        made = list(both.map(register, (scene.stage.advertiser, scene.stage.provider)))
+    assert len(scene.room.keys.kek_ids()) == len(before) + 1
+    for endpoint in made:
+        scene.ping(endpoint)
+    scene.work()
+    assert len(scene.receiver.messages) == 2
+    # The log is read and sent from while endpoints go; whoever comes second finds nothing left to do.
+    grant = scene.stage.grant()
+    for _ in range(4):
+        going = scene.register()
+        scene.stage.ask(grant)
+
+        def delete(endpoint: Endpoint = going) -> None:
+            barrier.wait()
+            with scene.room.db.transaction() as tx:
+                scene.room.webhooks.endpoints.delete(tx, endpoint.id, organisation_id=scene.advertiser)
+
+        def work() -> None:
+            barrier.wait()
+            scene.work()
+
+        with ThreadPoolExecutor(2) as both:
+            for one in [both.submit(delete), both.submit(work)]:
+                one.result()
+        with pytest.raises(UnknownEndpointError):
+            scene.look(going)
+    assert len(scene.deliveries(made[0])) == 5
