@@ -55,15 +55,19 @@ class Once:
         self, principal: Principal, work: Callable[[Transaction], tuple[BaseModel, int]]
     ) -> Response:
         """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
-        with self.room.db.transaction() as tx:
+
+        def once(tx: Transaction) -> tuple[Replay, bool]:
             replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
-            made = replay
-            if made is None:
-                content, status = work(tx)
-                text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
-                made = Replay(status, text.encode())
-                self.room.access.remember(tx, principal, self.key, self.digest, made)
-        headers = {} if replay is None else {REPLAYED: "true"}
+            if replay is not None:
+                return replay, True
+            content, status = work(tx)
+            text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
+            made = Replay(status, text.encode())
+            self.room.access.remember(tx, principal, self.key, self.digest, made)
+            return made, False
+
+        made, replayed = self.room.db.together(once)
+        headers = {REPLAYED: "true"} if replayed else {}
         media = PROBLEM if made.status >= 400 else JSON
         return Response(made.body, made.status, headers, media_type=media)
 
