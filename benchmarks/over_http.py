@@ -70,15 +70,16 @@ class Caller:
 
 
 @contextmanager
-def served(home: Path, **settings: str) -> Iterator[str]:
-    """Run `cleanroom serve --home`, its worker beside it, and give its address.
+def served(home: Path, *options: str, **settings: str) -> Iterator[tuple[str, int]]:
+    """Run `cleanroom serve --home`, its worker beside it; gives its address and its process.
 
     Args:
-        home: of a room that no process has open for writing meanwhile.
+        home: of a room.
+        options: of the command, such as `--no-with-worker`.
         settings: variables of the environment, such as `CLEANROOM_RATE_PER_MINUTE`.
     """
     run = "from cleanroom.cli.main import main; main()"
-    command = [sys.executable, "-c", run, "serve", "--home", str(home), "--port", "0"]
+    command = [sys.executable, "-c", run, "serve", "--home", str(home), "--port", "0", *options]
     with (home / "serve.log").open("wb") as log:
         server = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **settings}
@@ -88,7 +89,7 @@ def served(home: Path, **settings: str) -> Iterator[str]:
             found = next((re.search(r"Answering at (\S+)", line) for line in server.stdout), None)
             if found is None:
                 raise UnexpectedAnswerError(f"The server ended with {server.wait()}; see {log.name}.")
-            yield found[1]
+            yield found[1], server.pid
         finally:
             server.terminate()
             server.communicate()
@@ -172,7 +173,7 @@ def stored_over_http(home: Path, buyer: Buyer, *, per_second: float, seconds: fl
     """
     # No caller is held back: twice what it sends in a minute.
     limit = str(max(1_000, int(per_second * 120)))
-    with served(home, CLEANROOM_RATE_PER_MINUTE=limit) as address:
+    with served(home, CLEANROOM_RATE_PER_MINUTE=limit) as (address, _):
         token, body = _token(address, buyer), json.dumps(dict(buyer.asked))
         with Caller(address, token) as call:
             _answer_first(call, body.encode())
