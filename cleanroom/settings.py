@@ -85,7 +85,7 @@ class Settings:
         operator_fee_bp: the operator's share of what buyers pay, in basis points, for entitlements made from now on.
         listing_review: who lets a listing go live, one of `REVIEWS`.
         release_tick_ms: the smallest step, in milliseconds, after which the answer of a question that a worker counted
-            is shown; 0 shows it when it is there, and how long it took then tells about the data.
+            is released; 0 releases it as soon as it is counted, and how long that took then tells about the data.
     """
 
     home: Path

@@ -40,15 +40,17 @@ def run(settings: Settings) -> None:
         room.warm_up()
         report = reporter(room.clock)
         # A long load does not hold up questions, nor a long question what is due.
+        counting = Counting(room, report)
         threads = [
             Thread(target=repeat, args=(piece, ending, report, IDLE_SECONDS), name=name)
-            for name, piece in (("questions", Counting(room, report)), ("uploads", Loading(room)))
+            for name, piece in (("questions", counting), ("uploads", Loading(room)))
         ]
         for thread in threads:
             thread.start()
         repeat(Chores(room), ending, report, CHORES_SECONDS)
         for thread in threads:
             thread.join()
+        counting.close()
     finally:
         room.close()
 
