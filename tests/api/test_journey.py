@@ -182,7 +182,7 @@ def travel(scene: Scene) -> None:
     assert re.match(rf"INTACT {head.size} events, ", scene.run("audit", "verify"))
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_the_whole_journey(scene: Scene, database: str, request: pytest.FixtureRequest) -> None:
     inside = f"sqlite:///{scene.home / 'room.sqlite3'}"
     scene.database_url = inside if database == "sqlite" else request.getfixturevalue("postgresql_url")

@@ -16,6 +16,9 @@ class Ahead:
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(days=31)
 
+    def wait_until(self, instant: datetime) -> None:
+        raise AssertionError(f"No worker runs, so nothing waits until {instant}.")
+
 
 def main(port: int) -> None:
     room = open_room(load_settings(os.environ), clock=Ahead())
