@@ -65,17 +65,19 @@ class Once:
         secrets: Collection[str] = (),
     ) -> Response:
         """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
-        with self.room.db.transaction() as tx:
+
+        def once(tx: Transaction) -> tuple[Replay, bool]:
             replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
-            made = replay
-            if made is None:
-                content, status = work(tx)
-                made = _written(content, status)
-                kept = (
-                    _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
-                )
-                self.room.access.remember(tx, principal, self.key, self.digest, kept)
-        headers = {} if replay is None else {REPLAYED: "true"}
+            if replay is not None:
+                return replay, True
+            content, status = work(tx)
+            made = _written(content, status)
+            kept = _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
+            self.room.access.remember(tx, principal, self.key, self.digest, kept)
+            return made, False
+
+        made, replayed = self.room.db.together(once)
+        headers = {REPLAYED: "true"} if replayed else {}
         media = PROBLEM if made.status >= 400 else JSON
         return Response(made.body, made.status, headers, media_type=media)
 

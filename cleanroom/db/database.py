@@ -1,12 +1,17 @@
 """The unit of work: one transaction, its audit events appended last, committed here and nowhere else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
+
+from cleanroom.db.together import Gathering, Piece
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Database:
     def __init__(self, engine: Engine, appender: Appender) -> None:
         self.engine = engine
         self._appender = appender
+        self._gathering = Gathering[Callable[[Transaction], Any]](self._do)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -119,6 +125,35 @@ class Database:
             # Last, because the log's lock orders all writers and must be held as briefly as possible.
             if tx.events:
                 head = self._appender.append(session, tx.events)
+        if head is not None:
+            self._appender.committed(head)
+
+    def together(self, work: Callable[["Transaction"], Made]) -> Made:
+        """Do some work in a writing transaction, which it may share with the work of others that came meanwhile.
+
+        To the work it is as if it had the transaction to itself: when it raises, it leaves no trace, and what it did is
+        durable when this returns. Only SQLite, which lets one writer in at a time, has them share.
+
+        Args:
+            work: gets the transaction; it must neither wait for anybody else who writes, nor take long.
+
+        Returns:
+            What the work returned.
+        """
+        if self.engine.dialect.name != "sqlite":
+            with self.transaction() as tx:
+                return work(tx)
+        made: Made = self._gathering(work)
+        return made
+
+    def _do(self, pieces: Sequence[Piece[Callable[[Transaction], Any]]]) -> None:
+        head, events = None, list[PendingEvent]()
+        with self.engine.begin() as connection:
+            for piece in pieces:
+                events += _apart(connection, piece)
+            if events:
+                with Session(connection) as session:
+                    head = self._appender.append(session, events)
         if head is not None:
             self._appender.committed(head)
 
@@ -143,6 +178,24 @@ class Database:
                 yield Transaction(session)
             finally:
                 session.rollback()
+
+
+def _apart(connection: Connection, piece: Piece[Callable[[Transaction], Any]]) -> list[PendingEvent]:
+    """Do a piece behind a savepoint; returns its events."""
+    try:
+        with (
+            Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session,
+            session.begin(),
+        ):
+            tx = Transaction(session)
+            piece.made = piece.work(tx)
+        return tx.events
+    except Exception as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+            # The database is in trouble, and may have ended the whole transaction by itself: nothing of it counts.
+            raise
+        piece.error = error
+        return []
 
 
 def open_engine(url: str) -> Engine:
