@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from advertiser_api.errors import (
     BodyTooLargeError,
@@ -147,7 +148,19 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if known is None:
         # FastAPI's only other one: a body that is no JSON at all, or nested too deeply to be read.
         known = MalformedRequestError("The request cannot be read.", remedy="Send valid JSON.")
-    return problem(request, known, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return problem(request, known, headers=headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return every method of the request's address: the framework names those of the first route alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is Match.PARTIAL:
+            found |= route.methods or set()
+    return found
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
