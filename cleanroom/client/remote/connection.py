@@ -81,7 +81,7 @@ class Connection:
         self._seconds = seconds
         self._token = _Token()
 
-    def get(self, path: str, **query: str | int | None) -> Flow[dict[str, Any]]:
+    def get(self, path: str, **query: str | int | tuple[str, ...] | None) -> Flow[dict[str, Any]]:
         """Read something; raises an ApiError."""
         plain: dict[str, Any] = yield from self._json(Call("GET", path, query=query))
         return plain
@@ -113,7 +113,7 @@ class Connection:
         """Remove something; raises an ApiError."""
         yield from self.send(Call("DELETE", path))
 
-    def pages(self, path: str, **query: str | int | None) -> Flow[list[dict[str, Any]]]:
+    def pages(self, path: str, **query: str | int | tuple[str, ...] | None) -> Flow[list[dict[str, Any]]]:
         """Read a list to its end; raises an ApiError."""
         found: list[dict[str, Any]] = []
         cursor: str | None = None

@@ -137,6 +137,12 @@ class ApprovalPending(Refused):
     code = "client.approval_pending"
 
 
+class UnprovenEvent(CleanroomError):
+    """The log's signed head does not contain an event that the room told."""
+
+    code = "client.event_unproven"
+
+
 class AnalysisFailed(CleanroomError):
     """The question was accepted, and did not come to an end."""
 
