@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from advertiser_api.schemas import Instant, Shown
+from advertiser_api.schemas import Id, Instant, Shown
 from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.release.types import Mechanism, ReleasedFigure, ReleasedRatio
@@ -133,6 +133,9 @@ class ResultOut(Shown):
     analysis_id: str
     outcome: Literal["released", "stored", "refused"]
     as_of: Instant
+    proven_by: Annotated[
+        Id, Field(description="the analysis that the receipt names; an earlier one for a stored answer")
+    ]
     consent_epoch: int | None
     figures: list[FigureOut]
     ratios: list[RatioOut]
@@ -159,6 +162,7 @@ class ResultOut(Shown):
             analysis_id=answer.analysis_id,
             outcome=outcomes[answer.outcome],
             as_of=as_of,
+            proven_by=answer.receipt.name.partition(".")[0],
             consent_epoch=answer.consent_epoch,
             figures=[FigureOut.of(figure) for figure in answer.figures],
             ratios=[RatioOut.of(ratio) for ratio in answer.ratios],

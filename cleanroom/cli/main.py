@@ -3,7 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -43,9 +43,11 @@ _GROUPS = {
     "base": "cleanroom.cli.base",
     "client": "cleanroom.cli.client",
     "demo": "cleanroom.cli.demo",
+    "entitlements": "cleanroom.cli.entitlements",
     "estimate": "cleanroom.cli.estimate",
     "keys": "cleanroom.cli.token_keys",
     "ledger": "cleanroom.cli.ledger",
+    "listing": "cleanroom.cli.listing",
     "listings": "cleanroom.cli.listings",
     "login": "cleanroom.cli.login",
     "mandate": "cleanroom.cli.mandate",
@@ -55,6 +57,7 @@ _GROUPS = {
     "publish": "cleanroom.cli.publish",
     "receipt": "cleanroom.cli.receipt",
     "request": "cleanroom.cli.request",
+    "requests": "cleanroom.cli.requests",
     "result": "cleanroom.cli.result",
     "schema": "cleanroom.cli.schema",
     "serve": "cleanroom.cli.serve",
@@ -99,8 +102,21 @@ class _LazyGroup(TyperGroup):
 app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cleanroom {version('cleanroom')}")
+        raise typer.Exit
+
+
 @app.callback()
-def cleanroom() -> None:
+def cleanroom(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     """A self-hosted, privacy-first data clean room."""
 
 

@@ -37,7 +37,8 @@ _NAMES = {
     "loyalty_id": re.compile(r"loyalty|card_?(id|no|number)|карта", re.IGNORECASE),
 }
 _PERSON = re.compile(
-    r"^(id|(client|customer|user|person|crm|member)[_ ]?id|ид|(id|ид|код|номер)[_ ](клиента|покупателя|абонента|пользователя))$",
+    r"^(id|(client|customer|user|person|crm|member)[_ ]?id"
+    r"|ид|(id|ид|код|номер)[_ ](клиента|покупателя|абонента|пользователя))$",
     re.IGNORECASE,
 )
 _CONSENT = re.compile(r"consent|opt_?in|agree|permission|^ads$|соглас", re.IGNORECASE)
@@ -195,22 +196,23 @@ def _type(column: _Column, counts: list[tuple[str, int]]) -> str | None:
         return "boolean"
     if (form := _date_format(column)) is not None:
         return f"date, date_format: {_text(form)}"
-    for pattern, mark, kind in _NUMBERS:
-        if column.share(pattern) == 1.0:
-            bands, places = _bands(column, mark), _places(column, mark)
-            if mark == "," and places == {3}:
-                # It may as well part thousands.
-                return None
-            scale = (
-                f", scale: {max(places)}" if kind.startswith("decimal") and max(places) > USUAL_SCALE else ""
-            )
-            return None if not bands else f"{kind}{scale}, bands: [{', '.join(bands)}]"
+    if (number := next((one for one in _NUMBERS if column.share(one[0]) == 1.0), None)) is not None:
+        return _number(column, *number[1:])
     common = [value for value, count in counts if count >= LEAST_ROWS and "|" not in value]
     if any("|" in value for value, _ in counts):
         return _set(counts)
     if not common or len(common) > MOST_VALUES or sum(n for _, n in counts) < _MOSTLY * len(column.values):
         return None
     return f"category, values: [{', '.join(map(_text, common))}]"
+
+
+def _number(column: _Column, mark: str, kind: str) -> str | None:
+    bands, places = _bands(column, mark), _places(column, mark)
+    # Three digits after every comma may as well be thousands.
+    if not bands or (mark == "," and places == {3}):
+        return None
+    scale = f", scale: {max(places)}" if kind.startswith("decimal") and max(places) > USUAL_SCALE else ""
+    return f"{kind}{scale}, bands: [{', '.join(bands)}]"
 
 
 def _places(column: _Column, mark: str) -> set[int]:

@@ -5,9 +5,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from cleanroom.client.remote.market import ListingState, StatementFormat, Verdict
-from cleanroom.client.remote.options import AskOptions, Options, RequestOptions
-from cleanroom.client.remote.session import open_session
 from cleanroom.client.remote.aio_parts import (
     AsyncBases,
     AsyncDatasets,
@@ -18,6 +15,9 @@ from cleanroom.client.remote.aio_parts import (
     Rows,
     Run,
 )
+from cleanroom.client.remote.market import ListingState, StatementFormat, Verdict
+from cleanroom.client.remote.options import AskOptions, Options, RequestOptions
+from cleanroom.client.remote.session import open_session
 from cleanroom.client.remote.values import Receipt
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class AsyncClient:
 
     def result(self, analysis_id: str) -> AsyncResult:
         """Take up an analysis that was asked before."""
-        return AsyncResult(self._run, analysis_id, asked={"id": analysis_id})
+        return AsyncResult(self._run, analysis_id, asked={})
 
     async def receipt(self, analysis_id: str) -> Receipt:
         """Fetch, verify and keep the receipt of an answer, or of a refusal (`Refused.analysis_id`)."""

@@ -59,7 +59,9 @@ class AsyncResult(ResultValue):
             ReceiptError: the file was altered, or figures differ.
             StillRunning: the result is not here yet.
         """
-        return self._run.session.verify(self.receipt, self.answer, analysis_id=self.analysis_id)
+        return self._run.session.verify(
+            self.receipt, self.answer, analysis_id=self.analysis_id, asked=self._asked
+        )
 
     async def wait(self, timeout: float = WAIT_SECONDS) -> Self:
         """Wait until it is here; its receipt is verified and kept first.
@@ -74,7 +76,7 @@ class AsyncResult(ResultValue):
             ReceiptError: the receipt does not verify.
         """
         if self._answer is None:
-            flow = self._run.session.finish(self.analysis_id, timeout=timeout)
+            flow = self._run.session.finish(self.analysis_id, timeout=timeout, asked=self._asked)
             self._answer, self._receipt = await self._run(flow)
         return self
 
@@ -98,7 +100,7 @@ class AsyncEstimate(EstimateValue):
             ApiError: see there.
         """
         state = await self._run(self._run.session.questions.ask(self.question))
-        return AsyncResult(self._run, state["id"], asked=state)
+        return AsyncResult(self._run, state["id"], asked=self.question)
 
 
 class AsyncTablesOf:

@@ -101,7 +101,7 @@ class ResultValue:
 
         Args:
             analysis_id: `an_...`.
-            asked: what the room said when it was asked.
+            asked: the question, where it is known.
         """
         self.analysis_id = analysis_id
         self._asked = dict(asked)
@@ -160,6 +160,7 @@ class ResultValue:
     def to_xlsx(self, path: str | Path) -> Path:
         """Write the figures as a workbook, and return its path."""
         import openpyxl  # noqa: PLC0415 - heavy
+        from openpyxl.styles import Font  # noqa: PLC0415
 
         book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet("figures")
@@ -170,7 +171,7 @@ class ResultValue:
         sheet.freeze_panes = "A2"
         head = [openpyxl.cell.WriteOnlyCell(sheet, value=name) for name in _COLUMNS]
         for cell in head:
-            cell.font = openpyxl.styles.Font(bold=True)
+            cell.font = Font(bold=True)
         sheet.append(head)
         for one in self.figures:
             row = []

@@ -11,7 +11,13 @@ from urllib.parse import urlencode, urlsplit
 
 from cleanroom.client.remote.credentials import Credential
 from cleanroom.client.remote.effects import Call, Flow, Reply
-from cleanroom.client.remote.problems import ConfigurationError, NotAuthenticated, UnexpectedAnswer, error_of
+from cleanroom.client.remote.problems import (
+    ConfigurationError,
+    NotAuthenticated,
+    NotFound,
+    UnexpectedAnswer,
+    error_of,
+)
 
 ADVERTISER = "Cleanroom-Advertiser"
 EARLY_SECONDS = 30.0
@@ -142,7 +148,17 @@ class Connection:
             reply = yield from self._authorised(call)
         if 200 <= reply.status < 300 or reply.status in accepted:
             return reply
-        raise error_of(reply)
+        error = error_of(reply)
+        if error.code == "api.not_found":
+            # To a room no id of another form exists; its remedy is for whoever writes programs.
+            raise NotFound(
+                f"The room has nothing at {call.path}.",
+                remedy="Check the id; `cleanroom --version` tells whether both sides are of one version.",
+                code=error.code,
+                status=error.status,
+                request_id=error.request_id,
+            )
+        raise error
 
     def _authorised(self, call: Call) -> Flow[Reply]:
         if not self._holds_token():

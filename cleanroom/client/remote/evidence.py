@@ -6,32 +6,45 @@ from typing import Any
 
 from cleanroom.client.receipts import RELEASED, ReceiptError
 
+_SEGMENT = "segment:"
 _RELATIVE = 1e-9
 """Quotients are of whole numbers; only their last bits may differ between two machines."""
 
 
-def require_shown(record: Mapping[str, Any], answer: Mapping[str, Any], *, analysis_id: str) -> None:
+def require_shown(
+    record: Mapping[str, Any], answer: Mapping[str, Any], *, analysis_id: str, asked: Mapping[str, Any]
+) -> None:
     """Compare a proven record with an answer.
 
     Rates, shares, means and affinity indices are worked out anew from the proven figures. `match_rate:base` is not:
-    it divides by the size of the asker's own base, which no receipt names.
+    it divides by the size of the asker's own base, which no receipt names. A stored answer's receipt is that of the
+    question which was counted, with the names that its segments had then: figures of segments are compared without.
 
     Args:
         record: of a receipt that `verify_receipt` has proven.
         answer: a result as the room gave it.
         analysis_id: what was asked for.
+        asked: the question as it was sent, as far as it is known: `kind`, `purpose`, `base_id`.
 
     Raises:
         ReceiptError: the receipt is another question's, or proves other figures than those shown.
     """
-    body = record["body"]
-    if record["kind"] != RELEASED or {record["subject"], answer["analysis_id"]} != {analysis_id}:
+    body, stored = record["body"], answer["outcome"] == "stored"
+    proven_by = answer["proven_by"] if stored else analysis_id
+    same = all(body[name] == asked[name] for name in ("kind", "purpose", "base_id") if name in asked)
+    if (
+        record["kind"] != RELEASED
+        or record["subject"] != proven_by
+        or answer["analysis_id"] != analysis_id
+        or not same
+    ):
         raise ReceiptError(
             "The receipt is not that of this result.", remedy="Ask the room for the result anew."
         )
-    proven = [_figure(plain) for plain in body["figures"]]
-    shown = [_figure(plain) for plain in answer["figures"]]
-    if proven != shown:
+    proven = [_figure(plain, named=not stored) for plain in body["figures"]]
+    shown = [_figure(plain, named=not stored) for plain in answer["figures"]]
+    # A condition that is asked twice, under two names, is shown twice.
+    if (set(proven) != set(shown)) if stored else (proven != shown):
         told = next((one[0] for one in shown if one not in proven), "one that is left out")
         raise ReceiptError(
             f"The receipt proves other figures than those shown; the first is {told}.",
@@ -41,7 +54,7 @@ def require_shown(record: Mapping[str, Any], answer: Mapping[str, Any], *, analy
         raise ReceiptError(
             "The receipt is of another time than the result says.", remedy="Ask the room for the result anew."
         )
-    values = {name: value for name, value, *_ in proven}
+    values = {str(one["name"]): one["value"] for one in answer["figures"]}
     for name, value, expected in _ratios(answer, values):
         if not math.isclose(value, expected, rel_tol=_RELATIVE):
             raise ReceiptError(
@@ -50,11 +63,12 @@ def require_shown(record: Mapping[str, Any], answer: Mapping[str, Any], *, analy
             )
 
 
-def _figure(plain: Mapping[str, Any]) -> tuple[Any, ...]:
+def _figure(plain: Mapping[str, Any], *, named: bool) -> tuple[Any, ...]:
     # Canonical JSON writes sums and sigma as text.
-    ends = plain["interval95"]
+    ends, name = plain["interval95"], str(plain["name"])
+    before, segment, _ = name.partition(_SEGMENT)
     return (
-        str(plain["name"]),
+        name if named else before + segment,
         None if plain["value"] is None else int(plain["value"]),
         bool(plain["suppressed"]),
         None if ends is None else (int(ends[0]), int(ends[1])),

@@ -142,7 +142,9 @@ class Session:
             note=options.get("note", ""),
         )
 
-    def finish(self, analysis_id: str, *, timeout: float) -> Flow[tuple[dict[str, Any], Receipt]]:
+    def finish(
+        self, analysis_id: str, *, timeout: float, asked: Mapping[str, Any]
+    ) -> Flow[tuple[dict[str, Any], Receipt]]:
         """Wait for a result; its receipt is verified and kept before anything of it is believed.
 
         Raises:
@@ -153,7 +155,7 @@ class Session:
         self.verifier_key()
         answer = yield from self.questions.finish(analysis_id, timeout=timeout)
         receipt = yield from self.receipt(analysis_id)
-        require_shown(receipt.record, answer, analysis_id=analysis_id)
+        require_shown(receipt.record, answer, analysis_id=analysis_id, asked=asked)
         return answer, receipt
 
     def receipt(self, analysis_id: str) -> Flow[Receipt]:
@@ -167,16 +169,23 @@ class Session:
         key = self.verifier_key()
         raw = yield from self.questions.receipt(analysis_id)
         proven = verify_receipt(raw, verifier_key=key)
-        if proven.record["subject"] != analysis_id:
+        if proven.record["subject"] != analysis_id and not (yield from self._stored(analysis_id)):
             raise ReceiptError("The receipt is another question's.", remedy="Ask the room for it anew.")
         path = yield Aside(lambda: self.store.keep_receipt(analysis_id, raw))
         return Receipt(path, proven.record, proven.index)
+
+    def _stored(self, analysis_id: str) -> Flow[bool]:
+        # What is answered from the store is proven by the receipt of the question that was counted.
+        state = yield from self.questions.state(analysis_id)
+        return bool(state["state"] == "stored")
 
     def event_proof(self, index: int) -> Flow[dict[str, Any]]:
         """Fetch an event of one's own with its proof, and verify it offline; gives the record."""
         return self.oversight.proven_event(index, verifier_key=self.verifier_key())
 
-    def verify(self, receipt: Receipt, answer: Mapping[str, Any], *, analysis_id: str) -> VerifiedReceipt:
+    def verify(
+        self, receipt: Receipt, answer: Mapping[str, Any], *, analysis_id: str, asked: Mapping[str, Any]
+    ) -> VerifiedReceipt:
         """Prove the kept file of a receipt again, and that it proves exactly what an answer shows; asks nobody.
 
         Raises:
@@ -190,7 +199,7 @@ class Session:
                 remedy="Fetch it again: `receipt(id)`.",
             ) from None
         proven = verify_receipt(raw, verifier_key=self.verifier_key())
-        require_shown(proven.record, answer, analysis_id=analysis_id)
+        require_shown(proven.record, answer, analysis_id=analysis_id, asked=asked)
         return proven
 
     def verifier_key(self) -> str:

@@ -143,7 +143,7 @@ class Client:
 
     def result(self, analysis_id: str) -> Result:
         """Take up an analysis that was asked before."""
-        return Result(self._run, analysis_id, asked={"id": analysis_id})
+        return Result(self._run, analysis_id, asked={})
 
     def receipt(self, analysis_id: str) -> Receipt:
         """Fetch, verify and keep the receipt of an answer, or of a refusal (`Refused.analysis_id`)."""

@@ -59,7 +59,9 @@ class Result(ResultValue):
             ReceiptError: the file was altered, or figures differ.
             StillRunning: the result is not here yet.
         """
-        return self._run.session.verify(self.receipt, self.answer, analysis_id=self.analysis_id)
+        return self._run.session.verify(
+            self.receipt, self.answer, analysis_id=self.analysis_id, asked=self._asked
+        )
 
     def wait(self, timeout: float = WAIT_SECONDS) -> Self:
         """Wait until it is here; its receipt is verified and kept first.
@@ -74,7 +76,7 @@ class Result(ResultValue):
             ReceiptError: the receipt does not verify.
         """
         if self._answer is None:
-            flow = self._run.session.finish(self.analysis_id, timeout=timeout)
+            flow = self._run.session.finish(self.analysis_id, timeout=timeout, asked=self._asked)
             self._answer, self._receipt = self._run(flow)
         return self
 
@@ -101,7 +103,7 @@ class Estimate(EstimateValue):
             ApiError: see there.
         """
         state = self._run(self._run.session.questions.ask(self.question))
-        return Result(self._run, state["id"], asked=state)
+        return Result(self._run, state["id"], asked=self.question)
 
 
 class TablesOf:

@@ -71,9 +71,9 @@ def figures_of(answer: Mapping[str, Any]) -> tuple[Figure, ...]:
     for plain in (*(answer.get("figures") or ()), *(answer.get("ratios") or ())):
         low, high = plain.get("interval95") or (None, None)
         unit = 10 ** (plain.get("scale") or 0)
-        value, low, high = (
-            number if number is None or unit == 1 else number / unit for number in (plain["value"], low, high)
-        )
+        # Receipts write sums as text: JSON that is signed has no numbers that large.
+        numbers = [int(one) if isinstance(one, str) else one for one in (plain["value"], low, high)]
+        value, low, high = (one if one is None or unit == 1 else one / unit for one in numbers)
         found.append(Figure(str(plain["name"]), value, low, high, value is None))
     return tuple(found)
 

@@ -10,6 +10,7 @@ from cleanroom.client.remote.connection import Connection, require_address
 from cleanroom.client.remote.credentials import ClientKey, ClientSecret, read_jwk
 from cleanroom.client.remote.effects import Call, Reply
 from cleanroom.client.remote.problems import (
+    ApprovalPending,
     AudienceTooSmall,
     ConfigurationError,
     Conflict,
@@ -166,3 +167,42 @@ def test_refusals_are_of_the_kind_of_their_only_rule() -> None:
     mixed = refusal_of({"reasons": [reason("base_floor"), reason("purposes")]})
     assert type(mixed) is Refused
     assert mixed.nearest == {"kind": "overlap"}
+
+
+def test_a_secret_is_sent_as_http_basic_with_its_parts_escaped() -> None:
+    # RFC 6749, section 2.3.1: the parts are form-encoded before they are joined.
+    fields, headers = ClientSecret("cl_1", "a:b c/ü").prove("https://room.example.org")
+    scheme, _, pair = headers["Authorization"].partition(" ")
+    assert (fields, scheme) == ({}, "Basic")
+    assert base64.b64decode(pair) == b"cl_1:a%3Ab+c%2F%C3%BC"
+
+
+def test_an_unknown_address_is_told_by_its_id() -> None:
+    class Absent(Script):
+        def _answer(self, call: Call) -> Reply:
+            reply = super()._answer(call)
+            return (
+                reply
+                if call.path == "/oauth/token"
+                else Reply(404, {}, b'{"code": "api.not_found", "detail": "x"}')
+            )
+
+    with pytest.raises(NotFound, match="/v1/analyses/an_x") as told:
+        Absent(404).run(connection([0.0]).get("/v1/analyses/an_x"))
+    assert "openapi" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [
+        ("budget", PrivacyBudgetExceeded),
+        ("delta_left", PrivacyBudgetExceeded),
+        ("minimum_audience", AudienceTooSmall),
+        ("approval", ApprovalPending),
+    ],
+)
+def test_every_rule_that_has_a_name_of_its_own_has_it(rule: str, kind: type[Exception]) -> None:
+    found = refusal_of({"reasons": [{"rule": rule, "message": "m", "nearest": None}]}, analysis_id="an_1")
+    assert type(found) is kind
+    assert (found.analysis_id, found.nearest) == ("an_1", None)
+    assert isinstance(found, Refused)
