@@ -1,11 +1,13 @@
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from cleanroom.cli.main import EXIT_REFUSED, exit_code
 from cleanroom.client.remote.connection import Connection, require_address
 from cleanroom.client.remote.credentials import ClientKey, ClientSecret, read_jwk
 from cleanroom.client.remote.effects import Call, Reply
@@ -16,13 +18,18 @@ from cleanroom.client.remote.problems import (
     Conflict,
     NotAuthenticated,
     NotFound,
+    NotNow,
     PrivacyBudgetExceeded,
+    PurposeNotAllowed,
+    QuestionsExhausted,
     RateLimited,
     Refused,
+    RightEnded,
     RoomUnavailable,
     error_of,
     refusal_of,
 )
+from policies.rules import REGISTRY
 
 
 def coded(number: bytes) -> str:
@@ -192,17 +199,42 @@ def test_an_unknown_address_is_told_by_its_id() -> None:
     assert "openapi" not in str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("rule", "kind"),
-    [
-        ("budget", PrivacyBudgetExceeded),
-        ("delta_left", PrivacyBudgetExceeded),
-        ("minimum_audience", AudienceTooSmall),
-        ("approval", ApprovalPending),
-    ],
-)
-def test_every_rule_that_has_a_name_of_its_own_has_it(rule: str, kind: type[Exception]) -> None:
-    found = refusal_of({"reasons": [{"rule": rule, "message": "m", "nearest": None}]}, analysis_id="an_1")
+RULES = {
+    "budget_left": PrivacyBudgetExceeded,
+    "budget_question": PrivacyBudgetExceeded,
+    "delta_left": PrivacyBudgetExceeded,
+    "base_floor": AudienceTooSmall,
+    "approval": ApprovalPending,
+    "quota": QuestionsExhausted,
+    "purposes": PurposeNotAllowed,
+    "grant_purpose": PurposeNotAllowed,
+    "rate": NotNow,
+    "validity": NotNow,
+    "grant_term": RightEnded,
+    "mandate": RightEnded,
+    "attributes": Refused,
+}
+
+
+def refused(rule: str, asked: str) -> Refused:
+    reason = {"rule": rule, "message": "m", "asked": asked, "nearest": None}
+    return refusal_of({"reasons": [reason]}, analysis_id="an_1")
+
+
+@pytest.mark.parametrize(("rule", "kind"), RULES.items())
+def test_a_rule_has_an_error_of_its_own(rule: str, kind: type[Exception]) -> None:
+    # Rules have tags; the accounts and the grant speak for themselves.
+    spoken = Path("policies/reasons.py").read_text() + Path("policies/granted.py").read_text()
+    assert rule in REGISTRY.tags or f'"{rule}"' in spoken
+    found = refused(rule, "pending")
     assert type(found) is kind
     assert (found.analysis_id, found.nearest) == ("an_1", None)
-    assert isinstance(found, Refused)
+    assert exit_code(found) == EXIT_REFUSED
+
+
+def test_what_was_rejected_waits_for_nobody() -> None:
+    assert type(refused("approval", "rejected")) is Refused
+
+
+def test_every_refusal_ends_a_command_alike() -> None:
+    assert {kind for kind in RULES.values() if kind is not Refused} == set(Refused.__subclasses__())
