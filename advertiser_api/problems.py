@@ -27,6 +27,7 @@ from cleanroom.errors import KNOWN_ERRORS, CleanroomError
 PROBLEM_TYPES = "https://cleanroom.invalid/problems/"
 MEDIA_TYPE = "application/problem+json"
 MAX_POINTERS = 50
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _UNEXPECTED = UnexpectedError(
     "Something failed inside the room.", remedy="Try again; if it stays, tell the operator the instance."
 )
@@ -150,17 +151,20 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         known = MalformedRequestError("The request cannot be read.", remedy="Send valid JSON.")
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+        headers["Allow"] = ", ".join(_methods_at(request))
     return problem(request, known, headers=headers)
 
 
-def _methods_at(request: Request) -> set[str]:
+def _methods_at(request: Request) -> list[str]:
     """Return every method of the request's address: the framework names those of the first route alone."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is Match.PARTIAL:
-            found |= route.methods or set()
-    return found
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
