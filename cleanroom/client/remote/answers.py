@@ -179,6 +179,8 @@ class ResultValue:
                 cell = openpyxl.cell.WriteOnlyCell(sheet, value=getattr(one, name))
                 # A name that begins with `=` is text all the same.
                 cell.data_type = "s" if name == "name" else cell.data_type
+                if name in ("value", "low", "high"):
+                    cell.number_format = _number_format(one)
                 row.append(cell)
             sheet.append(row)
         book.save(path)
@@ -201,6 +203,12 @@ class ResultValue:
 
     def _ensure(self) -> None:
         """Make it complete, where that can be done without awaiting."""
+
+
+def _number_format(figure: Figure) -> str:
+    if figure.is_rate:
+        return "0.0%"
+    return "#,##0" if isinstance(figure.value, int) else "#,##0.00"
 
 
 def _plain(value: Any) -> Any:

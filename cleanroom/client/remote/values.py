@@ -35,6 +35,11 @@ class Figure:
         return f"{self.shown_value} ({self.shown_band})"
 
     @property
+    def is_rate(self) -> bool:
+        """Whether it is a part of a whole, from 0 to 1."""
+        return self.name.startswith(_RATES)
+
+    @property
     def shown_value(self) -> str:
         """The value for people: a rate in per cent, a count with its digits in groups."""
         return self._shown(self.value)
@@ -45,7 +50,7 @@ class Figure:
         return f"{self._shown(self.low)} to {self._shown(self.high)}"
 
     def _shown(self, number: float | int | None) -> str:
-        if number is None or not self.name.startswith(_RATES):
+        if number is None or not self.is_rate:
             return shown(number)
         return f"{100 * number:.1f}\u00a0%"
 
