@@ -24,7 +24,7 @@ from cleanroom.access.scopes import SCOPES
 from tests.api.matrix import base_id, base_version, dataset_id
 from tests.api.world import World
 
-FEW, MANY = 5, 25
+FEW, MANY = 5, 15
 """Examples for each operation: in every run of the tests, and in the long one."""
 NO_KEY = {"/v1/estimates", "/v1/uploads"}
 """An estimate makes nothing; an upload is named by its package's id, and clients of tus know no keys."""
