@@ -1,7 +1,7 @@
 """Every POST does its work once, however often it is sent."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -38,7 +38,12 @@ class Once:
     digest: str
 
     def __call__(
-        self, principal: Principal, work: Callable[[Transaction], BaseModel], *, status: int = 201
+        self,
+        principal: Principal,
+        work: Callable[[Transaction], BaseModel],
+        *,
+        status: int = 201,
+        secrets: Collection[str] = (),
     ) -> Response:
         """Do the work and remember its answer in one transaction, or repeat the answer that it had before.
 
@@ -48,11 +53,16 @@ class Once:
             principal: who calls; keys of others are others.
             work: done in the transaction; gives what is answered.
             status: of the answer.
+            secrets: fields that are answered once and remembered as null: nothing secret is stored in clear.
         """
-        return self.with_status(principal, lambda tx: (work(tx), status))
+        return self.with_status(principal, lambda tx: (work(tx), status), secrets=secrets)
 
     def with_status(
-        self, principal: Principal, work: Callable[[Transaction], tuple[BaseModel, int]]
+        self,
+        principal: Principal,
+        work: Callable[[Transaction], tuple[BaseModel, int]],
+        *,
+        secrets: Collection[str] = (),
     ) -> Response:
         """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
         with self.room.db.transaction() as tx:
@@ -60,12 +70,19 @@ class Once:
             made = replay
             if made is None:
                 content, status = work(tx)
-                text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
-                made = Replay(status, text.encode())
-                self.room.access.remember(tx, principal, self.key, self.digest, made)
+                made = _written(content, status)
+                kept = (
+                    _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
+                )
+                self.room.access.remember(tx, principal, self.key, self.digest, kept)
         headers = {} if replay is None else {REPLAYED: "true"}
         media = PROBLEM if made.status >= 400 else JSON
         return Response(made.body, made.status, headers, media_type=media)
+
+
+def _written(content: BaseModel, status: int) -> Replay:
+    text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
+    return Replay(status, text.encode())
 
 
 async def _once(

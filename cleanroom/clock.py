@@ -1,5 +1,6 @@
 """Time as an argument: UTC with microseconds, so that tests and replays decide what "now" is."""
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,6 +12,10 @@ class Clock(Protocol):
         """Return the current instant, timezone-aware, in UTC."""
         ...
 
+    def wait_until(self, instant: datetime) -> None:
+        """Come back when an instant has come; at once when it is past."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -18,6 +23,11 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant in UTC."""
         return datetime.now(UTC)
+
+    def wait_until(self, instant: datetime) -> None:
+        """Sleep until an instant; a clock that is set back meanwhile makes it longer."""
+        while (left := (instant - self.now()).total_seconds()) > 0:
+            time.sleep(left)
 
 
 def rfc3339(instant: datetime) -> str:

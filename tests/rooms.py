@@ -100,6 +100,9 @@ class MovableClock:
         self.instant += timedelta(microseconds=1)
         return self.instant
 
+    def wait_until(self, instant: datetime) -> None:
+        self.instant = max(self.instant, instant)
+
     def move(self, **step: float) -> None:
         self.instant += timedelta(**step)
 

@@ -1,7 +1,8 @@
 """The second half of a question: count without a lock, then release in one transaction (T2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, update
@@ -50,18 +51,37 @@ class Completing:
     refusals: Refusals
 
     def complete(self, reserved: Reserved) -> Refused | Answered:
-        """Count, then T2; what changes meanwhile makes it count once more, and no more.
+        """Count and release at once, for whoever waits for it in this process; see `release`."""
+        return self.release(reserved, self.count(reserved))
+
+    def count(self, reserved: Reserved) -> Sequence[Cell]:
+        """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
+        return self._count(reserved.match, reserved)
+
+    def release(
+        self,
+        reserved: Reserved,
+        cells: Sequence[Cell],
+        *,
+        wait: Callable[[], datetime] | None = None,
+    ) -> Refused | Answered:
+        """Release what was counted (T2); what changes meanwhile makes it count once more, and no more.
+
+        Args:
+            reserved: the question.
+            cells: counted exactly.
+            wait: comes back when it may be released, with that instant; without it, it may be released now.
 
         Raises:
             EndedError: the question was cancelled or ended otherwise meanwhile; nothing of the counts is kept.
         """
-        ticket, match, epoch = reserved.ticket, reserved.match, reserved.ticket.epoch
-        for _ in range(COUNTS_PER_QUESTION):
-            cells = self._count(match, reserved)
+        ticket, epoch = reserved.ticket, reserved.ticket.epoch
+        for counts_left in reversed(range(COUNTS_PER_QUESTION)):
+            at = wait() if wait else self.clock.now()
             with self.db.transaction() as tx:
                 changed = self._changed(tx, reserved, epoch, counted=bool(cells))
-                if changed is None or changed.rule == KILL_SWITCH:
-                    return self._finish(tx, reserved, cells, epoch, changed)
+                if changed is None or changed.rule == KILL_SWITCH or not counts_left:
+                    return self._finish(tx, reserved, cells, epoch, changed, at)
                 epoch = self.consents.epoch(tx, reserved.dataset.id)
                 match = self.matching.open(
                     tx,
@@ -70,11 +90,10 @@ class Completing:
                     purpose=ticket.asked.purpose,
                     epoch=epoch,
                 )
-        with self.db.transaction() as tx:
-            return self._finish(tx, reserved, [], epoch, changed)
+            cells = self._count(match, reserved)
+        raise AssertionError("the last count is final")
 
-    def _count(self, match: Match, reserved: Reserved) -> list[Cell]:
-        """Return the exact cells, or none at all when a rotation of keys took the files away meanwhile."""
+    def _count(self, match: Match, reserved: Reserved) -> Sequence[Cell]:
         try:
             return exact_cells(reserved.layout, match.count(reserved.plan, at=self.clock.now()))
         except FILES_MOVED:
@@ -87,10 +106,11 @@ class Completing:
         cells: Sequence[Cell],
         epoch: int,
         changed: Reason | None,
+        at: datetime,
     ) -> Refused | Answered:
         analysis_id = reserved.ticket.analysis_id
         outcome = Outcome.RELEASED if changed is None else Outcome.REFUSED
-        ended = {"asked": analysis_id, "status": outcome.value, "finished_at": self.clock.now()}
+        ended = {"asked": analysis_id, "status": outcome.value, "finished_at": at}
         # One that was cancelled meanwhile has ended; and two that complete it can never both release.
         if tx.session.connection().execute(_END, ended).rowcount != 1:
             raise EndedError("The question has ended meanwhile.", remedy="Ask again.")

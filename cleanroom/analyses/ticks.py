@@ -1,8 +1,8 @@
-"""When an answer is shown, and how far it seems to be: by public sizes and the calendar, never by the data.
+"""When an answer is released, and how far it seems to be: by public sizes and the calendar, never by the data.
 
 How long a question is counted depends on what is found, so the instant of its end is a figure that no noise covers.
-An answer is shown at the first multiple of a tick after it is finished, and the tick follows from what everyone knows,
-or what is the asker's own. Nearly always that is the first multiple, whatever was found.
+An answer is released at the first multiple of a tick after it was counted, and the tick follows from what everyone
+knows, or what is the asker's own. Nearly always that is the first multiple, whatever was found.
 """
 
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ def tick_ms(unit_ms: int, *, base_persons: int, public_size: ReleasedFigure | No
     """Return the tick of a question: a generous guess of how long it takes, as one of few steps.
 
     Args:
-        unit_ms: the smallest tick, in milliseconds; 0 shows every answer as soon as it is there.
+        unit_ms: the smallest tick, in milliseconds; 0 releases every answer as soon as it is counted.
         base_persons: persons of the asker's own base.
         public_size: the dataset's size as released to everyone, if it was.
         segments: how many are asked for.
@@ -44,7 +44,7 @@ def shown_at(asked_at: datetime, finished_at: datetime, tick_ms: int) -> datetim
 
     Args:
         asked_at: the instant of asking.
-        finished_at: when it ended.
+        finished_at: when it ended: a multiple of the tick, unless it was cancelled or lost.
         tick_ms: of the question; with 0 it is shown as soon as it is finished.
     """
     if tick_ms == 0:

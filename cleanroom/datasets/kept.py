@@ -1,6 +1,6 @@
 """A version's files read through the cache: decrypted once, and by two threads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,22 +60,24 @@ class Stored:
         """Return the same column in items of several words."""
         return Stored(self.reader, self.role, self.column, self.dtype, shape)
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[Values]:
-        """Read items block by block; each block is overwritten by the next one.
+    def blocks(self, parts: Iterable[range]) -> Iterator[Values]:
+        """Read items part by part; each part is overwritten by the next one.
 
         Args:
-            start: the first item.
-            stop: the one after the last.
-            size: items of a block; whole chunks are read fastest.
+            parts: items; whole chunks are read fastest.
         """
-        room = np.empty(size, self.dtype)
-        octets = room.view(np.uint8)
+        room = np.empty((0, *self.shape[1:]), self.dtype)
+        words = int(np.prod(self.shape[1:]))
         try:
             with self.reader.opened(self.role, self.column) as sealed:
-                for at in range(start, stop, size):
-                    items = min(size, stop - at)
-                    sealed.read_range(at * room.itemsize, items * room.itemsize, octets)
-                    yield room[:items]
+                for part in parts:
+                    if len(part) > len(room):
+                        room.fill(0)
+                        room = np.empty((len(part), *self.shape[1:]), self.dtype)
+                    read = room[: len(part)]
+                    octets = read.reshape(-1).view(np.uint8)
+                    sealed.read_range(part.start * words * room.itemsize, octets.size, octets)
+                    yield read
         finally:
             room.fill(0)
 
@@ -131,9 +133,12 @@ class KeptReader:
                 return kept[0].view(dtype)
             return self._stored(role, column, dtype, sealed)
 
-    def read_numbers(self, role: Role, column: int, dtype: npt.DTypeLike, items: int) -> Values | Stored:
+    def read_numbers(
+        self, role: Role, column: int, dtype: npt.DTypeLike, items: int, *, at_once: bool = True
+    ) -> Values | Stored:
         """Like `read`, of so many signed numbers, in the integers that the file has."""
-        return self.read(role, column, stored_kind(self.size(role, column), items, dtype))
+        kind = stored_kind(self.size(role, column), items, dtype)
+        return self.read(role, column, kind, at_once=at_once)
 
     def made(
         self, role: Role, column: int, what: str, size: int, make: Callable[[SealedReader], Arrays]
@@ -158,12 +163,17 @@ class KeptReader:
 
 
 def blocks_of(column: Sliced, start: int, stop: int, size: int) -> Iterator[Values]:
-    """Give items of a flat column block by block; a block may be overwritten once the next one is asked for."""
+    """Give items of a column block by block; a block may be overwritten once the next one is asked for."""
+    return parts_of(column, (range(at, min(at + size, stop)) for at in range(start, stop, size)))
+
+
+def parts_of(column: Sliced, parts: Iterable[range]) -> Iterator[Values]:
+    """Give parts of a column; each may be overwritten once the next one is asked for."""
     if isinstance(column, Stored):
-        yield from column.blocks(start, stop, size)
+        yield from column.blocks(parts)
         return
-    for at in range(start, stop, size):
-        yield column[at : min(at + size, stop)]
+    for part in parts:
+        yield column[part.start : part.stop]
 
 
 def stretches(sealed: SealedReader) -> list[range]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from cleanroom.matching.types import U64, Buckets
 
-BLOCK = 32_768
+BLOCK = 16_384
 """Values searched for at once: the arrays of one step stay in the processor's cache."""
-_ENTRIES_PER_BUCKET_BITS = 4
-_MAX_STEPS = 6
+_ENTRIES_PER_BUCKET_BITS = 2
+_STEPS = 3
+"""Halvings that find a value among seven entries; hardly any bucket has more, and those are searched as a whole."""
 _CHUNK = 1 << 17
 _FEW_ENTRIES = 1 << 25
 _THREADS = 2
@@ -27,18 +28,18 @@ Firsts = NDArray[np.uint8] | NDArray[np.uint16]
 def buckets_size(entries: int) -> int:
     """Return the bytes that the buckets of so many entries take at most, as arrays."""
     # Both ends of the range that the values take may begin a bucket of their own.
-    return 4 * ((1 << _bits(entries)) + 2) + (entries >> _MAX_STEPS) * 8 + 24
+    return 4 * ((1 << _bits(entries)) + 2) + 16
 
 
 def buckets_to_arrays(buckets: Buckets) -> tuple[NDArray[Any], ...]:
     """Write buckets as arrays, for the cache."""
-    return buckets.starts, buckets.crowded, np.array([buckets.least, buckets.shift, buckets.steps], np.uint64)
+    return buckets.starts, np.array([buckets.least, buckets.shift], np.uint64)
 
 
 def buckets_from_arrays(arrays: tuple[NDArray[Any], ...]) -> Buckets:
     """Read what `buckets_to_arrays` wrote."""
-    starts, crowded, (least, shift, steps) = arrays
-    return Buckets(int(least), int(shift), starts, int(steps), crowded)
+    starts, (least, shift) = arrays
+    return Buckets(int(least), int(shift), starts)
 
 
 def make_buckets(hi: U64, *, threads: int = _THREADS) -> Buckets:
@@ -64,8 +65,7 @@ def make_buckets(hi: U64, *, threads: int = _THREADS) -> Buckets:
         list(_POOL.map(count, (0, middle), (middle, hi.size)))
     starts = np.zeros(counts.size, np.uint32)
     np.cumsum(counts[:-1], out=starts[1:])
-    steps = min(int(counts.max()).bit_length(), _MAX_STEPS)
-    return Buckets(least, shift, starts, steps, np.flatnonzero(counts >= 1 << steps).astype(np.uint64))
+    return Buckets(least, shift, starts)
 
 
 def first_bits(values: U64, entries: int) -> Firsts:
@@ -81,15 +81,6 @@ def roughly_ordered(values: U64, entries: int) -> Positions:
 
 
 def find_all(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positions]:
-    """Find as `find` does, block by block."""
-    found = [(find(hi, buckets, values[low : low + BLOCK]), low) for low in range(0, values.size, BLOCK)]
-    return (
-        np.concatenate([np.empty(0, np.int64), *(entries for (entries, _), _ in found)]),
-        np.concatenate([np.empty(0, np.int64), *(of + low for (_, of), low in found)]),
-    )
-
-
-def find(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positions]:
     """Find all entries that equal some values.
 
     Args:
@@ -100,18 +91,30 @@ def find(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positions]:
     Returns:
         Positions of the entries, and of the value that each equals.
     """
+    entries, found = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for low in range(0, values.size, BLOCK):
+        at, of = _find_first(hi, buckets, values[low : low + BLOCK])
+        entries.append(at)
+        found.append(of + low)
+    return with_holders(hi, np.concatenate(entries), np.concatenate(found))
+
+
+def _find_first(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positions]:
+    """Find the first entry of those that equal each of some values."""
     bucket = values >> np.uint64(buckets.shift)
     if buckets.least:
         bucket -= np.minimum(bucket, np.uint64(buckets.least))
     at = buckets.starts.take(bucket.view(np.int64), mode="clip").astype(np.int64)
-    for step in range(buckets.steps - 1, -1, -1):
+    for step in range(min(_STEPS, hi.size.bit_length()) - 1, -1, -1):
         ahead = hi[(1 << step) - 1 :].take(at, mode="clip") < values
         at += ahead.view(np.uint8).astype(np.int64) << step
-    if buckets.crowded.size:
-        crowded = np.flatnonzero(np.isin(bucket, buckets.crowded))
-        at[crowded] = np.searchsorted(hi, values[crowded])
-    found = np.flatnonzero(hi.take(at, mode="clip") == values)
-    return with_holders(hi, at[found], found)
+    reached = hi.take(at, mode="clip")
+    short = np.flatnonzero(reached < values)
+    if short.size:
+        at[short] = np.searchsorted(hi, values[short])
+        reached[short] = hi.take(at[short], mode="clip")
+    found = np.flatnonzero(reached == values)
+    return at[found], found
 
 
 def with_holders(hi: U64, entries: Positions, values: Positions) -> tuple[Positions, Positions]:

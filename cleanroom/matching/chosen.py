@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanroom.datasets.kept import Stored
-from cleanroom.matching.types import I64, Bools, Column, DatasetView
+from cleanroom.datasets.kept import Stored, parts_of
+from cleanroom.matching.types import I64, Column, DatasetView
 
 Values = NDArray[Any]
 
@@ -40,18 +40,19 @@ class Chosen:
 
     def each(self, values: Values | Stored) -> Iterator[Values]:
         """Give the persons' items of a column, block by block."""
-        for start, stop, at in self.blocks:
-            yield values[start:stop].take(at, axis=0, mode="clip")
+        parts = parts_of(values, (range(start, stop) for start, stop, _ in self.blocks))
+        for part, (_, _, at) in zip(parts, self.blocks, strict=True):
+            yield part.take(at, axis=0, mode="clip")
 
 
 def choose(
-    view: DatasetView, mask: Callable[[int, int], Bools], within: range, *, persons: int, rows: int
+    view: DatasetView, members: Callable[[int, int], I64], within: range, *, persons: int, rows: int
 ) -> Iterator[Chosen]:
-    """Walk through a range of persons and give those of a mask, not many more than `rows` at a time.
+    """Walk through a range of persons and give some of them, not many more than `rows` at a time.
 
     Args:
         view: whose persons they are.
-        mask: takes a first person and the one after the last.
+        members: takes a first person and the one after the last; gives who of them counts, ascending from the first.
         within: the range.
         persons: of one block.
         rows: how many to give at once; the last are given even if there are none.
@@ -60,7 +61,7 @@ def choose(
     held = 0
     for start in range(within.start, within.stop, persons):
         stop = min(start + persons, within.stop)
-        at = np.flatnonzero(mask(start, stop))
+        at = members(start, stop)
         if at.size:
             blocks.append((start, stop, at))
             held += at.size

@@ -6,14 +6,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from cleanroom.matching.buckets import Positions
 from cleanroom.matching.chosen import Chosen, choose
 from cleanroom.matching.evaluate import Rows
-from cleanroom.matching.search import NOT_MATCHED, SearchSizes, find_matches
+from cleanroom.matching.search import SearchSizes, find_matches
 from cleanroom.matching.types import (
     I64,
     U8,
     BaseView,
-    Bools,
     DatasetView,
     ExactCounts,
     ExactSums,
@@ -58,9 +58,9 @@ class LocalEngine:
         """Count what the plan asks for; see `MatchEngine.count`."""
         matches = find_matches(view, base, plan.keys, labels=plan.labels, pool=self._pool, sizes=self._search)
 
-        def matched(start: int, stop: int) -> Bools:
-            hit: Bools = matches.first_key[start:stop] != NOT_MATCHED
-            return hit & view.consented[start:stop]
+        def matched(start: int, stop: int) -> Positions:
+            at = matches.within(start, stop)
+            return at.take(np.flatnonzero(view.consented[start:stop].take(at, mode="clip")))
 
         def shares(chosen: Chosen) -> I64:
             return _counted(chosen.each(matches.first_key), len(plan.keys) + 1)[1:]
@@ -96,12 +96,18 @@ class LocalEngine:
         def count(chosen: Chosen) -> SideCounts:
             return _count_rows(Rows(chosen.size, chosen.column), chosen.size, plan, ())
 
-        return _added_sides(self._each(view, lambda start, stop: view.consented[start:stop], plan, count))
+        return _added_sides(
+            self._each(view, lambda start, stop: np.flatnonzero(view.consented[start:stop]), plan, count)
+        )
 
     def _each(
-        self, view: DatasetView, mask: Callable[[int, int], Bools], plan: Plan, count: Callable[[Chosen], T]
+        self,
+        view: DatasetView,
+        members: Callable[[int, int], Positions],
+        plan: Plan,
+        count: Callable[[Chosen], T],
     ) -> list[T]:
-        """Count the persons of a mask, each thread those of one contiguous range, as many as fit at a time."""
+        """Count some persons, each thread those of one contiguous range, as many as fit at a time."""
         # Many conditions take the interpreter's time more than the processor's, and threads only share that.
         threads = self._threads if len(plan.segments) <= _FEW_SEGMENTS else 1
         step = max(-(-view.persons // threads), 1)
@@ -109,7 +115,7 @@ class LocalEngine:
         def count_range(start: int) -> list[T]:
             chosen = choose(
                 view,
-                mask,
+                members,
                 range(start, min(start + step, view.persons)),
                 persons=self._persons_per_block,
                 rows=self._rows_at_once,

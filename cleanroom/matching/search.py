@@ -16,7 +16,7 @@ from cleanroom.matching.slots import Grouped, group_bits, grouped, walk
 from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex
 
 NOT_MATCHED = 0
-_VALUES_PER_TASK = 1 << 20
+_VALUES_PER_TASK = 1 << 22
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
 _VALUES_WALKED = 1 << 18
@@ -24,7 +24,7 @@ _ENTRIES_WALKED = 1 << 17
 _VALUES_GROUPED = 1 << 17
 _WHOLE = 1 << 17
 """Tokens of a chunk of a sealed file."""
-_ENTRIES_PER_VALUE_WALKED = 16
+_ENTRIES_PER_VALUE_WALKED = 2
 Meeting = tuple[NDArray[Any], Positions]
 Found = tuple[NDArray[Any], U8 | None]
 """Persons who hit, and the label of what each hit; a person may stand there several times."""
@@ -37,10 +37,20 @@ class Matches:
     Attributes:
         first_key: (persons,) the first key that hit, counted from 1; `NOT_MATCHED` where none did.
         label: (persons,) position of the first declared label among all hits; None without labels.
+        few: (matched,) those who matched, ascending; None when they are not few, and are found faster by looking at
+            everyone.
     """
 
     first_key: U8
     label: U8 | None
+    few: NDArray[np.uint32] | None
+
+    def within(self, start: int, stop: int) -> Positions:
+        """Return who matched among some persons, ascending, counted from the first of them."""
+        if self.few is None:
+            return np.flatnonzero(self.first_key[start:stop] != NOT_MATCHED)
+        low, high = np.searchsorted(self.few, [start, stop])
+        return self.few[low:high].astype(np.int64) - start
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class SearchSizes:
         threads: that search.
         values_walked: from so many values on a base is found by walking through the dataset's key, unless that has
             many times as many entries; a key that is read from its file is always walked through.
+        persons_per_few: those who matched are listed while they are at most one in so many of all.
     """
 
     values: int = _VALUES_PER_TASK
@@ -63,6 +74,7 @@ class SearchSizes:
     entries_walked: int = _ENTRIES_WALKED
     threads: int = 2
     values_walked: int = _VALUES_WALKED
+    persons_per_few: int = 16
 
 
 def find_matches(
@@ -89,6 +101,8 @@ def find_matches(
     """
     first_key = np.zeros(view.persons, np.uint8)
     label = np.full(view.persons, 255, np.uint8) if labels else None
+    few: list[NDArray[np.uint32]] | None = [np.empty(0, np.uint32)]
+    room = view.persons // sizes.persons_per_few
     for number, name in enumerate(keys, 1):
         if name not in view.keys or name not in base.keys:
             continue
@@ -98,9 +112,14 @@ def find_matches(
         for persons, found in _search(index, wanted, pool, sizes):
             fresh = persons if number == 1 else persons[first_key.take(persons, mode="clip") == NOT_MATCHED]
             first_key[fresh] = number
+            room -= fresh.size
+            if few is not None and room >= 0:
+                few.append(fresh.astype(np.uint32))
+            else:
+                few = None
             if label is not None and found is not None:
                 _keep_first(label, persons, found, base.labels)
-    return Matches(first_key, label)
+    return Matches(first_key, label, None if few is None else _ascending(np.concatenate(few)))
 
 
 def _search(
@@ -126,11 +145,15 @@ def _in_memory(
 
     def search(start: int, stop: int) -> Found:
         values, labels = wanted.part(start, stop)
-        order = roughly_ordered(values, hi.size)
-        values = values.take(order, mode="clip")
+        if labels is None:
+            # Sorting is faster than finding out a rough order.
+            values.sort()
+        else:
+            order = roughly_ordered(values, hi.size)
+            values, labels = values.take(order, mode="clip"), labels.take(order, mode="clip")
         entries, hits = find_all(hi, buckets, values)
         persons = entries if index.person is None else index.person[: hi.size].take(entries, mode="clip")
-        return persons, None if labels is None else labels[order[hits]]
+        return persons, None if labels is None else labels[hits]
 
     return _mapped(pool, search, _ranges(wanted.size, sizes.values, sizes.threads))
 
@@ -217,7 +240,8 @@ def _position(hi: Sliced, value: int) -> int:
 
 
 def _ranges(size: int, most: int, threads: int) -> list[range]:
-    step = min(-(-size // threads), most)
+    # As many for every thread, or one would wait for the other at the end.
+    step = -(-size // (threads * -(-size // (threads * most))))
     if step > _WHOLE:
         # What is read in part is decrypted as a whole.
         step = -(-step // _WHOLE) * _WHOLE
@@ -226,6 +250,13 @@ def _ranges(size: int, most: int, threads: int) -> list[range]:
 
 def _mapped(pool: ThreadPoolExecutor, work: Any, ranges: list[range]) -> Iterator[Any]:
     return pool.map(work, [part.start for part in ranges], [part.stop for part in ranges])
+
+
+def _ascending(persons: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Sort persons and leave out who stands there again; `np.unique` takes many times as long."""
+    persons.sort()
+    again = persons[1:] == persons[:-1]
+    return persons if not again.any() else persons[np.concatenate([[True], ~again])]
 
 
 def _keep_first(label: U8, persons: NDArray[Any], found: U8, labels: int) -> None:

@@ -50,21 +50,17 @@ class StoredColumn:
 
 @dataclass(frozen=True)
 class Buckets:
-    """Where the entries of each first few bits begin, so that a value is found in as many steps.
+    """Where the entries of each first few bits begin, so that a value is found in a few steps.
 
     Attributes:
         least: what is subtracted from a shifted value, so that the first bucket is 0.
         shift: what is left of a value shifted right by it, less the least, is its bucket.
         starts: (buckets,) position of the first entry that is not in an earlier bucket.
-        steps: halvings that find a value among the entries of any bucket, but for the crowded ones.
-        crowded: (buckets,) ascending, those with more entries than the steps can halve.
     """
 
     least: int
     shift: int
     starts: U32
-    steps: int
-    crowded: U64
 
 
 @dataclass(frozen=True)

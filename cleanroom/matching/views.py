@@ -3,12 +3,13 @@
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import PlaceReader
 from cleanroom.datasets.holders import implied, read_holders
 from cleanroom.datasets.junk import JUNK_DTYPE
-from cleanroom.datasets.kept import KeptReader, Sliced
+from cleanroom.datasets.kept import KeptReader, Sliced, Stored, Values
 from cleanroom.datasets.tokens import token_key
 from cleanroom.datasets.types import Role
 from cleanroom.matching.base import MovedKey
@@ -83,10 +84,12 @@ def dataset_view(
         attribute = schema.attributes[positions[name]]
         spec = stored_column(attribute)
         values: StoredValues
-        if attribute.type.value in NUMERIC_TYPES:
-            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype, persons)
+        if attribute.type.value not in NUMERIC_TYPES:
+            values = _column(reader, Role.ATTRIBUTE, positions[name], spec.dtype)
+        elif isinstance(reader, KeptReader):
+            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype, persons, at_once=False)
         else:
-            values = reader.read(Role.ATTRIBUTE, positions[name], spec.dtype)
+            values = reader.read_numbers(Role.ATTRIBUTE, positions[name], spec.dtype, persons)
         return StoredColumn(info_of(attribute), values.reshape(spec.shape(persons)))
 
     @cache
@@ -97,8 +100,10 @@ def dataset_view(
     return DatasetView(persons, indexes, consented, column, dictionary)
 
 
-def _column(reader: PlaceReader | KeptReader, role: Role, position: int, dtype: str) -> Sliced:
-    """Read a long column of a key, which is read once from one end to the other."""
+def _column(
+    reader: PlaceReader | KeptReader, role: Role, position: int, dtype: npt.DTypeLike
+) -> Values | Stored:
+    """Read a long column, which one question reads once from one end to the other."""
     if isinstance(reader, KeptReader):
         return reader.read(role, position, dtype, at_once=False)
     return reader.read(role, position, dtype)

@@ -41,6 +41,10 @@ class LabClock:
         self.instant += timedelta(microseconds=1)
         return self.instant
 
+    def wait_until(self, instant: datetime) -> None:
+        """Let the time until an instant pass."""
+        self.instant = max(self.instant, instant)
+
     def move(self, **step: float) -> None:
         """Let time pass; keyword arguments of `timedelta`."""
         self.instant += timedelta(**step)

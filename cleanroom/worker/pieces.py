@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 
-from cleanroom.analyses.queue import Waiting
+from cleanroom.analyses.queue import Counted, Waiting
 from cleanroom.bootstrap import Room
 
 Report = Callable[[str, Exception], None]
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+MOST_HELD = 16
+"""Counted questions that wait for their ticks at a time."""
 
 
 def pause_after(failures: int) -> float:
@@ -33,45 +37,80 @@ def in_turn(waiting: Sequence[Waiting], served: Sequence[str]) -> list[Waiting]:
     return [question for *_, question in sorted(keyed, key=lambda each: each[:3])]
 
 
-@dataclass
 class Counting:
-    """Completes questions, each advertiser in turn."""
+    """Counts questions, each advertiser in turn, and lets their answers out at their ticks.
 
-    room: Room
-    report: Report
-    served: list[str] = field(default_factory=list)
-    _failures: dict[str, int] = field(default_factory=dict)
-    _not_before: dict[str, float] = field(default_factory=dict)
+    A question that was counted waits for its tick in a thread of its own while the next one is counted.
+    """
+
+    def __init__(self, room: Room, report: Report) -> None:
+        self._room = room
+        self._report = report
+        self._served: list[str] = []
+        self._releases = ThreadPoolExecutor(MOST_HELD, thread_name_prefix="release")
+        self._guard = Lock()
+        self._held: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
 
     def __call__(self) -> bool:
-        """Complete one question; returns whether there was one."""
-        waiting = self.room.analyses.queue.waiting()
-        known = {question.id for question in waiting}
-        for forgotten in self._failures.keys() - known:
-            del self._failures[forgotten], self._not_before[forgotten]
-        now = time.monotonic()
-        for question in in_turn(waiting, self.served):
-            if self._not_before.get(question.id, now) > now:
-                continue
-            if self._complete(question):
+        """Count one question; returns whether there was one."""
+        with self._guard:
+            if len(self._held) >= MOST_HELD:
+                return False
+        waiting = self._room.analyses.queue.waiting()
+        for question in in_turn(waiting, self._served):
+            if self._may_try(question.id) and self._count(question):
                 return True
+        self._forget({question.id for question in waiting})
         return False
 
-    def _complete(self, question: Waiting) -> bool:
+    def close(self) -> None:
+        """Come back when all that was counted is released."""
+        self._releases.shutdown()
+
+    def _may_try(self, question_id: str) -> bool:
+        with self._guard:
+            return (
+                question_id not in self._held and self._not_before.get(question_id, 0.0) <= time.monotonic()
+            )
+
+    def _count(self, question: Waiting) -> bool:
         try:
-            outcome = self.room.analyses.complete(question.id)
+            counted = self._room.analyses.queue.count(question.id)
         except Exception as error:  # noqa: BLE001 - whatever one question meets, the others are counted
-            self.report("worker.question_failed", error)
-            failures = self._failures[question.id] = self._failures.get(question.id, 0) + 1
-            self._not_before[question.id] = time.monotonic() + pause_after(failures)
-            outcome = None
+            self._failed(question.id, error)
         else:
-            if outcome is None:
+            if counted is None:
                 return False
-        if question.advertiser_id in self.served:
-            self.served.remove(question.advertiser_id)
-        self.served.append(question.advertiser_id)
+            if isinstance(counted, Counted):
+                with self._guard:
+                    self._held.add(question.id)
+                self._releases.submit(self._release, counted)
+        if question.advertiser_id in self._served:
+            self._served.remove(question.advertiser_id)
+        self._served.append(question.advertiser_id)
         return True
+
+    def _release(self, counted: Counted) -> None:
+        try:
+            self._room.analyses.queue.release(counted)
+        except Exception as error:  # noqa: BLE001 - as above; it is counted again
+            self._failed(counted.id, error)
+        finally:
+            with self._guard:
+                self._held.discard(counted.id)
+
+    def _failed(self, question_id: str, error: Exception) -> None:
+        self._report("worker.question_failed", error)
+        with self._guard:
+            failures = self._failures[question_id] = self._failures.get(question_id, 0) + 1
+            self._not_before[question_id] = time.monotonic() + pause_after(failures)
+
+    def _forget(self, waiting: set[str]) -> None:
+        with self._guard:
+            for forgotten in self._failures.keys() - waiting - self._held:
+                del self._failures[forgotten], self._not_before[forgotten]
 
 
 @dataclass
@@ -84,6 +123,18 @@ class Loading:
         """Ingest one upload; returns whether there was one."""
         # A restored database does not know the files that came after it.
         return not restored(self.room) and self.room.uploads.ingest_next() is not None
+
+
+@dataclass
+class Announcing:
+    """Sends webhooks."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Send what is due; returns whether there was anything."""
+        # A restored database would announce again what was announced since its backup.
+        return not restored(self.room) and self.room.webhooks.sending.send_due()
 
 
 @dataclass
@@ -101,6 +152,7 @@ class Chores:
             return False
         for name, every, chore in (
             ("usage", 1.0, self._mint),
+            ("webhooks", 1.0, self._announce),
             ("terms", 30.0, self._expire),
             ("leftovers", 600.0, self._sweep),
         ):
@@ -116,6 +168,9 @@ class Chores:
             with self.room.db.transaction() as tx:
                 behind = self.room.marketplace.usage.mint(tx) > 0
 
+    def _announce(self) -> None:
+        self.room.webhooks.outbox.catch_up(self.room.db)
+
     def _expire(self) -> None:
         with self.room.db.transaction() as tx:
             self.room.marketplace.entitlements.expire(tx)
@@ -124,6 +179,7 @@ class Chores:
         self.room.uploads.sweep()
         with self.room.db.transaction() as tx:
             self.room.access.sweep(tx)
+            self.room.webhooks.outbox.sweep(tx)
 
 
 def restored(room: Room) -> bool:

@@ -27,9 +27,10 @@ def work(room: Room) -> None:
     def report(event: str, error: Exception) -> None:
         raise AssertionError(event) from error
 
-    pieces = (Loading(room), Counting(room, report))
-    while any(piece() for piece in pieces):
+    counting = Counting(room, report)
+    while any(piece() for piece in (Loading(room), counting)):
         pass
+    counting.close()
 
 
 class Worked(httpx.BaseTransport):

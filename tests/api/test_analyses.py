@@ -43,6 +43,7 @@ def work(world: World) -> None:
     counting = Counting(world.stage.room, _raise)
     while counting():
         pass
+    counting.close()
 
 
 def _raise(_event: str, error: Exception) -> None:
@@ -137,7 +138,6 @@ def test_from_an_upload_to_a_receipt(world: World, market: Market) -> None:
     assert (repeated.content, repeated.headers["Idempotency-Replayed"]) == (first.content, "true")
 
     address = f"/v1/analyses/{analysis['id']}"
-    work(world)
     early = world.call(BUYER, "GET", address)
     assert (early.json()["state"], early.json()["receipt"]) == ("running", None)
     assert int(early.headers["Retry-After"]) >= 1
@@ -145,7 +145,7 @@ def test_from_an_upload_to_a_receipt(world: World, market: Market) -> None:
         answer = world.call(BUYER, "GET", f"{address}/{hidden}")
         assert (answer.status_code, answer.json()["code"]) == (409, "analyses.not_ready")
         assert int(answer.headers["Retry-After"]) >= 1
-    world.stage.clock.move(seconds=10)
+    work(world)
     shown = world.call(BUYER, "GET", address).json()
     assert (shown["state"], shown["progress"]) == ("released", 1.0)
     result = world.call(BUYER, "GET", f"{address}/result").json()

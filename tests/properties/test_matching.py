@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.matching.buckets import find, make_buckets
+from cleanroom.matching.buckets import find_all, make_buckets
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.search import SearchSizes
 from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, ExactCounts, KeyIndex, Plan
@@ -247,6 +247,7 @@ OPTIONS = {
         2, search=SearchSizes(values=2, values_read=3, entries=2), persons_per_block=2, rows_at_once=3
     ),
     "walked through": LocalEngine(2, search=SearchSizes(values_walked=1)),
+    "matches in a list": LocalEngine(2, search=SearchSizes(persons_per_few=1)),
     "walked through in parts": LocalEngine(
         1, search=SearchSizes(values=2, entries_walked=3, values_walked=1, threads=1)
     ),
@@ -297,7 +298,7 @@ def test_buckets_find_every_entry_of_every_value_however_crowded(held, values, m
     hi = np.sort(np.array([*held, *[held[0]] * many], np.uint64))
     wanted = np.array([*values, held[0]] if held[0] not in values else values, np.uint64)
 
-    entries, found = find(hi, make_buckets(hi), wanted)
+    entries, found = find_all(hi, make_buckets(hi), wanted)
 
     pairs = sorted(zip(entries.tolist(), found.tolist(), strict=True))
     assert pairs == sorted(

@@ -12,6 +12,7 @@ from cleanroom.client.remote.aio_parts import (
     AsyncEvents,
     AsyncMandates,
     AsyncResult,
+    AsyncWebhooks,
     Rows,
     Run,
 )
@@ -56,6 +57,7 @@ class AsyncClient:
         self.datasets = AsyncDatasets(self._run, self._session.datasets)
         self.mandates = AsyncMandates(self._run)
         self.events = AsyncEvents(self._run)
+        self.webhooks = AsyncWebhooks(self._run, self._session.hooks)
 
     async def me(self) -> dict[str, Any]:
         """Tell who calls, with which scopes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from cleanroom.client.receipts import VerifiedReceipt
 from cleanroom.client.remote.answers import EstimateValue, ResultValue
 from cleanroom.client.remote.effects import Flow
+from cleanroom.client.remote.hooks import OVERLAP_HOURS, HookFlows, HookState, Verifying
 from cleanroom.client.remote.options import AgencyAction, BaseOptions, LoadOptions
 from cleanroom.client.remote.session import Session
 from cleanroom.client.remote.tables import Table, Tables
@@ -227,3 +228,65 @@ class AsyncEvents:
     async def proof(self, index: int) -> dict[str, Any]:
         """Read an event, proven to stand in the room's signed log; raises UnprovenEvent."""
         return await self._run(self._run.session.event_proof(index))
+
+
+class AsyncWebhooks(Verifying):
+    """Addresses of one's own at which the room announces what has happened."""
+
+    def __init__(self, run: Run, hooks: HookFlows) -> None:
+        self._run = run
+        self._hooks = hooks
+
+    async def create(self, url: str, types: Sequence[str], *, description: str = "") -> dict[str, Any]:
+        """Register one; the answer's `secret` verifies its messages, and is not shown again.
+
+        Args:
+            url: of https.
+            types: of events, such as `analysis.answered`.
+            description: for people.
+        """
+        return await self._run(self._hooks.create(url, types, description))
+
+    async def list(self) -> Rows:
+        """List them."""
+        return await self._run(self._hooks.all())
+
+    async def get(self, webhook_id: str) -> dict[str, Any]:
+        """Read one, and whether it works."""
+        return await self._run(self._hooks.get(webhook_id))
+
+    async def change(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        types: Sequence[str] | None = None,
+        description: str | None = None,
+        state: HookState | None = None,
+    ) -> dict[str, Any]:
+        """Change what is given; `paused` keeps messages back, `active` lets them go."""
+        changes = {"url": url, "types": types, "description": description, "state": state}
+        return await self._run(self._hooks.change(webhook_id, changes))
+
+    async def delete(self, webhook_id: str) -> None:
+        """Delete one, with all that waits for it."""
+        await self._run(self._hooks.delete(webhook_id))
+
+    async def rotate_secret(self, webhook_id: str, *, overlap_hours: int = OVERLAP_HOURS) -> dict[str, Any]:
+        """Replace its secret; both sign for the hours given.
+
+        The answer's `secret` is None when the first answer was lost on its way: rotate once more then.
+        """
+        return await self._run(self._hooks.rotate(webhook_id, overlap_hours))
+
+    async def ping(self, webhook_id: str) -> dict[str, Any]:
+        """Have a test message sent."""
+        return await self._run(self._hooks.ping(webhook_id))
+
+    async def deliveries(self, webhook_id: str) -> Rows:
+        """List what was sent in the last week, or waits to be; the newest first."""
+        return await self._run(self._hooks.deliveries(webhook_id))
+
+    async def redeliver(self, webhook_id: str, delivery_id: str) -> dict[str, Any]:
+        """Have a message sent again, under the same id."""
+        return await self._run(self._hooks.redeliver(webhook_id, delivery_id))

@@ -115,6 +115,11 @@ class Connection:
         plain: dict[str, Any] = yield from self._json(self._with_body("PUT", path, body))
         return plain
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+        """Change parts of something to what they are to be; raises an ApiError."""
+        plain: dict[str, Any] = yield from self._json(self._with_body("PATCH", path, body))
+        return plain
+
     def delete(self, path: str) -> Flow[None]:
         """Remove something; raises an ApiError."""
         yield from self.send(Call("DELETE", path))

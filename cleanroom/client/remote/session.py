@@ -9,6 +9,7 @@ from cleanroom.client.receipts import ReceiptError, VerifiedReceipt, verify_rece
 from cleanroom.client.remote.connection import Connection
 from cleanroom.client.remote.effects import Aside, Flow
 from cleanroom.client.remote.evidence import require_shown
+from cleanroom.client.remote.hooks import HookFlows
 from cleanroom.client.remote.market import Market
 from cleanroom.client.remote.options import AskOptions, BaseOptions, LoadOptions, Options, RequestOptions
 from cleanroom.client.remote.oversight import Oversight
@@ -42,6 +43,7 @@ class Session:
         self.market = Market(self.connection)
         self.questions = Questions(self.connection)
         self.oversight = Oversight(self.connection)
+        self.hooks = HookFlows(self.connection)
         self.bases = Tables(self.connection, self.store, "bases")
         self.datasets = Tables(self.connection, self.store, "datasets")
         self._progress = progress

@@ -17,6 +17,7 @@ from cleanroom.client.remote.sync_parts import (
     Result,
     Rows,
     Run,
+    Webhooks,
 )
 from cleanroom.client.remote.values import Receipt
 
@@ -55,6 +56,7 @@ class Client:
         self.datasets = Datasets(self._run, self._session.datasets)
         self.mandates = Mandates(self._run)
         self.events = Events(self._run)
+        self.webhooks = Webhooks(self._run, self._session.hooks)
 
     def me(self) -> dict[str, Any]:
         """Tell who calls, with which scopes."""

@@ -34,7 +34,7 @@ def rows_fused_by_keys() -> Iterator[None]:
             matches = sound(view, *how, **more)
             first = _first_of_their_kind(view)
             kept = np.where(first == np.arange(view.persons), matches.first_key, NOT_MATCHED)
-            return replace(matches, first_key=kept.astype(np.uint8))
+            return replace(matches, first_key=kept.astype(np.uint8), few=None)
 
         return faulty
 

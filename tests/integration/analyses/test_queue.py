@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy import select
@@ -73,13 +75,14 @@ def test_another_process_completes_a_question(stage: Stage) -> None:
     assert begun.answer is None
     assert begun.analysis.state is State.RUNNING
     other = open_room(stage.room.settings, clock=stage.clock)
-    assert other.analyses.complete(begun.analysis.id) is Outcome.RELEASED
-    assert other.analyses.complete(begun.analysis.id) is None
-    other.close()
+    counted = other.analyses.queue.count(begun.analysis.id)
+    assert other.analyses.queue.count(begun.analysis.id) is None
     assert follow(stage, begun.analysis.id).state is State.RUNNING
     with pytest.raises(NotReadyError):
         result(stage, begun.analysis.id)
-    later(stage)
+    assert other.analyses.queue.release(counted) is Outcome.RELEASED
+    assert other.analyses.complete(begun.analysis.id) is None
+    other.close()
     analysis = follow(stage, begun.analysis.id)
     assert (analysis.state, analysis.progress) == (State.RELEASED, 1.0)
     answer = result(stage, analysis.id)
@@ -145,8 +148,9 @@ def test_a_foreign_question_is_unknown(make_room) -> None:
 def test_a_room_that_opens_leaves_what_waits_to_a_worker(stage: Stage) -> None:
     begun = begin(stage, stage.grant())
     stage.reopen()
-    assert Counting(stage.room, lambda *_: None)()
-    later(stage)
+    counting = Counting(stage.room, lambda *_: None)
+    assert counting()
+    counting.close()
     assert follow(stage, begun.analysis.id).state is State.RELEASED
     assert not Counting(stage.room, lambda *_: None)()
 
@@ -170,8 +174,6 @@ def test_a_kill_switch_stops_what_waited(make_room) -> None:
     begun = begin(stage, stage.grant())
     stage.stop()
     assert stage.room.analyses.complete(begun.analysis.id) is Outcome.REFUSED
-    assert follow(stage, begun.analysis.id).state is State.RUNNING
-    later(stage)
     refused = result(stage, begun.analysis.id)
     assert [reason.rule for reason in refused.reasons] == ["kill_switch"]
     assert refused.charged_micro == begun.analysis.charged_micro
@@ -220,12 +222,14 @@ def test_cancelling_does_not_tell_whether_the_answer_was_there(make_room) -> Non
     stage = make_room()
     grant = stage.grant()
     done, waiting = begin(stage, grant), begin(stage, grant, labels=True)
-    stage.room.analyses.complete(done.analysis.id)
+    counted = stage.room.analyses.queue.count(done.analysis.id)
     told = [cancel(stage, begun.analysis.id) for begun in (done, waiting)]
     assert [one.state for one in told] == [State.CANCELLING, State.CANCELLING]
+    assert stage.room.analyses.queue.release(counted) is None
     later(stage)
-    assert follow(stage, done.analysis.id).state is State.RELEASED
-    assert follow(stage, waiting.analysis.id).state is State.CANCELLED
+    for begun in (done, waiting):
+        assert follow(stage, begun.analysis.id).state is State.CANCELLED
+        assert moved(stage, begun.analysis.id) == ["reserved"]
 
 
 def test_a_question_that_fails_thrice_is_lost(stage: Stage, monkeypatch) -> None:
@@ -240,6 +244,25 @@ def test_a_question_that_fails_thrice_is_lost(stage: Stage, monkeypatch) -> None
             stage.room.analyses.complete(begun.analysis.id)
     assert stage.room.analyses.complete(begun.analysis.id) is Outcome.LOST
     assert [one["subject"] for one in stage.events("analyses.lost")] == [begun.analysis.id]
+
+
+def test_the_next_question_is_counted_while_an_answer_waits_for_its_tick(make_room, monkeypatch) -> None:
+    stage = make_room()
+    grant = stage.grant()
+    waiting = [begin(stage, grant, labels=labels).analysis.id for labels in (False, True)]
+    ticked = Event()
+    monkeypatch.setattr(type(stage.clock), "wait_until", lambda *_: ticked.wait())
+    counting = Counting(stage.room, lambda *_: None)
+    assert counting()
+    assert counting()
+    # Both are counted, nobody else takes them up, and nothing of them is in the log.
+    assert not counting()
+    assert not Counting(stage.room, lambda *_: None)()
+    assert stage.events(RELEASED) == []
+    ticked.set()
+    counting.close()
+    for analysis_id in waiting:
+        once(stage, analysis_id)
 
 
 def test_a_ticket_that_does_not_fit_the_question_is_not_counted(make_room) -> None:
@@ -271,8 +294,8 @@ def test_two_workers_at_once_release_once(stage: Stage) -> None:
         once(stage, analysis_id)
 
 
-def test_answers_are_shown_at_moments_that_do_not_depend_on_the_data(make_room, while_counting) -> None:
-    """Many or few matches, and a count that takes longer for it: the same moments."""
+def test_answers_come_out_at_moments_that_do_not_depend_on_the_data(make_room, while_counting) -> None:
+    """Many or few matches, and a count that takes longer for it: the same moments, in the log too."""
     moments = []
     for rows, base_rows, took in ((people(), clients(), 310), (people(1_500), clients(10, 1_490), 20)):
         stage = make_room(rows=rows, base_rows=base_rows)
@@ -291,6 +314,10 @@ def test_answers_are_shown_at_moments_that_do_not_depend_on_the_data(make_room, 
             stage.clock.move(milliseconds=ms)
             analysis = follow(stage, begun.analysis.id)
             seen.append((ms, analysis.state, round(analysis.progress, 3)))
-        moments.append(seen)
+        (released,) = stage.events(RELEASED)
+        logged = [datetime.fromisoformat(at) for at in (released["at"], released["body"]["released_at"])]
+        moments.append((seen, [(at - asked) // timedelta(milliseconds=1) for at in logged]))
     assert moments[0] == moments[1]
-    assert {state for _, state, _ in moments[0]} == {State.RUNNING, State.RELEASED}
+    seen, logged = moments[0]
+    assert {state for _, state, _ in seen} == {State.RUNNING, State.RELEASED}
+    assert logged == [500, 500]

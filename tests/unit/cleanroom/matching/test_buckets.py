@@ -7,7 +7,6 @@ from cleanroom.matching.buckets import (
     buckets_from_arrays,
     buckets_size,
     buckets_to_arrays,
-    find,
     find_all,
     make_buckets,
 )
@@ -33,9 +32,8 @@ def test_buckets_take_no_more_than_was_reserved_and_come_back_as_they_went(name)
     arrays = buckets_to_arrays(made)
     assert sum(array.nbytes for array in arrays) <= buckets_size(hi.size)
     back = buckets_from_arrays(arrays)
-    assert (back.least, back.shift, back.steps) == (made.least, made.shift, made.steps)
+    assert (back.least, back.shift) == (made.least, made.shift)
     assert np.array_equal(back.starts, made.starts)
-    assert np.array_equal(back.crowded, made.crowded)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -46,7 +44,6 @@ def test_every_entry_is_found_and_nothing_else_is(name, threads):
     near = np.concatenate([own[:1000] + np.uint64(1), own[:1000] - np.uint64(1)])
     values = np.unique(np.concatenate([own, near, RANDOM.integers(0, 2**64, 1000, np.uint64)]))
     RANDOM.shuffle(values)
-    for look in (find, find_all):
-        entries, found = look(hi, make_buckets(hi, threads=threads), values)
-        assert np.array_equal(np.sort(entries), np.arange(hi.size))
-        assert np.array_equal(hi[entries], values[found])
+    entries, found = find_all(hi, make_buckets(hi, threads=threads), values)
+    assert np.array_equal(np.sort(entries), np.arange(hi.size))
+    assert np.array_equal(hi[entries], values[found])

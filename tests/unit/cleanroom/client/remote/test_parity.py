@@ -6,7 +6,7 @@ import pytest
 
 from cleanroom.client.remote import aio, aio_parts, sync, sync_parts
 
-PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets", "Mandates", "Events")
+PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets", "Mandates", "Events", "Webhooks")
 
 
 def pair(name: str) -> tuple[type, type]:
