@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from advertiser_api.schemas import Instant, Shown
+from advertiser_api.schemas import Id, Instant, Shown
 from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.release.answers import MOST_FIGURES
@@ -174,6 +174,9 @@ class ResultOut(Shown):
     analysis_id: str
     outcome: Literal["released", "stored", "refused"]
     as_of: Instant
+    proven_by: Annotated[
+        Id, Field(description="the analysis that the receipt names; an earlier one for a stored answer")
+    ]
     consent_epoch: int | None
     figures: list[FigureOut]
     ratios: list[RatioOut]
@@ -200,6 +203,7 @@ class ResultOut(Shown):
             analysis_id=answer.analysis_id,
             outcome=outcomes[answer.outcome],
             as_of=as_of,
+            proven_by=answer.receipt.name.partition(".")[0],
             consent_epoch=answer.consent_epoch,
             figures=written.figures,
             ratios=written.ratios,
