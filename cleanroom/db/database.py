@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cleanroom.db.together import Gathering, Piece
 
 Made = TypeVar("Made")
+_SQLITE_CONNECTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Database:
 
     def __init__(self, engine: Engine, appender: Appender) -> None:
         self.engine = engine
+        self._only_reading = engine.execution_options(cleanroom_read_only=True)
         self._appender = appender
         self._gathering = Gathering[Callable[[Transaction], Any]](self._do)
 
@@ -172,8 +174,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads: it takes no write lock and is rolled back at its end."""
-        engine = self.engine.execution_options(cleanroom_read_only=True)
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(self._only_reading, expire_on_commit=False) as session:
             try:
                 yield Transaction(session)
             finally:
@@ -208,7 +209,12 @@ def open_engine(url: str) -> Engine:
         An engine; SQLite runs in WAL, synchronises fully, has foreign keys on, and starts writers at once.
     """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 60.0, "check_same_thread": False})
+        engine = create_engine(
+            url,
+            connect_args={"timeout": 60.0, "check_same_thread": False},
+            # One for every thread that serves requests: one that is opened anew has read no page of the file yet.
+            pool_size=_SQLITE_CONNECTIONS,
+        )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -6,8 +6,8 @@ Nobody is told anything before the commit, and a failure of one piece undoes tha
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from threading import Condition
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 Work = TypeVar("Work")
@@ -23,12 +23,14 @@ class Piece(Generic[Work]):
         made: what the work has made, once it is done.
         error: why it was not done.
         done: whether its caller may be told.
+        turn: held until there is something to do for its caller: to go back, or to lead.
     """
 
     work: Work
     made: Any = None
     error: BaseException | None = None
     done: bool = False
+    turn: Lock = field(default_factory=Lock)
 
 
 class Gathering(Generic[Work]):
@@ -41,27 +43,29 @@ class Gathering(Generic[Work]):
             do: does the pieces in order and sets what each has made, or its error; when it raises, none was done.
         """
         self._do = do
-        self._turn = Condition()
+        self._guard = Lock()
         self._waiting: list[Piece[Work]] = []
         self._led = False
 
     def __call__(self, work: Work) -> Any:
         """Have some work done, together with that of others; returns what it made, and raises what it raised."""
         piece = Piece(work)
-        with self._turn:
+        piece.turn.acquire()
+        with self._guard:
             self._waiting.append(piece)
-            while self._led and not piece.done:
-                self._turn.wait()
-            if not piece.done:
-                self._led = True
-                pieces, self._waiting = self._waiting[:MOST_PIECES], self._waiting[MOST_PIECES:]
+            leads, self._led = not self._led, True
+        if not leads:
+            # Woken once, and nobody else with it: whoever leads next is told so by the one before.
+            piece.turn.acquire()
         if not piece.done:
-            self._lead(pieces)
+            self._lead()
         if piece.error is not None:
             raise piece.error
         return piece.made
 
-    def _lead(self, pieces: Sequence[Piece[Work]]) -> None:
+    def _lead(self) -> None:
+        with self._guard:
+            pieces, self._waiting = self._waiting[:MOST_PIECES], self._waiting[MOST_PIECES:]
         try:
             self._do(pieces)
         except BaseException as error:
@@ -69,8 +73,10 @@ class Gathering(Generic[Work]):
                 each.error = error
             raise
         finally:
-            with self._turn:
-                for each in pieces:
-                    each.done = True
-                self._led = False
-                self._turn.notify_all()
+            with self._guard:
+                following = self._waiting[:1]
+                self._led = bool(following)
+            for each in pieces:
+                each.done = True
+            for each in (*pieces, *following):
+                each.turn.release()
