@@ -10,10 +10,12 @@ from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.errors import UnknownEntitlementError
 from cleanroom.marketplace.types import Entitlement
+from cleanroom.remembered import Remembered
 from policies.question import Question, question_from_dict
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 _OWN = {"entitlement_id", "sizes", "expected_sizes"}
+_QUESTIONS = Remembered[tuple[str, str], Question](4_096, lambda question: 1 + len(question.segments))
 
 
 class AskedQuestion(Given):
@@ -62,8 +64,13 @@ class AskedQuestion(Given):
         return segments
 
     def question(self, dataset_id: str) -> Question:
-        """Return the question; raises QuestionError."""
-        return question_from_dict(self.model_dump(exclude=_OWN, exclude_none=True), dataset_id=dataset_id)
+        """Return the question; raises QuestionError. The same words give the same question, read once."""
+        key = dataset_id, self.model_dump_json(exclude=_OWN, exclude_none=True)
+        known = _QUESTIONS.get(key)
+        if known is not None:
+            return known
+        asked = question_from_dict(self.model_dump(exclude=_OWN, exclude_none=True), dataset_id=dataset_id)
+        return _QUESTIONS.put(key, asked)
 
 
 def entitled(room: Room, tx: Transaction, caller: Acting, entitlement_id: str) -> Entitlement:

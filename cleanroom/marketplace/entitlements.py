@@ -12,10 +12,10 @@ from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
 from cleanroom.ids import new_id
 from cleanroom.marketplace.errors import RequestFormError, UnknownEntitlementError
-from cleanroom.marketplace.models import EntitlementRow, ListingVersionRow
+from cleanroom.marketplace.models import EntitlementRow
 from cleanroom.marketplace.plans import PricePlan, plan_to_data
 from cleanroom.marketplace.types import Entitlement, EntitlementRequest, EntitlementState
-from cleanroom.marketplace.views import read_content
+from cleanroom.marketplace.views import content_of
 from cleanroom.rules.service import Rules
 from policies.decision import Deny, Gap
 from policies.licence import LicenceTerms, licence_document
@@ -238,7 +238,7 @@ def entitlement_of(tx: Transaction, row: EntitlementRow) -> Entitlement:
 
 def plan_of(tx: Transaction, row: EntitlementRow) -> PricePlan:
     """Return the tariff of an entitlement, in the wording that it was made from."""
-    content = read_content(tx.session.get_one(ListingVersionRow, row.listing_version_id))
+    content = content_of(tx, row.listing_version_id)
     return next(plan for plan in content.plans if plan.key == row.plan_key)
 
 

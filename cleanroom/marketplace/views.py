@@ -52,6 +52,12 @@ def read_content(version: ListingVersionRow) -> ListingContent:
     return known if known is not None else _CONTENTS.put(version.id, content_from_data(version.content))
 
 
+def content_of(tx: Transaction, version_id: str) -> ListingContent:
+    """Return what a version says, by its id."""
+    known = _CONTENTS.get(version_id)
+    return known if known is not None else read_content(tx.session.get_one(ListingVersionRow, version_id))
+
+
 def _listing(
     row: ListingRow,
     version: ListingVersionRow,
