@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.test_analyses import body
+from tests.api.test_analyses import ask, body, work
 from tests.api.world import World
 from tests.market import MONTHLY, Market
 
@@ -24,3 +24,24 @@ def test_a_private_offer_names_its_other_buyers_to_nobody(world: World, market: 
     events = world.call(BUYER, "GET", "/v1/events?limit=200&kind=marketplace.entitlement_made")
     assert entitlement.id in events.text
     assert rival not in events.text
+
+
+def test_an_agency_learns_nothing_of_what_is_asked_after_its_mandate(world: World, market: Market) -> None:
+    agency = world.party("agency").organisation_id
+    entitlement = market.bought(agency=agency).id
+    assert ask(world, entitlement, who="agency.owner").status_code == 202
+    work(world)
+    (mandate,) = world.call(BUYER, "GET", "/v1/mandates").json()["items"]
+    world.stage.clock.move(minutes=1)
+    assert world.call(BUYER, "DELETE", f"/v1/mandates/{mandate['id']}").status_code == 204
+    world.stage.clock.move(days=1)
+    world.tokens.clear()
+    late = ask(world, entitlement, segments={})
+    work(world)
+    assert len(world.call(BUYER, "GET", "/v1/usage?month=2026-11").json()["items"]) == 2
+    everything = {"Authorization": f"Bearer {world.token('agency.owner')}"}
+    listed = world.http.get("/v1/usage?month=2026-11", headers=everything)
+    assert len(listed.json()["items"]) == 1, "its own books stay"
+    assert late.json()["id"] not in listed.text
+    statement = world.http.get("/v1/statements/2026-11", headers=everything).json()
+    assert [line["day"] for line in statement["lines"] if line["questions"]] == ["2026-11-22"]
