@@ -1,5 +1,7 @@
 """Hostile parties: what they tried that once worked, or nearly did."""
 
+from typing import Any
+
 import pytest
 
 from tests.api.test_analyses import ask, body, work
@@ -45,3 +47,35 @@ def test_an_agency_learns_nothing_of_what_is_asked_after_its_mandate(world: Worl
     assert late.json()["id"] not in listed.text
     statement = world.http.get("/v1/statements/2026-11", headers=everything).json()
     assert [line["day"] for line in statement["lines"] if line["questions"]] == ["2026-11-22"]
+
+
+def test_figures_of_the_dataset_beside_a_withheld_overlap_are_paid(world: World, market: Market) -> None:
+    strangers = world.stage.base([f"stranger{number}@example.org,,vip" for number in range(1_500)])
+    entitlement = market.bought().id
+    asked = ask(
+        world,
+        entitlement,
+        base_id=strangers,
+        kind="profile",
+        breakdowns=[["sex"]],
+        affinity=True,
+        segments={},
+    )
+    again = ask(
+        world,
+        entitlement,
+        base_id=strangers,
+        kind="profile",
+        breakdowns=[["age"]],
+        affinity=True,
+        segments={},
+    )
+    work(world)
+    result: dict[str, Any] = world.call(BUYER, "GET", f"/v1/analyses/{asked.json()['id']}/result").json()
+    shown = {figure["name"]: figure["value"] for figure in result["figures"]}
+    assert shown["overlap"] is None
+    assert shown["dataset"] is not None
+    records = world.call(BUYER, "GET", "/v1/usage?month=2026-11").json()["items"]
+    costs = {record["analysis_id"]: record["amount"]["minor"] for record in records}
+    assert sorted(costs.values()) == [0, 5_000], "the first question of a month is free"
+    assert again.json()["id"] in costs

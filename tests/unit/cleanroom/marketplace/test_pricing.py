@@ -46,6 +46,9 @@ def test_a_receipts_record_says_all_that_a_price_needs():
     assert answer_facts(RELEASE) == AnswerFacts(Answered.RELEASED, 4_321, (1_000, None), 5_000, 500)
     withheld = {**RELEASE, "body": {**RELEASE["body"], "figures": [{"name": "overlap", "value": None}]}}
     assert answer_facts(withheld).outcome is Answered.SUPPRESSED
+    beside = [{"name": "overlap", "value": None}, {"name": "dataset", "value": 70_000}]
+    paid = {**RELEASE, "body": {**RELEASE["body"], "figures": beside}}
+    assert answer_facts(paid) == AnswerFacts(Answered.RELEASED, None, (), 5_000, 500)
     refused = {"kind": "release.refused", "body": {"budget": RELEASE["body"]["budget"]}}
     assert answer_facts(refused) == AnswerFacts(Answered.REFUSED, None, (), 0, 500)
 
