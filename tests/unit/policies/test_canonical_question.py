@@ -97,6 +97,14 @@ def test_cells_are_limited():
         ask(narrow, breakdowns=[["a", "b"]], sums=["s"])
 
 
+def test_the_same_breakdown_again_counts_again(attributes):
+    group, other = ["age", "city"], ["city", "age"]
+    most = 100_000 // 25
+    assert len(ask(attributes, breakdowns=[group, other] * (most // 2)).breakdowns) == 1
+    with pytest.raises(QuestionError, match=r"more than 100000 cells. Leave"):
+        ask(attributes, breakdowns=[*[group, other] * (most // 2), group])
+
+
 def test_cells_count_other_and_unknown(attributes):
     assert attributes["age"].cells == 5
     assert attributes["city"].cells == 5
