@@ -2,7 +2,8 @@
 
 import pytest
 
-from cleanroom.marketplace.plans import Counted, PricePlan
+from cleanroom.marketplace.errors import PlanFormError
+from cleanroom.marketplace.plans import MOST_CPM_MINOR, Counted, PricePlan
 from cleanroom.marketplace.pricing import (
     Answered,
     AnswerFacts,
@@ -15,6 +16,7 @@ from cleanroom.marketplace.pricing import (
     quote,
 )
 from cleanroom.money import Money
+from policies.question import MAX_SEGMENTS
 
 RELEASE = {
     "kind": "release.released",
@@ -114,3 +116,13 @@ def test_a_quote_says_now_and_at_most():
     charge = price(plan, MonthSoFar(questions=1), answer(9_000, most=3_000))
     assert charge.total == told.maximum
     assert charge.minor(Part.QUESTION) == 50
+
+
+def test_the_dearest_answers_of_a_month_can_be_booked():
+    # One that could not would stop the books of the whole room: usage is made in the order of the log.
+    most, people = MOST_CPM_MINOR, 100_000_000
+    plan = PricePlan("p", "RUB", cpm_minor=most, counted=Counted.SEGMENTS)
+    dearest = price(plan, MonthSoFar(), answer(segments=(people,) * MAX_SEGMENTS, most=people)).total
+    assert 50 * dearest.minor < 2**63
+    with pytest.raises(PlanFormError, match=f"`cpm_minor` of a plan is a whole number from 0 to {most}"):
+        PricePlan("p", "RUB", cpm_minor=most + 1)
