@@ -231,7 +231,7 @@ class Asked:
     Attributes:
         request: pending; or approved, when the listing's own terms approve it.
         entitlement: of an approved one.
-        refused: why the terms could not approve it after all; it waits for the provider then.
+        refused: why the terms could not approve it after all, without what others hold; it waits for the provider then.
     """
 
     request: EntitlementRequest

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from policies.codec import load_preset, policy_from_data, policy_to_data
+from tests.api import shop
 from tests.api.test_analyses import ask, body, work
 from tests.api.world import World
 from tests.market import MONTHLY, YOUNG, Market
+from tests.rooms import PURPOSE
 
 BUYER = "advertiser.owner"
 
@@ -105,3 +108,25 @@ def test_an_agency_spends_no_more_than_its_mandate_lets_it_not_even_all_at_once(
     work(world)
     stored = ask(world, entitlement, who="agency.owner", segments={"some": {**YOUNG, "value": 20}})
     assert stored.json()["state"] == "stored", "it costs none"
+
+
+def test_a_request_that_the_budget_refuses_does_not_tell_what_others_hold(world: World) -> None:
+    listing = shop.live(world)
+    data = policy_to_data(load_preset("standard", purposes=[PURPOSE, "research"]))
+    (budget,) = (rule for rule in data["rules"] if rule["rule"] == "budget")
+    budget |= {"total_rho_micro": 100_000, "agency_rho_micro": 100_000}
+    world.stage.rule(policy_from_data(data))
+    wanted = {"listing_id": listing, "plan_key": "monthly", "purposes": [PURPOSE], "days": 90}
+    large = {**wanted, "kinds": ["overlap"], "size": "L"}
+    theirs = world.call("rival_advertiser.owner", "POST", "/v1/entitlement-requests", large).json()
+    approve = f"/v1/entitlement-requests/{theirs['id']}/approve"
+    assert world.call("provider.owner", "POST", approve).status_code == 200
+    small = {**wanted, "kinds": ["match_test"], "size": "S"}
+    mine = world.call(BUYER, "POST", "/v1/entitlement-requests", small).json()
+    assert (mine["state"], mine["entitlement"]) == ("pending", None)
+    (reason,) = mine["reasons"]
+    assert (reason["rule"], reason["limit"], reason["asked"]) == ("budget_total", "less than that", 2_000)
+    assert " 0 micro-rho" not in reason["message"]
+    # Its provider is told.
+    impact = world.call("provider.owner", "GET", f"/v1/entitlement-requests/{mine['id']}").json()["impact"]
+    assert {one["kind"]: one["left_micro"] for one in impact["accounts"]}["total"] == 0
