@@ -56,5 +56,5 @@ def _field(cell: Cell, language: Language) -> str:
         case int():
             return str(cell)
         case str():
-            # A spreadsheet would run it, and one of another country parts fields elsewhere; an apostrophe makes it text.
+            # A spreadsheet would run it; one of another country parts fields elsewhere; an apostrophe makes it text.
             return _FORMULA.sub(r"\1'\2", clean(cell))

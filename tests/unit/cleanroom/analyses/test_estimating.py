@@ -144,5 +144,5 @@ def test_chances_are_limited_over_all_figures(monkeypatch):
     monkeypatch.setattr("cleanroom.analyses.estimating.MAX_CHANCES", 2 * len(NAMES) + 1)
     told = estimate_of(reserved(), GRANT, {}, sizes=(10, 20), expected={})
     assert [len(figure.chances) for figure in told.figures] == [2] * len(NAMES)
-    with pytest.raises(NamedSizeError, match="4 figures at 3 sizes are more. Name at most 2 sizes"):
+    with pytest.raises(NamedSizeError, match=r"4 figures at 3 sizes are more\. Name at most 2 sizes"):
         estimate_of(reserved(), GRANT, {}, sizes=(10, 20, 30), expected={})
