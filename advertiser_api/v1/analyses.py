@@ -93,8 +93,6 @@ def ask_question(room: OpenRoom, caller: Running, once: OnlyOnce, body: AskedQue
             grant_id=entitlement.grant_id,
             asker_id=asker_of(caller),
         )
-        if begun.answer is None and caller.agency_id is not None:
-            room.marketplace.quoting.require_within_cap(tx, entitlement)
         asked.append(begun)
         shown = AskedOut.of(begun.analysis, entitlement.id)
         if begun.answer is None:

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.receipt_facts import people_at_most
-from cleanroom.analyses.types import Outcome
 from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.buyers import Buyers
-from cleanroom.marketplace.entitlements import Entitlements, plan_of
-from cleanroom.marketplace.errors import MoneyCapError, PageError, UnknownEntitlementError
+from cleanroom.marketplace.entitlements import Entitlements
+from cleanroom.marketplace.errors import PageError, UnknownEntitlementError
 from cleanroom.marketplace.models import EntitlementRow, UsageRow
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.pricing import Quote, maximum, quote
+from cleanroom.marketplace.pricing import Quote, quote
 from cleanroom.marketplace.types import Entitlement
 from cleanroom.marketplace.usage import Usage
 from cleanroom.money import Money
@@ -102,46 +100,6 @@ class Quoting:
         )
         return self._capped(tx, entitlement, month, found)
 
-    def require_within_cap(self, tx: Transaction, entitlement: Entitlement) -> None:
-        """Refuse what an agency has just asked if it could pass what the mandate lets it spend this month.
-
-        Whatever is still being counted is taken at its maximum: a hundred questions at once pass no cap either.
-
-        Args:
-            tx: the transaction in which it was asked and its budget reserved; it must not be committed then.
-            entitlement: which pays.
-
-        Raises:
-            MoneyCapError: it could.
-        """
-        agency_id, advertiser_id = entitlement.agency_id, entitlement.advertiser_id
-        if agency_id is None:
-            return
-        cap = self.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id)
-        if cap is None:
-            return
-        # Whoever asks at the same moment waits here, and then sees this question.
-        self.usage.mint_all(tx)
-        left = cap - self._spent(tx, entitlement, Month.of(self.clock.now(), self.usage.zone), cap.currency)
-        waiting = (
-            select(AnalysisRow, EntitlementRow)
-            .join(EntitlementRow, EntitlementRow.grant_id == AnalysisRow.grant_id)
-            .where(
-                EntitlementRow.agency_id == agency_id,
-                EntitlementRow.advertiser_id == advertiser_id,
-                AnalysisRow.status == Outcome.RESERVED.value,
-            )
-        )
-        for asked, paying in tx.session.execute(waiting):
-            plan = plan_of(tx, paying)
-            if plan.currency == cap.currency:
-                left -= maximum(plan, segments=len(asked.question["segments"]), people_at_most=_bound(asked))
-        if entitlement.plan.currency != cap.currency or left.minor < 0:
-            raise MoneyCapError(
-                "The question could pass what the mandate lets the agency spend this month.",
-                remedy="Wait for answers under way, or ask the advertiser for a higher cap in the plan's currency.",
-            )
-
     def _at_most(self, tx: Transaction, entitlement: Entitlement, question: Question) -> int:
         base = self.datasets.dataset(tx, question.base_id)
         owner = self.workspaces.workspace(tx, base.workspace_id).organisation_id
@@ -164,24 +122,15 @@ class Quoting:
         if cap.currency != found.maximum.currency:
             # What is spent in another currency cannot be held against the cap, so nothing may be.
             return CappedQuote(found, Money(0, cap.currency), False)
-        left = cap - self._spent(tx, entitlement, month, cap.currency)
-        return CappedQuote(found, left, found.maximum <= left)
-
-    def _spent(self, tx: Transaction, entitlement: Entitlement, month: Month, currency: str) -> Money:
-        """Return what the entitlement's agency has spent for its advertiser in a month, by what was booked."""
         spent = (
             select(func.sum(UsageRow.amount_minor))
             .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
             .where(
-                EntitlementRow.agency_id == entitlement.agency_id,
-                EntitlementRow.advertiser_id == entitlement.advertiser_id,
+                EntitlementRow.agency_id == agency_id,
+                EntitlementRow.advertiser_id == advertiser_id,
                 UsageRow.month == str(month),
-                UsageRow.currency == currency,
+                UsageRow.currency == cap.currency,
             )
         )
-        return Money(int(tx.session.scalar(spent) or 0), currency)
-
-
-def _bound(asked: AnalysisRow) -> int:
-    """Return how many people no figure of a question that waits is charged for more than."""
-    return 0 if asked.ticket is None else int(asked.ticket["facts"]["people_at_most"])
+        left = cap - Money(int(tx.session.scalar(spent) or 0), cap.currency)
+        return CappedQuote(found, left, found.maximum <= left)

@@ -8,7 +8,7 @@ from policies.codec import load_preset, policy_from_data, policy_to_data
 from tests.api import shop
 from tests.api.test_analyses import ask, body, work
 from tests.api.world import World
-from tests.market import MONTHLY, YOUNG, Market
+from tests.market import MONTHLY, Market
 from tests.rooms import PURPOSE
 
 BUYER = "advertiser.owner"
@@ -82,32 +82,6 @@ def test_figures_of_the_dataset_beside_a_withheld_overlap_are_paid(world: World,
     costs = {record["analysis_id"]: record["amount"]["minor"] for record in records}
     assert sorted(costs.values()) == [0, 5_000], "the first question of a month is free"
     assert again.json()["id"] in costs
-
-
-def test_an_agency_spends_no_more_than_its_mandate_lets_it_not_even_all_at_once(
-    world: World, market: Market
-) -> None:
-    agency = world.party("agency").organisation_id
-    (mandate,) = world.call(BUYER, "GET", "/v1/mandates").json()["items"]
-    assert world.call(BUYER, "DELETE", f"/v1/mandates/{mandate['id']}").status_code == 204
-    # Four questions of 230,000 kopecks at most fit, and the plan's minimum must.
-    limits = {"agency_id": agency, "cap": {"minor": 1_100_000, "currency": "RUB"}}
-    assert world.call(BUYER, "POST", "/v1/mandates", limits).status_code == 201
-    entitlement = market.bought(agency=agency).id
-    left = world.call("agency.owner", "GET", "/v1/budgets").json()["items"][0]["left_micro"]
-    answers = [
-        ask(world, entitlement, who="agency.owner", segments={"some": {**YOUNG, "value": 20 + at}})
-        for at in range(6)
-    ]
-    assert [answer.status_code for answer in answers] == [202] * 4 + [403] * 2
-    assert {answer.json()["code"] for answer in answers[4:]} == {"marketplace.money_cap"}
-    spent = left - world.call("agency.owner", "GET", "/v1/budgets").json()["items"][0]["left_micro"]
-    assert spent == sum(answer.json()["charged_micro"] for answer in answers[:4]), "a refused one takes none"
-    again = ask(world, entitlement, segments={"some": {**YOUNG, "value": 24}})
-    assert again.status_code == 202, "the advertiser's own money"
-    work(world)
-    stored = ask(world, entitlement, who="agency.owner", segments={"some": {**YOUNG, "value": 20}})
-    assert stored.json()["state"] == "stored", "it costs none"
 
 
 def test_a_request_that_the_budget_refuses_does_not_tell_what_others_hold(world: World) -> None:
