@@ -28,6 +28,7 @@ test: setup lint
 
 test-slow: setup
 	$(BIN)/pytest -m slow --numprocesses auto --dist worksteal --durations 25
+	CLEANROOM_TEST_EXAMPLES=many $(BIN)/pytest -m "not slow" $(PARALLEL) tests/properties
 
 lint: setup
 	$(BIN)/ruff format --check --quiet $(SOURCES)

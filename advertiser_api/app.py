@@ -10,7 +10,7 @@ from advertiser_api.limiting import RateLimiter
 from advertiser_api.middleware import BodyLimit, StrangerLimit, Surroundings
 from advertiser_api.oauth.router import oauth_router
 from advertiser_api.openapi import document
-from advertiser_api.telemetry import Telemetry
+from advertiser_api.telemetry import DeliveryCounts, Telemetry
 from advertiser_api.v1 import ROUTERS
 from advertiser_api.v1.uploading import uploader
 from advertiser_api.v1.uploads import uploads_router
@@ -37,6 +37,7 @@ def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
     )
     app.state.room = room
     app.state.telemetry = Telemetry(log=log)
+    app.state.telemetry.registry.register(DeliveryCounts(lambda: _deliveries(room)))
     app.state.limiter = RateLimiter(room.settings.rate_per_minute)
     app.state.readiness = health.Readiness(room)
     problems.install(app)
@@ -56,6 +57,11 @@ def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
         https=room.settings.public_url.startswith("https://"),
     )
     return app
+
+
+def _deliveries(room: Room) -> dict[str, int]:
+    with room.db.reading() as tx:
+        return {state.value: number for state, number in room.webhooks.outbox.counts(tx).items()}
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Header, Request, Security
+from fastapi import Header, Request, Security
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.security import OAuth2
 
@@ -53,16 +53,7 @@ def requires(*scopes: str) -> Callable[..., Principal]:
         room: OpenRoom,
         authorization: Annotated[str | None, Security(OAUTH2, scopes=list(scopes))],
     ) -> Principal:
-        principal = _authenticate(request, room, authorization)
-        missing = set(scopes) - principal.scopes
-        if missing:
-            request.state.challenge = f'{REALM}, error="insufficient_scope", scope="{" ".join(scopes)}"'
-            raise InsufficientScopeError(
-                f"The access token lacks the scope {' '.join(sorted(missing))}.",
-                remedy="Get a token with it, if the client has it.",
-            )
-        request.state.challenge = ""
-        return principal
+        return _authorised(request, room, authorization, scopes)
 
     return _marked(principal_of, scopes)
 
@@ -79,10 +70,13 @@ def acting(scope: str) -> Callable[..., Acting]:
     """
 
     def acting_for(
+        request: Request,
         room: OpenRoom,
-        principal: Annotated[Principal, Depends(requires(scope))],
+        authorization: Annotated[str | None, Security(OAUTH2, scopes=[scope])],
         advertiser: NamedAdvertiser = None,
     ) -> Acting:
+        # Not by way of `requires`: each dependency that may wait is taken to a thread and back.
+        principal = _authorised(request, room, authorization, (scope,))
         with room.db.reading() as tx:
             return room.access.acting(tx, principal, advertiser, scope=scope)
 
@@ -112,6 +106,21 @@ def scopes_of(dependency: Callable[..., object] | None) -> tuple[str, ...] | Non
 def _marked(dependency: Callable[..., R], scopes: tuple[str, ...]) -> Callable[..., R]:
     dependency._cleanroom_scopes = scopes  # type: ignore[attr-defined]
     return dependency
+
+
+def _authorised(
+    request: Request, room: Room, authorization: str | None, scopes: tuple[str, ...]
+) -> Principal:
+    principal = _authenticate(request, room, authorization)
+    missing = set(scopes) - principal.scopes
+    if missing:
+        request.state.challenge = f'{REALM}, error="insufficient_scope", scope="{" ".join(scopes)}"'
+        raise InsufficientScopeError(
+            f"The access token lacks the scope {' '.join(sorted(missing))}.",
+            remedy="Get a token with it, if the client has it.",
+        )
+    request.state.challenge = ""
+    return principal
 
 
 def _authenticate(request: Request, room: Room, authorization: str | None) -> Principal:

@@ -1,7 +1,7 @@
 """Every POST does its work once, however often it is sent."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -38,7 +38,12 @@ class Once:
     digest: str
 
     def __call__(
-        self, principal: Principal, work: Callable[[Transaction], BaseModel], *, status: int = 201
+        self,
+        principal: Principal,
+        work: Callable[[Transaction], BaseModel],
+        *,
+        status: int = 201,
+        secrets: Collection[str] = (),
     ) -> Response:
         """Do the work and remember its answer in one transaction, or repeat the answer that it had before.
 
@@ -48,24 +53,38 @@ class Once:
             principal: who calls; keys of others are others.
             work: done in the transaction; gives what is answered.
             status: of the answer.
+            secrets: fields that are answered once and remembered as null: nothing secret is stored in clear.
         """
-        return self.with_status(principal, lambda tx: (work(tx), status))
+        return self.with_status(principal, lambda tx: (work(tx), status), secrets=secrets)
 
     def with_status(
-        self, principal: Principal, work: Callable[[Transaction], tuple[BaseModel, int]]
+        self,
+        principal: Principal,
+        work: Callable[[Transaction], tuple[BaseModel, int]],
+        *,
+        secrets: Collection[str] = (),
     ) -> Response:
         """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
-        with self.room.db.transaction() as tx:
+
+        def once(tx: Transaction) -> tuple[Replay, bool]:
             replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
-            made = replay
-            if made is None:
-                content, status = work(tx)
-                text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
-                made = Replay(status, text.encode())
-                self.room.access.remember(tx, principal, self.key, self.digest, made)
-        headers = {} if replay is None else {REPLAYED: "true"}
+            if replay is not None:
+                return replay, True
+            content, status = work(tx)
+            made = _written(content, status)
+            kept = _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
+            self.room.access.remember(tx, principal, self.key, self.digest, kept)
+            return made, False
+
+        made, replayed = self.room.db.together(once)
+        headers = {REPLAYED: "true"} if replayed else {}
         media = PROBLEM if made.status >= 400 else JSON
         return Response(made.body, made.status, headers, media_type=media)
+
+
+def _written(content: BaseModel, status: int) -> Replay:
+    text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
+    return Replay(status, text.encode())
 
 
 async def _once(

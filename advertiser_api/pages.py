@@ -65,7 +65,7 @@ class Page:
         )
 
 
-def _page(
+async def _page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[
         str | None, Query(max_length=_MAX_CURSOR, description="`next_cursor` of the page before.")

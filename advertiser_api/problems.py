@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from advertiser_api.errors import (
     BodyTooLargeError,
@@ -26,6 +27,7 @@ from cleanroom.errors import KNOWN_ERRORS, CleanroomError
 PROBLEM_TYPES = "https://cleanroom.invalid/problems/"
 MEDIA_TYPE = "application/problem+json"
 MAX_POINTERS = 50
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _UNEXPECTED = UnexpectedError(
     "Something failed inside the room.", remedy="Try again; if it stays, tell the operator the instance."
 )
@@ -147,7 +149,22 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if known is None:
         # FastAPI's only other one: a body that is no JSON at all, or nested too deeply to be read.
         known = MalformedRequestError("The request cannot be read.", remedy="Send valid JSON.")
-    return problem(request, known, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_at(request))
+    return problem(request, known, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return every method of the request's address: the framework names those of the first route alone."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

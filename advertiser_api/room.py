@@ -7,8 +7,9 @@ from fastapi import Depends, Request
 from cleanroom.bootstrap import Room
 
 
-def room_of(request: Request) -> Room:
+async def room_of(request: Request) -> Room:
     """Return the room that the application was made for."""
+    # Awaited, though it waits for nothing: any other function is taken to a thread and back, for each request.
     room: Room = request.app.state.room
     return room
 

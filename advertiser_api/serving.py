@@ -1,5 +1,6 @@
 """Running the application: one process, one listening socket, an end that lets requests finish."""
 
+import gc
 import signal
 import socket
 import sys
@@ -24,6 +25,9 @@ def serve(room: Room, listening: socket.socket, *, metrics_port: int = 0) -> Non
     """
     app = create_app(room)
     room.warm_up()
+    # What is there now stays: looking through it for garbage, again and again, would hold up requests.
+    gc.collect()
+    gc.freeze()
     # The server ends by raising the signal once more: it must unwind here, and not kill the process.
     signal.signal(signal.SIGTERM, _leave)
     metrics = None

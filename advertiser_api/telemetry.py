@@ -3,11 +3,13 @@
 import json
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _ALLOWED = frozenset(
     {
@@ -72,6 +74,36 @@ class Telemetry:
             code=getattr(error, "code", None),
             frames=[f"{frame.name}:{frame.lineno}" for frame in frames],
             **_caller(scope),
+        )
+
+
+class DeliveryCounts(Collector):
+    """Deliveries of webhooks by what has become of them, counted when somebody looks: workers have no metrics."""
+
+    def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Prepare.
+
+        Args:
+            count: gives the number of deliveries that are kept, by state.
+        """
+        self._count = count
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Tell the name without counting."""
+        yield self._family()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Count."""
+        family = self._family()
+        for state, number in self._count().items():
+            family.add_metric([state], number)
+        yield family
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "cleanroom_webhook_deliveries",
+            "Deliveries of webhooks in the last week, by what has become of them.",
+            labels=["state"],
         )
 
 

@@ -177,10 +177,15 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def memory_mb(field: str = "VmRSS") -> float:
-    """Return what this process holds now, or with `VmHWM` the most it held since the mark was set back."""
+def memory_mb(field: str = "VmRSS", *, pid: int | None = None) -> float:
+    """Return what a process holds now, or with `VmHWM` the most it held since the mark was set back.
+
+    Args:
+        field: one of /proc's.
+        pid: of the process; this one when not given.
+    """
     try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        lines = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii").splitlines()
     except OSError:
         # Elsewhere than on Linux there is but one mark, for the process's whole life.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -167,13 +167,19 @@ def _release(results: Results) -> str:
 
 def _serve(results: Results) -> str:
     serve = results["serve"]
-    rate = serve["at_rate"]
+    rates = {"through the service": serve["at_rate"]}
+    # False in results that were written before there was an HTTP interface.
+    if serve["over_http"]:
+        rates = {"over HTTP": serve["over_http"], **rates}
+    at_rate = "; ".join(
+        f"{way} {rate['served_per_s']:.0f} a second were served, half within {rate['p50_s'] * 1e3:.1f} ms, 99 of 100 "
+        f"within {rate['p99_s'] * 1e3:.1f} ms, {rate['given_up']} given up"
+        for way, rate in rates.items()
+    )
     return (
         f"## Stored answers\n\nThe same question again, through the service: {_seconds(serve['spread'][OURS])}, one "
         f"after the other; one durable commit to SQLite takes {_seconds(serve['spread']['commit'])}. At "
-        f"{rate['asked_per_s']} a second for {serve['during_s']} s: {rate['served_per_s']:.0f} a second served, half "
-        f"within {rate['p50_s'] * 1e3:.1f} ms, 99 of 100 within {rate['p99_s'] * 1e3:.1f} ms, {rate['given_up']} given "
-        "up.\n"
+        f"{serve['at_rate']['asked_per_s']} a second for {serve['during_s']} s: {at_rate}.\n"
     )
 
 

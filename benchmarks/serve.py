@@ -1,20 +1,15 @@
 """A stored answer, asked for again and again; `python -m benchmarks.serve`.
 
-There is no HTTP interface yet, so what is measured is the service: `analyses.ask` with a question that was answered
-before. Requests arrive at a steady rate whatever happens to those before them, and each is timed from the moment it was
-due. Beside it stands one durable commit to SQLite, which is what no answer with a log entry can be without.
+Over HTTP as clients ask: `cleanroom serve` with its worker in processes of their own, access tokens, a key of its own
+for each question, connections that stay open, and a caller in another process. Requests arrive at a steady rate
+whatever happens to those before them, and each is timed from the moment it was due. Beside it stand the service alone,
+`analyses.ask` in this process, and one durable commit to SQLite, which no answer with a log entry can be without.
 """
 
 import sqlite3
 import tempfile
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.harness import (
     OURS,
@@ -29,56 +24,18 @@ from benchmarks.harness import (
     peak_of,
     show,
 )
+from benchmarks.over_http import make_buyer, stored_over_http
 from benchmarks.questions import ask, question, twelve
-from benchmarks.synthetic import make_deal
+from benchmarks.rate import at_a_rate
+from benchmarks.synthetic import base_numbers, make_deal
 from cleanroom.analyses.types import Outcome
 
 BATCH = 10
 WORKERS = 2
 LEFT_OUT = {
-    OURS: ("HTTP, which does not exist yet, and who asks: no session, no token is checked",),
+    OURS: ("HTTP and who asks, which are in what is measured at a rate",),
     "commit": ("everything but one row written, synchronously, to SQLite in WAL mode",),
 }
-
-
-def at_a_rate(work: Callable[[], object], *, per_second: float, seconds: float) -> dict[str, float]:
-    """Call something at a steady rate and time each call from when it was due.
-
-    Args:
-        work: called by two threads.
-        per_second: how often.
-        seconds: for how long; calls that come too late to start within twice this time are given up.
-    """
-    calls = max(int(per_second * seconds), 1)
-    started = time.perf_counter() + 0.05
-    late = started + 2 * seconds
-    waiting = iter(range(calls))
-    lock = threading.Lock()
-    latencies: list[float] = []
-
-    def serve() -> None:
-        while True:
-            with lock:
-                number = next(waiting, None)
-            if number is None or time.perf_counter() > late:
-                return
-            due = started + number / per_second
-            time.sleep(max(0.0, due - time.perf_counter()))
-            work()
-            latencies.append(time.perf_counter() - due)
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for thread in [pool.submit(serve) for _ in range(WORKERS)]:
-            thread.result()
-    taken = time.perf_counter() - started
-    p50, p99 = np.quantile(latencies, [0.5, 0.99])
-    return {
-        "asked_per_s": per_second,
-        "served_per_s": len(latencies) / taken,
-        "given_up": calls - len(latencies),
-        "p50_s": float(p50),
-        "p99_s": float(p99),
-    }
 
 
 def measure(
@@ -95,7 +52,9 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as place, new_room(Path(place)) as room:
         directory = Path(place)
-        deal = make_deal(room, provider_rows=people, base_rows=wanted or people // 10, directory=directory)
+        wanted = wanted or people // 10
+        deal = make_deal(room, provider_rows=people, base_rows=wanted, directory=directory)
+        buyer = make_buyer(room, deal, base_numbers(people, wanted), directory=directory)
         asking = deal.asking
         asked = question(asking, twelve(0))
         ask(room, asking, asked)
@@ -115,11 +74,16 @@ def measure(
         sides = [Side(OURS, stored, LEFT_OUT[OURS]), Side("commit", commit, LEFT_OUT["commit"])]
         batches = in_turns(sides, runs=runs)
         one = {name: [taken / BATCH for taken in found] for name, found in batches.items()}
-        at_rate = at_a_rate(
-            lambda: ask(room, asking, asked, expected=Outcome.STORED), per_second=per_second, seconds=seconds
+        through_service = at_a_rate(
+            lambda: ask(room, asking, asked, expected=Outcome.STORED),
+            per_second=per_second,
+            seconds=seconds,
+            workers=WORKERS,
         )
         database.close()
-        peak = in_own_process(peak_stored, home=str(room.settings.home), asking=asking)
+        home = room.settings.home
+        peak = in_own_process(peak_stored, home=str(home), asking=asking)
+        over_http = stored_over_http(home, buyer, per_second=per_second, seconds=seconds)
     return compared(
         "serve",
         sides,
@@ -128,8 +92,8 @@ def measure(
         peak_mb={OURS: peak["peak_mb"]},
         people=people,
         during_s=seconds,
-        at_rate=at_rate,
-        over_http=False,
+        at_rate=through_service,
+        over_http=over_http,
     )
 
 
@@ -153,11 +117,11 @@ def main() -> None:
     found = measure(options.people, per_second=options.rate, seconds=options.seconds)
     show(found, as_json=options.json)
     if not options.json:
-        rate = found["at_rate"]
-        print(
-            f"at {rate['asked_per_s']}/s     served {rate['served_per_s']:.0f}/s, p50 {rate['p50_s'] * 1e3:.1f} ms, "
-            f"p99 {rate['p99_s'] * 1e3:.1f} ms, given up {rate['given_up']}"
-        )
+        for name, rate in (("over HTTP", found["over_http"]), ("service", found["at_rate"])):
+            print(
+                f"{name:12} at {rate['asked_per_s']}/s: served {rate['served_per_s']:.0f}/s, "
+                f"p50 {rate['p50_s'] * 1e3:.1f} ms, p99 {rate['p99_s'] * 1e3:.1f} ms, given up {rate['given_up']}"
+            )
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ from cleanroom.storage.leases import Leases
 from cleanroom.uploads.files import UploadFiles
 from cleanroom.uploads.service import Uploads
 from cleanroom.uploads.types import Limits
+from cleanroom.webhooks.service import Webhooks, make_webhooks
 from cleanroom.workspaces.service import Workspaces
 from crypto.checkpoint import CheckpointError, open_note
 from crypto.durable import write_private
@@ -112,6 +113,7 @@ class Room:
     public_sizes: PublicSizes
     removing: Removing
     marketplace: Marketplace
+    webhooks: Webhooks
 
     def warm_up(self) -> None:
         """Load what the first question of a process would wait for; for a server, before it takes requests.
@@ -125,6 +127,7 @@ class Room:
     def close(self) -> None:
         """Let go of the database and of decrypted columns."""
         self.matching.close()
+        self.webhooks.sending.close()
         self.db.engine.dispose()
 
 
@@ -273,6 +276,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         token_minutes=settings.token_minutes,
         allow_client_secret=settings.allow_client_secret,
     )
+    webhooks = make_webhooks(db, clock, accounts, audit, keys, networks=settings.webhook_networks)
     receipts = Receipts(audit, settings.receipts_dir)
     cache = ColumnCache(settings.cache_bytes)
     matching = Matching(
@@ -304,7 +308,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         accounts=accounts,
         access=access,
         token_keys=token_keys,
-        offboarding=Offboarding(access, grants, workspaces),
+        offboarding=Offboarding(access, grants, workspaces, webhooks.endpoints),
         workspaces=workspaces,
         datasets=datasets,
         ingestion=ingestion,
@@ -372,6 +376,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
             fee_bp=settings.operator_fee_bp,
             zone=ZoneInfo(settings.billing_zone),
         ),
+        webhooks=webhooks,
     )
 
 

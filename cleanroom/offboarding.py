@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cleanroom.access.service import Access
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
+from cleanroom.webhooks.endpoints import Endpoints
 from cleanroom.workspaces.service import Workspaces
 
 
@@ -15,6 +16,7 @@ class Departure:
     Attributes:
         clients: ids of API clients that stood.
         users: ids of users that stood.
+        webhooks: ids of webhooks, and of those at which agencies listened for it.
         grants: ids of grants that were active: held, acted on as an agency, or given over its own people.
         workspaces_destroyed: ids of workspaces whose keys were destroyed.
         workspaces_kept: ids of those that can still be read, until somebody decides.
@@ -22,6 +24,7 @@ class Departure:
 
     clients: tuple[str, ...]
     users: tuple[str, ...]
+    webhooks: tuple[str, ...]
     grants: tuple[str, ...]
     workspaces_destroyed: tuple[str, ...]
     workspaces_kept: tuple[str, ...]
@@ -30,10 +33,11 @@ class Departure:
 class Offboarding:
     """Ends what several slices keep for an organisation."""
 
-    def __init__(self, access: Access, grants: Grants, workspaces: Workspaces) -> None:
+    def __init__(self, access: Access, grants: Grants, workspaces: Workspaces, webhooks: Endpoints) -> None:
         self._access = access
         self._grants = grants
         self._workspaces = workspaces
+        self._webhooks = webhooks
 
     def leave(self, tx: Transaction, organisation_id: str, *, destroy_workspaces: bool = False) -> Departure:
         """Let an organisation go; again to destroy workspaces that were kept.
@@ -55,6 +59,7 @@ class Offboarding:
         return Departure(
             clients=ended.clients,
             users=ended.users,
+            webhooks=self._webhooks.end_all(tx, organisation_id),
             grants=tuple(grant.id for grant in grants),
             workspaces_destroyed=destroyed,
             workspaces_kept=() if destroy_workspaces else living,

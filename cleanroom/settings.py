@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -32,6 +32,7 @@ _FIELDS = (
     "operator_fee_bp",
     "listing_review",
     "release_tick_ms",
+    "webhook_networks",
 )
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
@@ -86,6 +87,8 @@ class Settings:
         listing_review: who lets a listing go live, one of `REVIEWS`.
         release_tick_ms: the smallest step, in milliseconds, after which the answer of a question that a worker counted
             is released; 0 releases it as soon as it is counted, and how long that took then tells about the data.
+        webhook_networks: networks that webhooks may be in besides the public internet; with loopback among them plain
+            http may be used there.
     """
 
     home: Path
@@ -106,6 +109,7 @@ class Settings:
     operator_fee_bp: int = 0
     listing_review: str = "second"
     release_tick_ms: int = DEFAULT_RELEASE_TICK_MS
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def uploads_path(self) -> Path:
@@ -226,6 +230,7 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
             most=MAX_RELEASE_TICK_MS,
             example=DEFAULT_RELEASE_TICK_MS,
         ),
+        webhook_networks=_networks(values.get("webhook_networks", "")),
     )
 
 
@@ -333,6 +338,16 @@ def _public_url(value: object) -> str:
             remedy="Use such as https://room.example.org; http only for 127.0.0.1 and localhost.",
         )
     return text
+
+
+def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(text) for text in re.split(r"[ ,]+", str(value)) if text)
+    except ValueError:
+        raise SettingsError(
+            "CLEANROOM_WEBHOOK_NETWORKS is not a list of networks.",
+            remedy="Write such as 10.1.2.0/24, fd00::/8, with commas between them.",
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

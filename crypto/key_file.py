@@ -220,12 +220,15 @@ def file_stamp(status: os.stat_result) -> FileStamp:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def require_private(path: Path, mode: str) -> None:
+def require_private(path: Path, mode: str) -> os.stat_result:
     """Refuse a file or directory of keys that others can reach.
 
     Args:
         path: of the file or directory.
         mode: what it should have, for the remedy.
+
+    Returns:
+        Its status.
 
     Raises:
         KeyFileError: it is missing.
@@ -242,3 +245,4 @@ def require_private(path: Path, mode: str) -> None:
             f"Others than the owner can reach the key {'directory' if path.is_dir() else 'file'}.",
             remedy=f"Run: chmod {mode} {path.name}, and consider its keys known to those others.",
         )
+    return status

@@ -17,6 +17,7 @@ from advertiser_api.v1 import (
     reviews,
     statements,
     usage,
+    webhooks,
 )
 
 TAGS = {
@@ -34,6 +35,7 @@ TAGS = {
     "analyses": "Questions, their answers and receipts.",
     "budgets": "What may still be learnt.",
     "events": "The audit log, as far as it is one's own.",
+    "webhooks": "What has happened, sent to an address of one's own.",
     "health": "For whoever runs the room.",
 }
 """In the order of the document."""
@@ -55,4 +57,5 @@ ROUTERS = (
     analyses.router,
     budgets.router,
     events.router,
+    webhooks.router,
 )

@@ -87,12 +87,16 @@ def ask_question(room: OpenRoom, caller: Running, once: OnlyOnce, body: AskedQue
 
     def ask(tx: Transaction) -> tuple[AskedOut, int]:
         entitlement = entitled(room, tx, caller, body.entitlement_id)
+        capped = room.marketplace.quoting.hold_cap(tx, entitlement)
         begun = room.analyses.begin(
             tx,
             body.question(entitlement.dataset_id),
             grant_id=entitlement.grant_id,
             asker_id=asker_of(caller),
         )
+        if capped and begun.answer is None:
+            # What is answered at once costs no money.
+            room.marketplace.quoting.require_within_cap(tx, entitlement)
         asked.append(begun)
         shown = AskedOut.of(begun.analysis, entitlement.id)
         if begun.answer is None:

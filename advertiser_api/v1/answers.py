@@ -1,15 +1,18 @@
 """What is told of a question's figures; every one about people was released by the gate, or is a quotient of such."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from advertiser_api.schemas import Instant, Shown
+from advertiser_api.schemas import Id, Instant, Shown
 from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.analyses.types import Answer, Outcome
+from cleanroom.release.answers import MOST_FIGURES
 from cleanroom.release.types import Mechanism, ReleasedFigure, ReleasedRatio
+from cleanroom.remembered import Remembered
 from policies.accounting import questions_left
 from policies.decision import Reason, reason_to_dict
 
@@ -115,6 +118,44 @@ class SuggestionOut(Shown):
         )
 
 
+@dataclass(frozen=True)
+class _Written:
+    """The long part of an answer, and what it was written of."""
+
+    answer: Answer
+    figures: list[FigureOut]
+    ratios: list[RatioOut]
+    suggestions: list[SuggestionOut]
+
+    def of(self, answer: Answer) -> bool:
+        """Tell whether it is what this answer says too: the very figures, not such as look alike."""
+        return (
+            self.answer.figures is answer.figures
+            and self.answer.ratios is answer.ratios
+            and self.answer.suggestions is answer.suggestions
+        )
+
+
+_WRITTEN = Remembered[str, _Written](MOST_FIGURES, lambda written: len(written.figures) + 1)
+
+
+def _written(answer: Answer) -> _Written:
+    """Write the long part of an answer; one that is stored is shown again and again."""
+    proof = answer.receipt.stem
+    known = _WRITTEN.get(proof)
+    if known is not None and known.of(answer):
+        return known
+    return _WRITTEN.put(
+        proof,
+        _Written(
+            answer=answer,
+            figures=[FigureOut.of(figure) for figure in answer.figures],
+            ratios=[RatioOut.of(ratio) for ratio in answer.ratios],
+            suggestions=[SuggestionOut.of(suggestion) for suggestion in answer.suggestions],
+        ),
+    )
+
+
 class SpentOut(Shown):
     """What a question takes of its entitlement's privacy budget, and what it leaves."""
 
@@ -133,6 +174,9 @@ class ResultOut(Shown):
     analysis_id: str
     outcome: Literal["released", "stored", "refused"]
     as_of: Instant
+    proven_by: Annotated[
+        Id, Field(description="the analysis that the receipt names; an earlier one for a stored answer")
+    ]
     consent_epoch: int | None
     figures: list[FigureOut]
     ratios: list[RatioOut]
@@ -154,18 +198,19 @@ class ResultOut(Shown):
             Outcome.STORED: "stored",
             Outcome.REFUSED: "refused",
         }
-        mechanism = answer.mechanism
+        mechanism, written = answer.mechanism, _written(answer)
         return cls(
             analysis_id=answer.analysis_id,
             outcome=outcomes[answer.outcome],
             as_of=as_of,
+            proven_by=answer.receipt.name.partition(".")[0],
             consent_epoch=answer.consent_epoch,
-            figures=[FigureOut.of(figure) for figure in answer.figures],
-            ratios=[RatioOut.of(ratio) for ratio in answer.ratios],
+            figures=written.figures,
+            ratios=written.ratios,
             mechanism=None if mechanism is None else MechanismOut.of(mechanism),
             reasons=[ReasonOut.of(reason) for reason in answer.reasons],
             missing=list(answer.missing),
-            suggestions=[SuggestionOut.of(suggestion) for suggestion in answer.suggestions],
+            suggestions=written.suggestions,
             budget=SpentOut(
                 charged_micro=answer.charged_micro,
                 left_micro=answer.left_micro,

@@ -1,9 +1,10 @@
 """Asking twice does a thing once: what a request was answered with, kept in the transaction of its work."""
 
 import hashlib
+import zlib
 from datetime import timedelta
 
-from sqlalchemy import delete, text
+from sqlalchemy import bindparam, delete, insert, select, text
 
 from cleanroom.access.errors import (
     IdempotencyBusyError,
@@ -14,10 +15,19 @@ from cleanroom.access.errors import (
 from cleanroom.access.models import IdempotencyRow
 from cleanroom.access.types import Replay
 from cleanroom.clock import Clock
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 
 MAX_KEY_LENGTH = 255
 KEPT_FOR = timedelta(hours=24)
+_TABLE = Base.metadata.tables[IdempotencyRow.__tablename__]
+# Made once: every POST runs them, and to put a statement together takes longer than to run it.
+_KEPT = select(_TABLE).where(_TABLE.c.client_id == bindparam("client"), _TABLE.c.key == bindparam("used"))
+_FORGET = delete(_TABLE).where(_TABLE.c.client_id == bindparam("client"), _TABLE.c.key == bindparam("used"))
+_KEEP = insert(_TABLE)
+# The body of a large answer is mostly the same words again. No text begins as this does.
+_PACKED = b"\0zlib\0"
+_PACKED_FROM_BYTES = 1024
 
 
 class Idempotency:
@@ -30,33 +40,31 @@ class Idempotency:
         """Return what this request was answered with before; None when its work is to be done now."""
         used = require_key(key)
         _claim(tx, client_id, used)
-        row = tx.session.get(IdempotencyRow, (client_id, used), populate_existing=True)
+        connection, named = tx.session.connection(), {"client": client_id, "used": used}
+        row = connection.execute(_KEPT, named).one_or_none()
         if row is None:
             return None
         if row.expires_at <= self._clock.now():
-            tx.session.delete(row)
-            tx.session.flush()
+            connection.execute(_FORGET, named)
             return None
         if row.request_hash != request_hash:
             raise IdempotencyMismatchError(
                 "This idempotency key was used with another request.",
                 remedy="Use a new key for a new request.",
             )
-        return Replay(row.status, row.body)
+        return Replay(row.status, _unpacked(row.body))
 
     def remember(self, tx: Transaction, client_id: str, key: str, request_hash: str, replay: Replay) -> None:
         """Keep what a request is answered with."""
-        tx.session.add(
-            IdempotencyRow(
-                client_id=client_id,
-                key=key,
-                request_hash=request_hash,
-                status=replay.status,
-                body=replay.body,
-                expires_at=self._clock.now() + KEPT_FOR,
-            )
-        )
-        tx.session.flush()
+        row = {
+            "client_id": client_id,
+            "key": key,
+            "request_hash": request_hash,
+            "status": replay.status,
+            "body": _packed(replay.body),
+            "expires_at": self._clock.now() + KEPT_FOR,
+        }
+        tx.session.connection().execute(_KEEP, row)
 
     def sweep(self, tx: Transaction) -> None:
         """Forget what is too old to count."""
@@ -90,6 +98,15 @@ def request_hash(method: str, path: str, body: bytes, *, advertiser_id: str | No
     for part in (method.encode(), path.encode(), (advertiser_id or "").encode(), body):
         digest.update(len(part).to_bytes(8) + part)
     return digest.hexdigest()
+
+
+def _packed(body: bytes) -> bytes:
+    small = len(body) < _PACKED_FROM_BYTES and not body.startswith(_PACKED)
+    return body if small else _PACKED + zlib.compress(body, 1)
+
+
+def _unpacked(kept: bytes) -> bytes:
+    return zlib.decompress(kept.removeprefix(_PACKED)) if kept.startswith(_PACKED) else kept
 
 
 def _claim(tx: Transaction, client_id: str, key: str) -> None:

@@ -57,7 +57,7 @@ _AGENCY = {
     "viewer": _BUYER_SEES,
     "analyst": _BUYER_SEES | {BASES_WRITE, ANALYSES_RUN, KEYS_WRITE},
     "buyer": _BUYER_SEES | {REQUESTS_WRITE},
-    "owner": _BUYER_SEES | _ADMINISTERS | {BASES_WRITE, ANALYSES_RUN, REQUESTS_WRITE, ENTITLEMENTS_REVOKE},
+    "owner": _BUYER_SEES | _ADMINISTERS | {BASES_WRITE, ANALYSES_RUN, REQUESTS_WRITE},
 }
 # Only an advertiser lets others act for it.
 _ADVERTISER = _AGENCY | {"owner": _AGENCY["owner"] | {MANDATES_WRITE}}

@@ -86,6 +86,10 @@ class TokenKeys:
         """Return a key that verifies now; None when no such key does."""
         return next((key.key for key in self._current() if key.kid == kid and key.valid(now)), None)
 
+    def verifies(self, key: ECKey, now: datetime) -> bool:
+        """Tell whether a key that was returned before still verifies; not after the file was read anew."""
+        return any(known.key is key and known.valid(now) for known in self._current())
+
     def public_set(self, now: datetime) -> dict[str, Any]:
         """Return the JWKS of all keys that verify now, the one that signs first (RFC 7517)."""
         valid = [key for key in reversed(self._current()) if key.valid(now)]
@@ -124,12 +128,11 @@ class TokenKeys:
 
     def _load(self) -> None:
         require_private(self._path.parent, "700")
-        require_private(self._path, "600")
+        if file_stamp(require_private(self._path, "600")) == self._stamp:
+            return
         while True:
             with self._path.open("rb") as file:
                 stamp = file_stamp(os.fstat(file.fileno()))
-                if stamp == self._stamp:
-                    return
                 data = file.read(_MAX_FILE_BYTES + 1)
             try:
                 self._keys = _decode(data)

@@ -17,6 +17,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.release.service import ReleaseService
 from policies.question import question_to_dict
 
+ENTERED = "analysis entered"
 # Made once: every question is entered, and to put a statement together takes longer than to run it.
 _ENTER = insert(Base.metadata.tables[AnalysisRow.__tablename__])
 
@@ -64,6 +65,13 @@ def enter(
         "tick_ms": tick_ms,
     }
     tx.session.connection().execute(_ENTER, row)
+    tx.held[ENTERED, analysis_id] = AnalysisRow(**row)
+
+
+def entered(tx: Transaction, analysis_id: str) -> AnalysisRow:
+    """Return the row of a question that this transaction has entered, without reading it again."""
+    row: AnalysisRow = tx.held[ENTERED, analysis_id]
+    return row
 
 
 @dataclass(frozen=True)

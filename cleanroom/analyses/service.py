@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cleanroom.analyses.deciding import Deciding
+from cleanroom.analyses.entering import entered
 from cleanroom.analyses.errors import EndedError
 from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.estimating import charged_by, estimate_of, left_by
@@ -171,8 +172,7 @@ class Analyses:
         """
         analysis_id = new_id("an", self._clock.now())
         facts, begun = self._begin(tx, question, analysis_id, grant_id, asker_id, queue=True)
-        tx.session.flush()
-        analysis = self.reading.view(tx.session.get_one(AnalysisRow, analysis_id))
+        analysis = self.reading.view(entered(tx, analysis_id))
         if isinstance(begun, Reserved):
             return Begun(analysis, None, None)
         answer, event = self._answer(facts, analysis_id, begun, begun)

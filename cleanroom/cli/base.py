@@ -44,7 +44,9 @@ def upload(
         options["over_shared"] = "junk"
     if dry_run:
         checked = check_here(file, options)
-        echo(checked, as_json=as_json, lines=check_lines(checked))
+        left_out = checked["rows_read"] - checked["rows"]
+        lines = check_lines(checked) + _advice(options, left_out, checked["rows_read"])
+        echo(checked, as_json=as_json, lines=lines)
         return
     with calling(profile, as_json=as_json) as room:
         made = room.bases.create(file, **options)
@@ -53,7 +55,11 @@ def upload(
     lines += (
         ["this content was uploaded before"]
         if made.reused
-        else [f"rows\t{made.rows}", f"left out\t{rejected}"]
+        else [
+            f"rows\t{made.rows}",
+            f"left out\t{rejected}",
+            *_advice(options, rejected, rejected + (made.rows or 0)),
+        ]
     )
     echo(asdict(made), as_json=as_json, lines=lines)
 
@@ -78,6 +84,14 @@ def base_options(on: list[str] | None, schema: Path | None, region: str | None, 
         keys.setdefault(identifier, []).append(column or identifier)
     made = {"on": {key: found[0] if len(found) == 1 else found for key, found in keys.items()}}
     return made | {"lawful_basis": basis} | ({"default_region": region} if region else {})
+
+
+def _advice(options: dict[str, Any], left_out: int, rows: int) -> list[str]:
+    """Tell what most often makes many rows useless."""
+    bare = "phone" in options.get("on", {}) and "default_region" not in options
+    if not bare or left_out * 10 < rows:
+        return []
+    return ["Phones that are written without a country need one, such as --region RU."]
 
 
 def check_here(file: Path, options: dict[str, Any]) -> dict[str, Any]:

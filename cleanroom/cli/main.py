@@ -3,7 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,10 @@ _EXITS = {
     "client.privacy_budget_exceeded": EXIT_REFUSED,
     "client.audience_too_small": EXIT_REFUSED,
     "client.approval_pending": EXIT_REFUSED,
+    "client.questions_exhausted": EXIT_REFUSED,
+    "client.purpose_not_allowed": EXIT_REFUSED,
+    "client.not_now": EXIT_REFUSED,
+    "client.right_ended": EXIT_REFUSED,
     "client.configuration": EXIT_NOT_LOGGED_IN,
     "client.unreachable": EXIT_TRY_LATER,
     "client.still_running": EXIT_TRY_LATER,
@@ -43,9 +47,11 @@ _GROUPS = {
     "base": "cleanroom.cli.base",
     "client": "cleanroom.cli.client",
     "demo": "cleanroom.cli.demo",
+    "entitlements": "cleanroom.cli.entitlements",
     "estimate": "cleanroom.cli.estimate",
     "keys": "cleanroom.cli.token_keys",
     "ledger": "cleanroom.cli.ledger",
+    "listing": "cleanroom.cli.listing",
     "listings": "cleanroom.cli.listings",
     "login": "cleanroom.cli.login",
     "mandate": "cleanroom.cli.mandate",
@@ -55,6 +61,7 @@ _GROUPS = {
     "publish": "cleanroom.cli.publish",
     "receipt": "cleanroom.cli.receipt",
     "request": "cleanroom.cli.request",
+    "requests": "cleanroom.cli.requests",
     "result": "cleanroom.cli.result",
     "schema": "cleanroom.cli.schema",
     "serve": "cleanroom.cli.serve",
@@ -99,8 +106,21 @@ class _LazyGroup(TyperGroup):
 app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cleanroom {version('cleanroom')}")
+        raise typer.Exit
+
+
 @app.callback()
-def cleanroom() -> None:
+def cleanroom(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
     """A self-hosted, privacy-first data clean room."""
 
 

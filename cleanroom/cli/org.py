@@ -60,7 +60,7 @@ def offboard(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an organisation go: clients, users, mandates, signing keys and grants end now; history stays."""
+    """Let an organisation go: clients, users, webhooks, mandates, signing keys and grants end now; history stays."""
     with opened(home) as room:
         with room.db.transaction() as tx:
             left = room.offboarding.leave(tx, organisation, destroy_workspaces=destroy_workspaces)
@@ -72,6 +72,7 @@ def offboard(
         "organisation_id": organisation,
         "clients": left.clients,
         "users": left.users,
+        "webhooks": left.webhooks,
         "grants": left.grants,
         "workspaces_destroyed": left.workspaces_destroyed,
         "workspaces_kept": left.workspaces_kept,

@@ -12,7 +12,6 @@ from cleanroom.errors import CleanroomError
 
 app = typer.Typer(add_completion=False)
 _UNITS = {"cpm": "cpm", "question": "question", "month": "flat"}
-_KINDS = ["match_test", "overlap", "profile"]
 
 
 @app.command()
@@ -46,6 +45,10 @@ def publish(
             "The schema maps no consent.", remedy="Add `consent:`; people without one are not counted."
         )
     plan, rule = plan_of(price or []), _rule(preset, purposes)
+    kinds = next(one["allowed"] for one in rule["rules"] if one["rule"] == "analyses")
+    if not any(attribute.clamp for attribute in described.attributes):
+        # Without bounds nothing can be added up.
+        kinds = [kind for kind in kinds if kind != "statistics"]
     name = title or file.name.partition(".")[0]
     if dry_run:
         checked = rehearse(file, plain)
@@ -55,7 +58,7 @@ def publish(
         "title": {"ru": title_ru or name, "en": name},
         "text": {"ru": "", "en": ""},
         "attributes": [attribute.name for attribute in described.attributes],
-        "terms": {"purposes": purposes, "kinds": _KINDS, "sizes": ["S", "M", "L"], "days": 365},
+        "terms": {"purposes": purposes, "kinds": kinds, "sizes": ["S", "M", "L"], "days": 365},
         "plans": [plan],
     }
     with calling(profile, as_json=as_json) as room:
@@ -68,7 +71,10 @@ def publish(
         lines += [f"rows\t{made.rows}"] + [
             f"left out\t{why}\t{n}" for why, n in sorted(made.rejected.items())
         ]
-    lines += [f"DRAFT LISTING {listing['id']}", "Look it over, then send it to review."]
+    lines += [
+        f"DRAFT LISTING {listing['id']}",
+        f"Look it over, then: cleanroom listing submit {listing['id']}",
+    ]
     echo({"dataset": asdict(made), "listing": listing}, as_json=as_json, lines=lines)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +47,17 @@ def verify(
         return
     body = proven.record["body"]
     typer.echo(f"PROVEN {body['outcome']} {proven.record['subject']} at {proven.record['at']}")
+    for line in _figures(body):
+        typer.echo(line)
     typer.echo(f"record {proven.index} of {proven.size} in the log {proven.origin}")
+
+
+def _figures(body: dict[str, Any]) -> list[str]:
+    """Write what a receipt proves, to be laid beside what was shown."""
+    from cleanroom.cli.remote import figure_lines
+    from cleanroom.client.remote.values import figures_of
+
+    return figure_lines(figures_of(body)) + [str(one["message"]) for one in body.get("reasons") or ()]
 
 
 def _saved(profile: str | None) -> str:

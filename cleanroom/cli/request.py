@@ -47,6 +47,8 @@ def request(
             return
         made = room.request(listing, **options)
     lines = [f"{made['state'].upper()} {made['id']}"]
+    if made["state"] == "pending":
+        lines.append("Its provider decides; follow it with: cleanroom requests list --all")
     if made.get("entitlement"):
         lines.append(f"ENTITLEMENT {made['entitlement']['id']}")
     echo(made, as_json=as_json, lines=lines)

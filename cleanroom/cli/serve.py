@@ -120,7 +120,7 @@ def _make_or_open(settings: Settings, *, may_make: bool) -> Room:
     typer.echo(f"Made a new room in {home}.")
     typer.echo(f"Its keys are in {settings.keys_dir}: back them up apart from the rest.")
     typer.echo(f"Its log is verified with: {room.audit.verifier_key}")
-    typer.echo("Next: cleanroom org add, then cleanroom client add.")
+    typer.echo(f"Next: cleanroom org add NAME --kind provider --home {home}, then cleanroom client add.")
     return room
 
 

@@ -51,7 +51,8 @@ def chosen(names: Sequence[str], required: Sequence[str], optional: Sequence[str
     if missing:
         raise MissingColumnError(
             f"The file lacks {len(missing)} of the schema's columns: {', '.join(missing[:20])}.",
-            remedy="Correct the header or the schema; CSV columns are separated by comma, semicolon or tab.",
+            remedy='Correct the header or the schema, or name the column: on={"phone": "Mobile"}, --on phone=Mobile. '
+            "CSV columns are separated by comma, semicolon or tab.",
         )
     wanted = [*required, *(name for name in optional if name in clean)]
     double = [name for name in wanted if clean.count(name) > 1]

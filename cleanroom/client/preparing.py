@@ -173,7 +173,8 @@ def _write(
         listed = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common(5))
         raise PrepareError(
             f"None of the {rows_read} rows can be prepared: {listed}.",
-            remedy="Correct the schema or the file.",
+            remedy="Correct the schema or the file: phones without a country need a region (default_region, "
+            "--region RU), hashes their `form` and `hash_profile`.",
         )
     trailer = BatchTrailer(rows_read, rows_written, rejected, invalid, junk, rejects)
     writer.finish(trailer)

@@ -19,6 +19,7 @@ from cleanroom.schema.codec import DATE_FORMATS
 
 SAMPLE_ROWS = 200_000
 MOST_VALUES = 50
+USUAL_SCALE = 2
 LEAST_ROWS = 5
 """A value in fewer rows of the sample is not proposed: it may say too much about somebody."""
 _SAMPLE_BLOCKS = 8
@@ -35,12 +36,21 @@ _NAMES = {
     "cookie": re.compile(r"cookie", re.IGNORECASE),
     "loyalty_id": re.compile(r"loyalty|card_?(id|no|number)|карта", re.IGNORECASE),
 }
-_PERSON = re.compile(r"^(id|(client|customer|user|person|crm|member)_?id)$", re.IGNORECASE)
+_PERSON = re.compile(
+    r"^(id|(client|customer|user|person|crm|member)[_ ]?id"
+    r"|ид|(id|ид|код|номер)[_ ](клиента|покупателя|абонента|пользователя))$",
+    re.IGNORECASE,
+)
 _CONSENT = re.compile(r"consent|opt_?in|agree|permission|^ads$|соглас", re.IGNORECASE)
 _GRANTED = ("yes", "true", "1", "granted", "y", "да", "opt-in", "optin")
 _WITHDRAWN = ("withdrawn", "stop", "revoked", "отозвано")
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"0", "1"}, {"y", "n"})
 _NAME = re.compile(r"[^\w]+")
+_NUMBERS = (
+    (r"^-?\d{1,15}$", ".", "integer"),
+    (r"^-?\d{1,12}(\.\d{1,9})?$", ".", "decimal"),
+    (r"^-?\d{1,12}(,\d{1,9})?$", ",", 'decimal, decimal_mark: ","'),
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def _written(
     if consent:
         yield from consent
     else:
-        yield "# CHECK: no column looks like a consent. Without one nobody is counted:"
+        yield "# CHECK: no column looks like a consent. A base needs none; of a dataset nobody is counted without:"
         yield "# consent:"
         yield '#   advertising: {column: ads, granted: ["yes"], withdrawn: ["stop"]}'
     if left_out:
@@ -163,6 +173,8 @@ def _attribute(column: _Column) -> tuple[list[str], str]:
     if is_identifying_name(column.name):
         return [], "it identifies a person directly"
     counts = column.counts()
+    if _is_numbering(column):
+        return [], "a number of its own in every row: it identifies a person"
     typed = _type(column, counts)
     if typed is None:
         return [], "too many different values; `{type: category, open: true}` keeps them as they come"
@@ -173,22 +185,40 @@ def _attribute(column: _Column) -> tuple[list[str], str]:
     return [f"  {_text(name)}: {{type: {typed}{where}}}"], ""
 
 
+def _is_numbering(column: _Column) -> bool:
+    whole = column.share(r"^\d{1,18}$") == 1.0
+    return whole and len(column.values) >= LEAST_ROWS and column.values.n_unique() == len(column.values)
+
+
 def _type(column: _Column, counts: list[tuple[str, int]]) -> str | None:
     distinct = {value.lower() for value, _ in counts}
     if len(distinct) == 2 and distinct in _TRUTHS:
         return "boolean"
     if (form := _date_format(column)) is not None:
         return f"date, date_format: {_text(form)}"
-    for pattern, kind in ((r"^-?\d{1,15}$", "integer"), (r"^-?\d{1,12}(\.\d{1,9})?$", "decimal")):
-        if column.share(pattern) == 1.0:
-            bands = _bands(column)
-            return None if not bands else f"{kind}, bands: [{', '.join(bands)}]"
+    if (number := next((one for one in _NUMBERS if column.share(one[0]) == 1.0), None)) is not None:
+        return _number(column, *number[1:])
     common = [value for value, count in counts if count >= LEAST_ROWS and "|" not in value]
     if any("|" in value for value, _ in counts):
         return _set(counts)
     if not common or len(common) > MOST_VALUES or sum(n for _, n in counts) < _MOSTLY * len(column.values):
         return None
     return f"category, values: [{', '.join(map(_text, common))}]"
+
+
+def _number(column: _Column, mark: str, kind: str) -> str | None:
+    bands, places = _bands(column, mark), _places(column, mark)
+    # Three digits after every comma may as well be thousands.
+    if not bands or (mark == "," and places == {3}):
+        return None
+    scale = f", scale: {max(places)}" if kind.startswith("decimal") and max(places) > USUAL_SCALE else ""
+    return f"{kind}{scale}, bands: [{', '.join(bands)}]"
+
+
+def _places(column: _Column, mark: str) -> set[int]:
+    """Return how many digits stand after the mark, where there is one; {0} if nowhere."""
+    after = column.values.str.split_exact(mark, 1).struct.field("field_1").drop_nulls()
+    return set(after.str.len_chars().unique().to_list()) or {0}
 
 
 def _set(counts: list[tuple[str, int]]) -> str | None:
@@ -215,19 +245,19 @@ def _date_format(column: _Column) -> str | None:
     return None
 
 
-def _bands(column: _Column) -> list[str]:
+def _bands(column: _Column, mark: str) -> list[str]:
     """Cut a number into about five groups of like size, at round edges."""
-    numbers = column.values.cast(pl.Float64)
+    numbers = column.values.str.replace(mark, ".", literal=True).cast(pl.Float64)
     edges = sorted({_rounded(float(numbers.quantile(part) or 0.0)) for part in (0.2, 0.4, 0.6, 0.8)})
     lowest = float(numbers.min() or 0.0)  # type: ignore[arg-type]
     return [f"{edge:g}" if edge % 1 else str(int(edge)) for edge in edges if edge > lowest]
 
 
 def _rounded(number: float) -> float:
-    size = 1
-    while abs(number) >= 100 * size:
+    size = 5 if abs(number) >= 20 else 1
+    while abs(number) >= 40 * size:
         size *= 10
-    return round(number / size) * size if abs(number) >= 10 else float(round(number))
+    return float(round(number / size) * size)
 
 
 def _sample(path: Path) -> pl.DataFrame:

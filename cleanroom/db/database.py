@@ -1,12 +1,18 @@
 """The unit of work: one transaction, its audit events appended last, committed here and nowhere else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
+
+from cleanroom.db.together import Gathering, Piece
+
+Made = TypeVar("Made")
+_SQLITE_CONNECTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ class Database:
 
     def __init__(self, engine: Engine, appender: Appender) -> None:
         self.engine = engine
+        self._only_reading = engine.execution_options(cleanroom_read_only=True)
         self._appender = appender
+        self._gathering = Gathering[Callable[[Transaction], Any]](self._do)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -122,6 +130,35 @@ class Database:
         if head is not None:
             self._appender.committed(head)
 
+    def together(self, work: Callable[["Transaction"], Made]) -> Made:
+        """Do some work in a writing transaction, which it may share with the work of others that came meanwhile.
+
+        To the work it is as if it had the transaction to itself: when it raises, it leaves no trace, and what it did is
+        durable when this returns. Only SQLite, which lets one writer in at a time, has them share.
+
+        Args:
+            work: gets the transaction; it must neither wait for anybody else who writes, nor take long.
+
+        Returns:
+            What the work returned.
+        """
+        if self.engine.dialect.name != "sqlite":
+            with self.transaction() as tx:
+                return work(tx)
+        made: Made = self._gathering(work)
+        return made
+
+    def _do(self, pieces: Sequence[Piece[Callable[[Transaction], Any]]]) -> None:
+        head, events = None, list[PendingEvent]()
+        with self.engine.begin() as connection:
+            for piece in pieces:
+                events += _apart(connection, piece)
+            if events:
+                with Session(connection) as session:
+                    head = self._appender.append(session, events)
+        if head is not None:
+            self._appender.committed(head)
+
     @contextmanager
     def rehearsing(self) -> Iterator[Transaction]:
         """Open a transaction that may write, to see what would come of it; it is rolled back at its end.
@@ -137,12 +174,29 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads: it takes no write lock and is rolled back at its end."""
-        engine = self.engine.execution_options(cleanroom_read_only=True)
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(self._only_reading, expire_on_commit=False) as session:
             try:
                 yield Transaction(session)
             finally:
                 session.rollback()
+
+
+def _apart(connection: Connection, piece: Piece[Callable[[Transaction], Any]]) -> list[PendingEvent]:
+    """Do a piece behind a savepoint; returns its events."""
+    try:
+        with (
+            Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session,
+            session.begin(),
+        ):
+            tx = Transaction(session)
+            piece.made = piece.work(tx)
+        return tx.events
+    except Exception as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+            # The database is in trouble, and may have ended the whole transaction by itself: nothing of it counts.
+            raise
+        piece.error = error
+        return []
 
 
 def open_engine(url: str) -> Engine:
@@ -155,7 +209,12 @@ def open_engine(url: str) -> Engine:
         An engine; SQLite runs in WAL, synchronises fully, has foreign keys on, and starts writers at once.
     """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 60.0, "check_same_thread": False})
+        engine = create_engine(
+            url,
+            connect_args={"timeout": 60.0, "check_same_thread": False},
+            # One for every thread that serves requests: one that is opened anew has read no page of the file yet.
+            pool_size=_SQLITE_CONNECTIONS,
+        )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -58,7 +58,7 @@ class VerificationError(CleanroomError):
 
 
 class MoneyCapError(CleanroomError):
-    """A plan's fixed charges pass what a mandate lets its agency spend."""
+    """A plan's fixed charges, or a question, pass what a mandate lets its agency spend."""
 
     code = "marketplace.money_cap"
 

@@ -126,6 +126,18 @@ class Loading:
 
 
 @dataclass
+class Announcing:
+    """Sends webhooks."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Send what is due; returns whether there was anything."""
+        # A restored database would announce again what was announced since its backup.
+        return not restored(self.room) and self.room.webhooks.sending.send_due()
+
+
+@dataclass
 class Chores:
     """What is due now and then; each is done when its time has come, whoever else does it too."""
 
@@ -140,6 +152,7 @@ class Chores:
             return False
         for name, every, chore in (
             ("usage", 1.0, self._mint),
+            ("webhooks", 1.0, self._announce),
             ("terms", 30.0, self._expire),
             ("leftovers", 600.0, self._sweep),
         ):
@@ -155,6 +168,9 @@ class Chores:
             with self.room.db.transaction() as tx:
                 behind = self.room.marketplace.usage.mint(tx) > 0
 
+    def _announce(self) -> None:
+        self.room.webhooks.outbox.catch_up(self.room.db)
+
     def _expire(self) -> None:
         with self.room.db.transaction() as tx:
             self.room.marketplace.entitlements.expire(tx)
@@ -163,6 +179,7 @@ class Chores:
         self.room.uploads.sweep()
         with self.room.db.transaction() as tx:
             self.room.access.sweep(tx)
+            self.room.webhooks.outbox.sweep(tx)
 
 
 def restored(room: Room) -> bool:

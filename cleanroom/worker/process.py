@@ -12,7 +12,7 @@ from cleanroom.bootstrap import open_room
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock, rfc3339
 from cleanroom.settings import Settings
-from cleanroom.worker.pieces import Chores, Counting, Loading, pause_after
+from cleanroom.worker.pieces import Announcing, Chores, Counting, Loading, pause_after
 
 IDLE_SECONDS = 0.1
 CHORES_SECONDS = 1.0
@@ -39,11 +39,12 @@ def run(settings: Settings) -> None:
     try:
         room.warm_up()
         report = reporter(room.clock)
-        # A long load does not hold up questions, nor a long question what is due.
+        # A long load does not hold up questions, nor a long question what is due, nor a slow receiver anything.
         counting = Counting(room, report)
+        pieces = {"questions": counting, "uploads": Loading(room), "webhooks": Announcing(room)}
         threads = [
             Thread(target=repeat, args=(piece, ending, report, IDLE_SECONDS), name=name)
-            for name, piece in (("questions", counting), ("uploads", Loading(room)))
+            for name, piece in pieces.items()
         ]
         for thread in threads:
             thread.start()

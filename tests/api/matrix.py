@@ -83,6 +83,27 @@ def mandate_id(world: World) -> str:
     )
 
 
+def webhook_id(world: World) -> str:
+    """A webhook of the advertiser's; made anew once it was deleted."""
+    for one in world.call("advertiser.owner", "GET", "/v1/webhooks").json()["items"]:
+        if one["description"] == "spare":
+            return str(one["id"])
+    return str(world.call("advertiser.owner", "POST", "/v1/webhooks", new_webhook()).json()["id"])
+
+
+def delivery_id(world: World) -> str:
+    sent = world.call("advertiser.owner", "POST", f"/v1/webhooks/{webhook_id(world)}/ping")
+    return str(sent.json()["id"])
+
+
+def new_webhook() -> dict[str, Any]:
+    return {
+        "url": "https://hooks.example.org/in",
+        "types": ["analysis.answered"],
+        "description": "spare",
+    }
+
+
 def loaded_base(world: World) -> str:
     return world.stage.base_id
 
@@ -143,6 +164,12 @@ _REQUEST, _ENTITLEMENT = {"request_id": shop.request_id}, {"entitlement_id": sho
 _DECIDE = {"scope": scopes.REQUESTS_DECIDE, "kinds": _PROVIDERS, "ids": _REQUEST, "owned": True}
 _READ_SHOP = {"scope": scopes.ENTITLEMENTS_READ, "kinds": PARTIES}
 _MONTH = {"month": lambda _world: "2026-11"}
+_WEBHOOK = {
+    "scope": scopes.WEBHOOKS_WRITE,
+    "kinds": frozenset({ADVERTISER}),
+    "ids": {"webhook_id": webhook_id},
+    "owned": True,
+}
 _RULES = {"scope": scopes.POLICIES_WRITE, "kinds": _PROVIDERS, "ids": _DATASET, "owned": True}
 
 ROUTES: tuple[Route, ...] = (
@@ -302,6 +329,20 @@ ROUTES: tuple[Route, ...] = (
         owned=True,
     ),
     Route("GET", "/v1/checkpoint", scopes.EVENTS_READ),
+    Route("GET", "/v1/webhooks", scopes.WEBHOOKS_WRITE, PARTIES),
+    Route("POST", "/v1/webhooks", scopes.WEBHOOKS_WRITE, PARTIES, body=new_webhook, ok=201),
+    Route("GET", "/v1/webhooks/{webhook_id}", **_WEBHOOK),
+    Route("PATCH", "/v1/webhooks/{webhook_id}", **_WEBHOOK, body=lambda: {"state": "active"}),
+    Route("DELETE", "/v1/webhooks/{webhook_id}", **_WEBHOOK, ok=204),
+    Route("POST", "/v1/webhooks/{webhook_id}/secret", **_WEBHOOK, body=lambda: {"overlap_hours": 1}, ok=201),
+    Route("POST", "/v1/webhooks/{webhook_id}/ping", **_WEBHOOK, ok=202),
+    Route("GET", "/v1/webhooks/{webhook_id}/deliveries", **_WEBHOOK),
+    Route(
+        "POST",
+        "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+        **_WEBHOOK | {"ids": {"webhook_id": webhook_id, "delivery_id": delivery_id}},
+        ok=202,
+    ),
 )
 
 ALONE = {

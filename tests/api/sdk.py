@@ -76,6 +76,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         # Assertions and packages carry the time of the machine that makes them.
+        self.folder.mkdir(exist_ok=True)
         self.world.stage.clock.instant = datetime.now(UTC)
         self.market = Market(self.world.stage)
         os.environ["CLEANROOM_CONFIG_DIR"] = str(self.folder / "config")
@@ -114,5 +115,8 @@ class Desk:
     def client(self, *, before: Wish | None = None, after: Wish | None = None, **options: Any) -> Client:
         return Client(transport=Worked(self.world, before=before, after=after), progress=False, **options)
 
+    def aclient_transport(self) -> httpx.AsyncBaseTransport:
+        return WorkedAsync(self.world)
+
     def aclient(self) -> AsyncClient:
-        return AsyncClient(transport=WorkedAsync(self.world), progress=False)
+        return AsyncClient(transport=self.aclient_transport(), progress=False)

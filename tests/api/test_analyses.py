@@ -226,6 +226,37 @@ def _unknown(content: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if content is None else {**content, "entitlement_id": "ent_" + "0" * 32}
 
 
+def test_a_mandates_cap_holds_when_an_agency_asks_with_what_is_under_way(
+    world: World, market: Market
+) -> None:
+    given = world.call("advertiser.owner", "GET", "/v1/mandates").json()["items"]
+    assert world.call("advertiser.owner", "DELETE", f"/v1/mandates/{given[0]['id']}").status_code == 204
+    agency = world.party("agency").organisation_id
+    cap = {"agency_id": agency, "cap": {"minor": 1_200_000, "currency": "RUB"}}
+    assert world.call("advertiser.owner", "POST", "/v1/mandates", cap).status_code == 201
+    entitlement = market.bought(agency=agency)
+
+    def asked(age: int) -> httpx.Response:
+        segments = {"young": {"attribute": "age", "op": "<", "value": age}}
+        return ask(world, entitlement.id, "agency.analyst", segments=segments)
+
+    # Each may cost as much as 1,500 people do, 2,250.00 RUB: the sixth would not fit.
+    assert [asked(age).status_code for age in range(20, 25)] == [202] * 5
+    room = world.stage.room
+    with room.db.reading() as tx:
+        before = room.grants.status(tx, entitlement.grant_id).spent_micro
+    refused = asked(25)
+    assert (refused.status_code, refused.json()["code"]) == (403, "marketplace.money_cap")
+    with room.db.reading() as tx:
+        assert room.grants.status(tx, entitlement.grant_id).spent_micro == before > 0
+    # Answered, they came to less than the most that they could have cost.
+    work(world)
+    world.stage.clock.move(minutes=5)
+    assert asked(25).status_code == 202
+    # What is stored costs nothing, whatever is left.
+    assert asked(20).status_code == 201
+
+
 def test_a_question_that_cannot_be_understood_says_why(world: World, market: Market) -> None:
     entitlement = market.bought().id
     answer = ask(world, entitlement, segments={"x": {"attribute": "shoe", "op": "==", "value": 1}})

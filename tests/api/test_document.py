@@ -1,15 +1,17 @@
 """The published document is the code's: valid, complete, and true to what is answered under any input."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -22,10 +24,14 @@ from cleanroom.access.scopes import SCOPES
 from tests.api.matrix import base_id, base_version, dataset_id
 from tests.api.world import World
 
-EXAMPLES = 6
+FEW, MANY = 5, 15
+"""Examples for each operation: in every run of the tests, and in the long one."""
 NO_KEY = {"/v1/estimates", "/v1/uploads"}
 """An estimate makes nothing; an upload is named by its package's id, and clients of tus know no keys."""
 HOUSE = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+PARTIES = ["advertiser.owner", "provider.owner", "operator.operator", "agency.owner"]
+UNSHRUNK = settings(HOUSE, phases=[Phase.generate])
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -82,15 +88,63 @@ def test_every_schema_in_the_document_is_one(document: dict[str, Any]) -> None:
             assert jsonschema_rs.validator_for(whole).is_valid(example), name
 
 
-@pytest.mark.parametrize("who", ["advertiser.owner", "agency.owner", "provider.owner", "operator.operator"])
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("mode", MODES)
 def test_no_input_meets_a_failure_or_an_answer_that_is_not_documented(
-    shared: World, who: str, mode: GenerationMode
+    shared: World, mode: GenerationMode
+) -> None:
+    """Every operation, as somebody who may: whoever may not is stopped at the door."""
+    explore(shared, mode, lambda operation: somebody_who_may(shared, operation), examples=FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", PARTIES)
+@pytest.mark.parametrize("mode", MODES)
+def test_no_input_of_anybody_meets_one(shared: World, who: str, mode: GenerationMode) -> None:
+    explore(shared, mode, lambda _: who, examples=MANY)
+
+
+def _failing(scope: Any) -> tuple[int, bytes]:
+    # Only for some inputs, as real ones.
+    return (
+        (500, b"{}") if b"limit=" in scope["query_string"] else (200, b'{"items": [], "next_cursor": null}')
+    )
+
+
+SEEDS = {
+    "a failure for some inputs": _failing,
+    "a status that is not documented": lambda scope: (418, b"{}"),
+    "a body of another shape": lambda scope: (200, b'{"items": 1}'),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS.values(), ids=SEEDS)
+def test_what_is_seeded_is_found(shared: World, seed: Callable[[Any], tuple[int, bytes]]) -> None:
+    async def faulty(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/v1/keys":
+            await shared.app(scope, receive, send)
+            return
+        status, body = seed(scope)
+        kind = (b"content-type", b"application/json" if status < 400 else b"application/problem+json")
+        await send({"type": "http.response.start", "status": status, "headers": [kind]})
+        await send({"type": "http.response.body", "body": body})
+
+    schema = schemathesis.openapi.from_asgi("/openapi.json", faulty)
+    operation = schema["/v1/keys"]["GET"]
+    with pytest.raises((AssertionError, FailureGroup)):
+        explored(operation, GenerationMode.POSITIVE, None, {}, Counter(), examples=FEW, house=UNSHRUNK)
+
+
+def somebody_who_may(world: World, operation: APIOperation) -> str:
+    needs = {
+        scope for need in operation.definition.raw.get("security", ()) for scope in need.get("oauth2", ())
+    }
+    return next(who for who in PARTIES if needs <= set(world.clients[who].scopes))
+
+
+def explore(
+    shared: World, mode: GenerationMode, who: Callable[[APIOperation], str], *, examples: int
 ) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", shared.app)
-    headers = {"Authorization": f"Bearer {shared.token(who)}"}
-    if who.startswith("agency"):
-        headers["Cleanroom-Advertiser"] = shared.party("advertiser").organisation_id
     known = {"base_id": base_id(shared), "dataset_id": dataset_id(shared), "version_id": base_version(shared)}
     statuses: Counter[int] = Counter()
     operations = [found.ok() for found in schema.get_all_operations()]
@@ -104,7 +158,11 @@ def test_no_input_meets_a_failure_or_an_answer_that_is_not_documented(
             if not operation.body and all(any_text(one["schema"]) for one in parameters(operation)):
                 continue
             given_ids = None
-        explored(operation, mode, given_ids, headers, statuses)
+        caller = who(operation)
+        headers = {"Authorization": f"Bearer {shared.token(caller)}"}
+        if caller.startswith("agency"):
+            headers["Cleanroom-Advertiser"] = shared.party("advertiser").organisation_id
+        explored(operation, mode, given_ids, headers, statuses, examples=examples)
     assert len(operations) > 20
     assert statuses.total() > len(operations)
     assert statuses[200 if mode is GenerationMode.POSITIVE else 422] > 0
@@ -132,8 +190,11 @@ def explored(
     known: dict[str, str] | None,
     headers: dict[str, str],
     statuses: Counter[int],
+    *,
+    examples: int,
+    house: settings = HOUSE,
 ) -> None:
-    @settings(HOUSE, max_examples=EXAMPLES, database=None)
+    @settings(house, max_examples=examples, database=None)
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         ids = data.draw(st.sampled_from([None, known]))

@@ -111,6 +111,21 @@ def test_what_fails_is_told_in_one_shape(
     assert any(line["request_id"] == content["instance"] for line in failing.lines())
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/keys", {"GET", "POST"}),
+        ("/v1/bases/ds_" + "0" * 32, {"GET", "DELETE"}),
+        ("/v1/uploads/up_" + "0" * 32, {"HEAD", "GET", "PATCH", "DELETE"}),
+    ],
+)
+def test_another_method_is_told_all_that_there_are(world: World, path: str, methods: set[str]) -> None:
+    # RFC 9110, section 15.5.6.
+    answer = world.call("advertiser.owner", "PUT", path, {})
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == methods
+
+
 def test_a_failure_is_logged_by_where_it_came_from(failing: World) -> None:
     answer = failing.call("advertiser.owner", "GET", "/v1/unforeseen")
     [line] = [line for line in failing.lines() if line["event"] == "failure"]

@@ -117,6 +117,22 @@ def test_logging_in_saves_what_is_needed(desk: Desk) -> None:
         driver.run(log_in(other))
 
 
+def test_an_agency_that_may_not_upload_logs_in_without_a_signing_key(desk: Desk) -> None:
+    owner = "advertiser.owner"
+    [given] = desk.world.call(owner, "GET", "/v1/mandates").json()["items"]
+    desk.world.call(owner, "DELETE", f"/v1/mandates/{given['id']}")
+    narrower = {"agency_id": desk.world.party("agency").organisation_id, "actions": ["ask"]}
+    assert desk.world.call(owner, "POST", "/v1/mandates", narrower).status_code == 201
+    client_id, key = desk.credential("agency")
+    url = desk.world.stage.room.settings.public_url
+    advertiser = desk.world.party("advertiser").organisation_id
+    profile = Profile(url, client_id, client_key=str(key), advertiser=advertiser)
+    with SyncDriver(url, transport=Worked(desk.world)) as driver:
+        done = driver.run(log_in(Session(profile, progress=False)))
+    assert done.key_id is None
+    assert load_profile().advertiser == advertiser
+
+
 def test_a_room_that_names_another_one_gets_no_proof(desk: Desk) -> None:
     client_id, key = desk.credential("advertiser")
     session = Session(Profile("http://localhost:8000", client_id, client_key=str(key)), progress=False)

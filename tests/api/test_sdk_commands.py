@@ -82,8 +82,8 @@ def test_the_examples_of_the_guide_run(desk: Desk, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.count(" to ") >= 2
 
 
-def log_in(desk: Desk, run: Run, party: str) -> None:
-    client_id, key = desk.credential(party)
+def log_in(desk: Desk, run: Run, party: str, *, role: str = "owner") -> None:
+    client_id, key = desk.credential(party, role)
     url = desk.world.stage.room.settings.public_url
     code, out, err = run("login", url, "--client-id", client_id, "--key", str(key), "--profile", party)
     assert code == 0, err
@@ -106,10 +106,12 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     assert code == 0, err
     made: dict[str, Any] = json.loads(out)
     assert made["listing"]["state"] == "draft"
+    # Nothing in this file has bounds, so nothing can be added up.
+    assert made["listing"]["content"]["terms"]["kinds"] == ["match_test", "overlap", "profile"]
     assert made["listing"]["content"]["plans"][0]["parts"][0]["price"] == {"minor": 12000, "currency": "RUB"}
 
+    on_the_market(desk, run, made["listing"]["id"])
     desk.market.bought()
-    log_in(desk, run, "advertiser")
     code, out, _ = run("listings", "Shoppers", "--profile", "advertiser")
     assert code == 0
     assert "plans: monthly" in out
@@ -124,6 +126,8 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     code, out, _ = run("receipt", "verify", answer["receipt"], "--profile", "advertiser")
     assert code == 0
     assert "PROVEN released" in out
+    # What is proven stands there, to be laid beside what was shown.
+    assert f"overlap\t{answer['figures'][0]['value']:,} (".replace(",", "\u00a0") in out
     code, _, err = run(
         "result", answer["analysis_id"], "--out", str(desk.folder / "r.csv"), "--profile", "advertiser"
     )
@@ -135,6 +139,69 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     code, _, err = run("overlap", "nothing", str(base), "--on", "phone", "--profile", "advertiser", "--yes")
     assert code == EXIT_NOT_FOUND
     assert "[marketplace.unknown_listing]" in err
+
+
+def on_the_market(desk: Desk, run: Run, listing: str) -> None:
+    """From a draft to an entitlement and its end, each party by its own commands."""
+    log_in(desk, run, "advertiser")
+    log_in(desk, run, "operator", role="operator")
+    own, buyer = ("--profile", "provider"), ("--profile", "advertiser")
+    assert listing in run("listing", "list", *own)[1]
+    code, out, _ = run("listing", "submit", listing, *own, "--dry-run")
+    assert (code, out) == (0, f"WOULD MOVE {listing} to review\n")
+    assert run("listing", "submit", listing, *own)[1] == f"REVIEW {listing}\n"
+    code, _, err = run("listing", "live", listing, *own)
+    assert code == 3
+    assert "second person" in err
+    assert listing in run("listing", "list", "--review", "--profile", "operator")[1]
+    assert run("listing", "live", listing, "--profile", "operator")[1] == f"LIVE {listing}\n"
+    code, out, err = run("request", "crm", "--kind", "overlap", "--size", "S", *buyer)
+    assert code == 0, err
+    request = re.search(r"PENDING (erq_\w+)", out)
+    assert request is not None
+    code, out, _ = run("requests", "list", *own)
+    assert f"{request[1]}\tpending\tadvertiser\tadvertising\tS" in out
+    assert run("requests", "approve", request[1], *own, "--dry-run")[1] == f"WOULD APPROVE {request[1]}\n"
+    code, out, err = run("requests", "approve", request[1], *own)
+    assert code == 0, err
+    entitlement = out.split()[1]
+    assert f"{entitlement}\tactive" in run("entitlements", "list", *buyer)[1]
+    assert run("entitlements", "revoke", entitlement, "--reason", "a trial", *own)[0] == 0
+    assert f"{entitlement}\trevoked" in run("entitlements", "list", *buyer)[1]
+    assert run("listing", "retire", listing, *own)[1] == f"RETIRED {listing}\n"
+
+
+def test_a_month_is_told_in_money(desk: Desk, run: Run) -> None:
+    desk.market.bought()
+    log_in(desk, run, "advertiser")
+    month = f"{desk.world.stage.clock.now():%Y-%m}"
+    code, out, err = run("statements", "--profile", "advertiser")
+    assert (code, out) == (0, f"{month}\tnot over yet\n"), err
+    code, out, err = run("statements", month, "--profile", "advertiser")
+    assert code == 0, err
+    assert re.search(r"^TOTAL with tax\tRUB\u00a0[0-9,]+\.[0-9]{2}$", out, re.MULTILINE)
+    assert "preliminary" in out
+    assert run("statements", "2026-13")[0] == 3
+    code, _, err = run("result", "an_x", "--profile", "advertiser")
+    assert code == EXIT_NOT_FOUND
+    assert "/v1/analyses/an_x" in err
+
+
+def test_phones_without_a_country_are_pointed_out(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "base.csv"
+    path.write_text(
+        "Телефон\n" + "\n".join(f"{'8' if n % 5 else '+7'} 916 {n:03} 00 00" for n in range(100)),
+        encoding="cp1251",
+    )
+    arguments = ("base", "upload", str(path), "--on", "phone=Телефон", "--dry-run")
+    assert "--region RU" in run(*arguments)[1]
+    code, out, err = run(*arguments, "--region", "RU")
+    assert code == 0, err
+    assert "rows\t100 of 100" in out
+    assert "--region" not in out
+    code, _, err = run("base", "upload", str(path), "--on", "phone", "--dry-run")
+    assert code == 3
+    assert "--on phone=Mobile" in err
 
 
 def test_exit_codes_tell_what_to_do(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,24 +269,38 @@ def check_budget(room: Room, stage: Stage, *, at_least: int) -> int:
     return spent
 
 
+def few_or_many(few: tuple[int, int], many: tuple[int, int]) -> pytest.MarkDecorator:
+    """Kills at random and at chosen points: a few in every run of the tests, many in the long one."""
+    kills = [pytest.param(*few, id="few"), pytest.param(*many, id="many", marks=pytest.mark.slow)]
+    return pytest.mark.parametrize(("random_kills", "targeted_kills"), kills)
+
+
+@few_or_many((2, 3), (10, 11))
 def test_a_killed_load_leaves_nothing_half_published_and_can_be_repeated(
-    tmp_path: Path, killable: Killable, verify: Verify
+    tmp_path: Path, killable: Killable, verify: Verify, random_kills: int, targeted_kills: int
 ) -> None:
     scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}")
-    kill_loads(scene, killable, verify, random_kills=10, targeted_kills=11)
+    kill_loads(scene, killable, verify, random_kills=random_kills, targeted_kills=targeted_kills)
 
 
+@few_or_many((3, 2), (15, 6))
 def test_a_killed_question_costs_its_budget_and_can_be_repeated(
-    tmp_path: Path, database_url: str, killable: Killable, verify: Verify
+    tmp_path: Path,
+    database_url: str,
+    killable: Killable,
+    verify: Verify,
+    random_kills: int,
+    targeted_kills: int,
 ) -> None:
     url = database_url.replace(str(tmp_path / "room"), str(tmp_path / "home" / "room"))
     scene = make_scene(tmp_path, url)
-    kill_questions(scene, killable, verify, random_kills=15, targeted_kills=6)
+    kill_questions(scene, killable, verify, random_kills=random_kills, targeted_kills=targeted_kills)
 
 
+@few_or_many((1, 2), (2, 5))
 @pytest.mark.parametrize("job", ["withdraw", "rotate"])
 def test_a_killed_withdrawal_or_rotation_leaves_no_file_behind_and_can_be_repeated(
-    tmp_path: Path, killable: Killable, verify: Verify, job: str
+    tmp_path: Path, killable: Killable, verify: Verify, job: str, random_kills: int, targeted_kills: int
 ) -> None:
     scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}", rows=300)
     stage = scene.stage
@@ -299,8 +313,8 @@ def test_a_killed_withdrawal_or_rotation_leaves_no_file_behind_and_can_be_repeat
     for _ in strike(
         lambda **point: killable.run(job, stage, **point, **options),
         seed=job,
-        random_kills=2,
-        targeted_kills=5,
+        random_kills=random_kills,
+        targeted_kills=targeted_kills,
     ):
         room = open_room(stage.settings, clock=LaterClock())
         check_versions(room, stage)

@@ -12,6 +12,7 @@ from cleanroom.schema.batch import BatchHeader, BatchReader, BatchTrailer, Batch
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.errors import BatchFormatError
 from cleanroom.schema.layout import layout, reasons
+from tests.examples import up_to
 
 SCHEMA = schema_from_yaml("""
 person_id: id
@@ -73,7 +74,7 @@ def test_frames_and_trailer_come_back(sizes: list[int], rejects: list[tuple[int,
     assert reader.trailer.invalid == {"email": 2}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=up_to(150), deadline=None)
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_payload_is_refused_wherever_it_ends(cut: float) -> None:
     data = written([3, 2], [(1, "no_valid_key")])
@@ -81,7 +82,7 @@ def test_a_truncated_payload_is_refused_wherever_it_ends(cut: float) -> None:
         list(BatchReader(io.BytesIO(data[: int(cut * len(data))])))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=up_to(200), deadline=None)
 @given(at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_damage_never_raises_anything_else(at: float, flip: int) -> None:
     data = bytearray(written([3], [(1, "no_valid_key")]))

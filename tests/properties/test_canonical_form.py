@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from policies.condition import Leaf
 from policies.l0 import disjoint_groups
+from tests.examples import up_to
 from tests.properties.conditions import (
     ATTRIBUTES,
     NEW_YEAR,
@@ -18,7 +19,7 @@ from tests.properties.conditions import (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=up_to(400), deadline=None)
 @given(conditions, st.lists(people, min_size=1, max_size=20))
 def test_the_canonical_form_holds_for_exactly_the_same_people(condition, rows):
     node = canonical(condition)
@@ -45,20 +46,20 @@ def test_every_spelling_of_a_comparison_has_the_same_form():
         assert len({canonical(spelling).key for spelling in spellings(leaf)}) == 1, leaf
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=up_to(400), deadline=None)
 @given(st.data(), conditions)
 def test_any_respelling_has_the_same_form(data, condition):
     assert canonical(respell(data.draw, condition)).key == canonical(condition).key
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=up_to(400), deadline=None)
 @given(conditions, conditions, st.lists(people, min_size=1, max_size=20))
 def test_conditions_that_differ_for_anybody_have_different_forms(one, other, rows):
     if any(naive(one, person) != naive(other, person) for person in rows):
         assert canonical(one).key != canonical(other).key
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=up_to(400), deadline=None)
 @given(conditions, conditions, st.lists(people, min_size=1, max_size=20))
 def test_proven_disjointness_is_true(one, other, rows):
     # Apart when they share a group, or when one of them holds for nobody and so is in none.
@@ -66,7 +67,7 @@ def test_proven_disjointness_is_true(one, other, rows):
         assert not any(naive(one, person) and naive(other, person) for person in rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=up_to(200), deadline=None)
 @given(st.lists(conditions, max_size=6), people)
 def test_nobody_is_in_more_segments_than_there_are_groups(asked, person):
     groups = disjoint_groups([canonical(condition) for condition in asked], ATTRIBUTES)

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cleanroom.canonical import NotCanonicalError, canonical_json
+from tests.examples import up_to
 
 
 class Colour(StrEnum):
@@ -43,7 +44,7 @@ def composed(value):
     return [composed(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=up_to(500), deadline=None)
 @given(st.dictionaries(texts, values, max_size=6))
 @example({"\ue000": 1, "\U0001f600": 2, "a": 3})
 @example({"e\u0301": 1, "z": 2})

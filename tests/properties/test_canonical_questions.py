@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cleanroom.release.answers import Asked
 from policies.canonical_question import canonical_question
 from policies.question import Precision, Question, Segment
+from tests.examples import up_to
 from tests.properties.conditions import ATTRIBUTES, conditions, naive, people, respell
 
 INFOS = ATTRIBUTES | {
@@ -78,20 +79,20 @@ def meaning(question: Question, rows) -> tuple:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=up_to(120), deadline=None)
 @given(st.data(), questions())
 def test_any_respelling_of_a_question_has_its_key(data, question):
     assert key(spelled_otherwise(data.draw, question)) == key(question)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=up_to(120), deadline=None)
 @given(questions(), questions(), st.lists(people, min_size=1, max_size=10))
 def test_any_other_question_has_another_key(one, other, rows):
     if meaning(one, rows) != meaning(other, rows):
         assert key(one) != key(other)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=up_to(120), deadline=None)
 @given(st.data(), questions(), st.lists(people, min_size=1, max_size=10))
 def test_a_question_that_differs_in_one_thing_has_another_key(data, question, rows):
     changes = [{"labels": not question.labels}, {"per_key": not question.per_key}]

@@ -5,11 +5,12 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cleanroom.client import text_source
 from cleanroom.client.readers import read_rows
+from tests.examples import up_to
 
 BLANKS = " \t\u00a0\u1680\u2003\u2009\u200a\u2028\u202f\u205f\u3000\u0085"
 texts = st.text(BLANKS + "aрЯп\u0480é日\U0001f600\u00c2\u2013,;\"'!\n1", max_size=4)
@@ -23,7 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv") / "f.csv"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=up_to(400), deadline=None)
 @given(
     table=tables,
     separator=st.sampled_from(",;\t"),
@@ -34,6 +35,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_fields_are_read_trimmed(
     path: Path, table: list[list[str]], separator: str, line_end: str, quoting: int, block: int
 ) -> None:
+    # A header of one column shows no separator; the others would be guesses, and their rows are rejected.
+    assume(
+        quoting == csv.QUOTE_ALL or len(table[0]) > 1 or not any(set(row[0]) & set(",;\t") for row in table)
+    )
     names = [f"c{number}" for number in range(len(table[0]))]
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows([names, *table])

@@ -13,6 +13,7 @@ from cleanroom.client import phones as phone_patterns
 from cleanroom.client.identifiers import hash_column, is_junk, normalise_column, parse_hashed_column
 from crypto.hash_profiles import HASH_PROFILES, HashProfile, MalformedDigestError, digest, parse_hashed
 from crypto.normalise import IDENTIFIERS, Identifier, is_known_junk
+from tests.examples import up_to
 
 ROOM = HASH_PROFILES["room"]
 
@@ -77,7 +78,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("profile", "identifier"), PAIRS, ids=lambda value: getattr(value, "name", value))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=up_to(120), deadline=None)
 @given(data=st.data())
 def test_columns_hash_like_the_reference(
     profile: HashProfile, identifier: Identifier, data: st.DataObject
@@ -110,7 +111,7 @@ base64s = st.binary(min_size=31, max_size=33).map(lambda raw: base64.b64encode(r
 
 
 @pytest.mark.parametrize("name", ["room", "uid2", "yandex"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=up_to(150), deadline=None)
 @given(texts=st.lists(st.none() | hexes | base64s | st.text(max_size=5), min_size=1, max_size=8))
 def test_columns_of_digests_read_like_the_reference(name: str, texts: list[str | None]) -> None:
     profile = HASH_PROFILES[name]

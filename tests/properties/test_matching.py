@@ -16,6 +16,7 @@ from policies.attributes import AttributeInfo
 from policies.canonical import canonical_condition
 from policies.condition import parse_condition
 from policies.values import ValueSet
+from tests.examples import up_to
 
 KEYS = ("email", "phone")
 LABELS = 3
@@ -194,7 +195,7 @@ def plain_counts(exact: ExactCounts):
 
 
 @given(people=st.lists(persons, max_size=25), base=bases)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=up_to(300))
 def test_the_engine_counts_what_the_definitions_say(engine, people, base):
     assert counted(engine, people, base) == naive(people, base)
 
@@ -292,7 +293,7 @@ def spread_out(view: DatasetView, base: BaseView) -> tuple[DatasetView, BaseView
     values=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=50, unique=True),
     many=st.integers(1, 300),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=up_to(300))
 def test_buckets_find_every_entry_of_every_value_however_crowded(held, values, many):
     hi = np.sort(np.array([*held, *[held[0]] * many], np.uint64))
     wanted = np.array([*values, held[0]] if held[0] not in values else values, np.uint64)
@@ -317,7 +318,7 @@ def test_every_entry_at_its_own_position_needs_no_list_of_persons(engine):
 
 
 @given(people=st.lists(persons, max_size=12), added=persons, base=bases, at=st.integers(0, 12))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=up_to(300))
 def test_one_person_moves_no_count_and_no_disjoint_group_by_more_than_one(engine, people, added, base, at):
     """The added person shares its values with whoever holds them already."""
     more = [*people[:at], added, *people[at:]]

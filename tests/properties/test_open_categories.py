@@ -12,6 +12,7 @@ from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.types import BaseKey, BaseView, Column, DatasetView, KeyIndex, Plan
 from cleanroom.schema.open_values import is_open_value, to_fixed
 from policies.attributes import AttributeInfo
+from tests.examples import up_to
 
 TOWNS = ("", "Омск", "Казань", "a", "b" * 64)
 ENGINE = LocalEngine()
@@ -61,7 +62,7 @@ def counted(people: list[Person], base: frozenset[int], engine: LocalEngine = EN
     return dict(engine.count(view_of(people), sides, plan).open_breakdown)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=up_to(150))
 @given(PEOPLE, BASE)
 def test_the_engine_counts_what_a_naive_count_counts(people: list[Person], base: frozenset[int]) -> None:
     expected = Counter(
@@ -70,7 +71,7 @@ def test_the_engine_counts_what_a_naive_count_counts(people: list[Person], base:
     assert counted(people, base) == dict(expected)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=up_to(150))
 @given(PEOPLE, PERSON, st.integers(0, 25), BASE)
 def test_one_person_moves_one_key_by_one(
     people: list[Person], one: Person, at: int, base: frozenset[int]
@@ -93,7 +94,7 @@ def test_blocks_leave_no_trace() -> None:
     assert counted(people, frozenset(range(6)), blocked) == whole
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=up_to(150))
 @given(
     st.lists(st.lists(st.binary(max_size=12) | st.sampled_from([b"", b"a", b"ab"]), min_size=1), min_size=1)
 )

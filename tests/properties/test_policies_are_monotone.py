@@ -40,6 +40,7 @@ from policies.rules import (
 )
 from policies.rules.sizes import OUTPUTS
 from policies.templates import QUESTION, TEMPLATE, approval_key
+from tests.examples import up_to
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = ("age", "city", "tariff", "likes")
@@ -243,7 +244,7 @@ def test_tightening_a_rule_never_permits_more(kind, data, document, request):
 
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.tag)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=up_to(150), deadline=None)
 @given(data=st.data(), request=requests())
 def test_what_a_rule_refuses_a_tighter_one_refuses_too(kind, data, request):
     rule, other = data.draw(RULES[kind]), data.draw(RULES[kind])
@@ -264,13 +265,13 @@ def test_meeting_is_commutative_associative_and_idempotent(kind, data):
         assert one.meet(other).meet(third) == one.meet(other.meet(third))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=up_to(300), deadline=None)
 @given(documents, documents, requests())
 def test_another_owner_never_permits_more(one, other, request):
     assert_no_more_is_permitted(decide([one], request), decide([one, other], request))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=up_to(300), deadline=None)
 @given(st.lists(documents, min_size=1, max_size=3), st.data(), requests())
 def test_the_order_of_documents_and_rules_changes_nothing(owners, data, request):
     shuffled = [replace(item, rules=tuple(data.draw(st.permutations(item.rules)))) for item in owners]
@@ -284,7 +285,7 @@ def test_the_order_of_documents_and_rules_changes_nothing(owners, data, request)
         assert {reason.rule for reason in one.reasons} == {reason.rule for reason in other.reasons}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=up_to(300), deadline=None)
 @given(documents, requests())
 def test_the_nearest_question_is_truly_permitted(document, request):
     decision = decide([document], request)
@@ -301,7 +302,7 @@ def test_the_nearest_question_is_truly_permitted(document, request):
     assert isinstance(decide([document], moved), Permit)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=up_to(200), deadline=None)
 @given(documents)
 def test_documents_survive_being_written(document):
     assert policy_from_data(policy_to_data(document)) == document

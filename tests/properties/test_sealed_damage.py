@@ -27,6 +27,7 @@ from crypto.sealed import (
     SealedWriter,
     ciphertext_sha256,
 )
+from tests.examples import up_to
 
 CHUNK = 4096
 STORED = CHUNK + 16
@@ -64,7 +65,7 @@ sizes = st.one_of(
 
 
 @given(size=sizes, cuts=st.lists(st.integers(0, 3 * CHUNK), max_size=5))
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=up_to(80))
 def test_what_goes_in_comes_out_however_it_is_written(
     kek: BoundKek, place: Path, size: int, cuts: list[int]
 ) -> None:
@@ -82,7 +83,7 @@ def test_what_goes_in_comes_out_however_it_is_written(
 
 
 @given(data=st.data(), size=sizes)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=up_to(80))
 def test_any_range_reads_as_the_plaintext_does(
     kek: BoundKek, place: Path, data: st.DataObject, size: int
 ) -> None:

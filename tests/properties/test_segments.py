@@ -17,6 +17,7 @@ from policies.attributes import AttributeInfo
 from policies.canonical import canonical_condition
 from policies.condition import Leaf
 from policies.nodes import EVERYONE, NOBODY
+from tests.examples import up_to
 from tests.properties import conditions as words
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -68,7 +69,7 @@ def rows_of(people):
     | st.lists(words.people, min_size=1, max_size=3).map(lambda p: p * 90),
     asked=st.lists(words.conditions, min_size=1, max_size=6),
 )
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=up_to(80))
 def test_segments_hold_whom_their_words_say(how, people, asked):
     with sizes(**SETTINGS[how]):
         (counts,) = rows_of(people).segments([words.canonical(one) for one in asked]).tolist()
@@ -85,7 +86,7 @@ whole = st.sampled_from((LOWEST + 1, LOWEST + 2, -1, 0, 1, 2, 1_000, HIGHEST - 1
     values=st.lists(whole | st.just(LOWEST), max_size=50),
     ends=st.lists(whole, min_size=1, max_size=80, unique=True),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=up_to(300))
 def test_a_rank_is_the_number_of_ends_that_are_not_above(values, ends):
     ends.sort()
     tables = (values, [end - 1 for end in ends], ends, [min(end + 1, HIGHEST) for end in ends])
@@ -101,7 +102,7 @@ def test_a_rank_is_the_number_of_ends_that_are_not_above(values, ends):
     values=st.lists(st.none() | whole, max_size=40),
     pairs=st.lists(st.tuples(whole, whole), min_size=1, max_size=60),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=up_to(100))
 def test_ranges_reach_from_the_lowest_number_to_the_highest(values, pairs):
     info = {"n": AttributeInfo("integer")}
     column = np.array([LOWEST if value is None else value for value in values], np.int64)
@@ -134,7 +135,7 @@ bounds = st.tuples(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9)).m
     totals=st.lists(st.none() | whole | st.integers(-300, 300), max_size=90),
     least=st.integers(-300, 300),
 )
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=up_to(120))
 def test_sums_are_exact_whatever_the_bounds(how, clamp, totals, least):
     info = AttributeInfo("integer", clamp=clamp)
     column = np.array([LOWEST if total is None else total for total in totals], np.int64)
@@ -177,7 +178,7 @@ def cells_of(person, attribute):
     people=st.lists(words.people, max_size=60),
     group=st.lists(st.sampled_from(sorted(INFOS)), min_size=1, max_size=4, unique=True),
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=up_to(200))
 def test_cells_hold_whom_their_labels_say_in_any_crossing(people, group):
     rows = rows_of(people)
     source = rows._source

@@ -18,6 +18,7 @@ from cleanroom.matching.types import BaseKey, KeyIndex
 from cleanroom.schema.model import NULL_INT
 from policies.attributes import AttributeInfo
 from policies.question import question_from_dict
+from tests.examples import up_to
 from tests.properties import neighbours
 from tests.properties.neighbour_worlds import (
     BANDS,
@@ -49,7 +50,7 @@ def first(test):
 
 @first
 @everything
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=up_to(250), suppress_health_check=[HealthCheck.too_slow])
 def test_one_person_moves_each_figure_by_at_most_its_unit_and_all_of_them_within_the_stated_l0(
     world, person, at
 ):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanroom.client.remote.cards import card, chart, table
-from cleanroom.client.remote.problems import Refused, StillRunning, refusal_of
+from cleanroom.client.remote.problems import ConfigurationError, Refused, StillRunning, refusal_of
 from cleanroom.client.remote.values import Figure, Receipt, figures_of, money_of, shown
 from cleanroom.money import Money, format_money
 
@@ -40,8 +40,15 @@ class EstimateValue:
         return None if self.permitted else refusal_of(self.answer)
 
     @property
+    def stored(self) -> bool:
+        """Whether it was answered before: the same figures come again, for no money and no budget."""
+        return self.answer.get("outcome") == "stored"
+
+    @property
     def price(self) -> Money | None:
         """What it costs, if that is known beforehand; for a price by the released count see `price_at_most`."""
+        if self.stored and self.price_at_most is not None:
+            return Money(0, self.price_at_most.currency)
         tariff = (self.answer.get("quote") or {}).get("tariff") or {}
         return self.price_at_most if tariff.get("cpm_minor") == 0 else None
 
@@ -74,9 +81,7 @@ class EstimateValue:
         """Tell it for people: names and texts."""
         if not self.permitted:
             return [("refused", str(refusal_of(self.answer)))]
-        facts = (
-            [("outcome", "answered before, for nothing")] if self.answer.get("outcome") == "stored" else []
-        )
+        facts = [("outcome", "answered before: the same figures again, for nothing")] if self.stored else []
         if self.price is not None:
             facts.append(("price", format_money(self.price)))
         elif self.price_at_most is not None:
@@ -96,7 +101,7 @@ class ResultValue:
 
         Args:
             analysis_id: `an_...`.
-            asked: what the room said when it was asked.
+            asked: the question, where it is known.
         """
         self.analysis_id = analysis_id
         self._asked = dict(asked)
@@ -142,24 +147,40 @@ class ResultValue:
         return polars.DataFrame(columns, schema={name: types.get(name, polars.Float64) for name in _COLUMNS})
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return the figures as a pandas frame, likewise; pandas has to be installed."""
-        import pandas  # noqa: PLC0415 - heavy, and not everybody's
+        """Return the figures as a pandas frame, likewise; raises ConfigurationError without pandas."""
+        try:
+            import pandas  # noqa: PLC0415 - heavy, and not everybody's
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "pandas is not installed.", remedy="pip install pandas, or use `to_polars()`."
+            ) from None
 
         return pandas.DataFrame([asdict(one) for one in self.figures], columns=list(_COLUMNS))
 
     def to_xlsx(self, path: str | Path) -> Path:
         """Write the figures as a workbook, and return its path."""
         import openpyxl  # noqa: PLC0415 - heavy
+        from openpyxl.styles import Font  # noqa: PLC0415
 
         book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet("figures")
-        sheet.append(list(_COLUMNS))
+        # Widths are written before the rows.
+        widths = (max([len(one.name) for one in self.figures] + [12]) + 2, 16, 16, 16, 12)
+        for letter, width in zip("ABCDE", widths, strict=True):
+            sheet.column_dimensions[letter].width = width
+        sheet.freeze_panes = "A2"
+        head = [openpyxl.cell.WriteOnlyCell(sheet, value=name) for name in _COLUMNS]
+        for cell in head:
+            cell.font = Font(bold=True)
+        sheet.append(head)
         for one in self.figures:
             row = []
             for name in _COLUMNS:
                 cell = openpyxl.cell.WriteOnlyCell(sheet, value=getattr(one, name))
                 # A name that begins with `=` is text all the same.
                 cell.data_type = "s" if name == "name" else cell.data_type
+                if name in ("value", "low", "high"):
+                    cell.number_format = _number_format(one)
                 row.append(cell)
             sheet.append(row)
         book.save(path)
@@ -182,6 +203,12 @@ class ResultValue:
 
     def _ensure(self) -> None:
         """Make it complete, where that can be done without awaiting."""
+
+
+def _number_format(figure: Figure) -> str:
+    if figure.is_rate:
+        return "0.0%"
+    return "#,##0" if isinstance(figure.value, int) else "#,##0.00"
 
 
 def _plain(value: Any) -> Any:

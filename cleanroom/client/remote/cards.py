@@ -6,11 +6,14 @@ from html import escape
 from cleanroom.client.remote.values import Figure, shown
 
 MOST_BARS = 24
-_WIDTH, _ROW, _LEFT, _RIGHT = 640, 22, 210, 150
+_WIDTH, _ROW, _LEFT, _RIGHT = 640, 22, 230, 130
+_NAME = 30
 _BOX = (
     "border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:6px;"
     "padding:12px;max-width:680px"
 )
+_TABLE = "font-size:inherit;border-collapse:collapse"
+_NUMBER = "text-align:right;white-space:nowrap;padding:2px 0 2px 16px"
 
 
 def card(title: str, facts: Sequence[tuple[str, str]], body: str = "") -> str:
@@ -22,27 +25,31 @@ def card(title: str, facts: Sequence[tuple[str, str]], body: str = "") -> str:
         body: HTML that is safe already.
     """
     rows = "".join(
-        f'<tr><th style="text-align:left;padding-right:16px">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(text)}</td></tr>'
+        f'<tr><th style="text-align:left;padding:2px 16px 2px 0">{escape(name)}</th>'
+        f'<td style="text-align:left;padding:2px 0">{escape(text)}</td></tr>'
         for name, text in facts
     )
-    return f'<div style="{_BOX}"><strong>{escape(title)}</strong><table>{rows}</table>{body}</div>'
+    table = f'<table style="{_TABLE};margin:6px 0">{rows}</table>'
+    return f'<div style="{_BOX}"><strong>{escape(title)}</strong>{table}{body}</div>'
 
 
 def table(figures: Iterable[Figure]) -> str:
     """List figures with their 95% intervals."""
     rows = "".join(
-        f"<tr><td style='text-align:left'>{escape(one.name)}</td>"
+        f'<tr><td style="text-align:left;padding:2px 0">{escape(one.name)}</td>'
         + (
-            "<td colspan='2'>withheld</td></tr>"
+            f'<td style="{_NUMBER}">withheld</td><td></td></tr>'
             if one.value is None
-            else f"<td>{escape(shown(one.value))}</td>"
-            f"<td>{escape(shown(one.low))} to {escape(shown(one.high))}</td></tr>"
+            else f'<td style="{_NUMBER}">{escape(one.shown_value)}</td>'
+            f'<td style="{_NUMBER}">{escape(one.shown_band)}</td></tr>'
         )
         for one in figures
     )
-    head = "<tr><th style='text-align:left'>figure</th><th>value</th><th>95% interval</th></tr>"
-    return f"<details><summary>All figures</summary><table>{head}{rows}</table></details>"
+    head = (
+        f'<tr><th style="text-align:left">figure</th><th style="{_NUMBER}">value</th>'
+        f'<th style="{_NUMBER}">95% interval</th></tr>'
+    )
+    return f'<details><summary>All figures</summary><table style="{_TABLE}">{head}{rows}</table></details>'
 
 
 def chart(figures: Iterable[Figure]) -> str:
@@ -65,7 +72,7 @@ _NO_COUNTS = ("sum:", "mean:", "share:", "affinity:", "match_rate:")
 
 
 def _bar(figure: Figure, top: int, scale: float) -> str:
-    name = figure.name if len(figure.name) <= 32 else figure.name[:31] + "…"
+    name = figure.name if len(figure.name) <= _NAME else figure.name[: _NAME - 1] + "…"
     middle = top + _ROW / 2
     label = f'<text x="{_LEFT - 8}" y="{middle + 4}" text-anchor="end">{escape(name)}</text>'
     if figure.value is None:

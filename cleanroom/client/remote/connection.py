@@ -11,7 +11,13 @@ from urllib.parse import urlencode, urlsplit
 
 from cleanroom.client.remote.credentials import Credential
 from cleanroom.client.remote.effects import Call, Flow, Reply
-from cleanroom.client.remote.problems import ConfigurationError, NotAuthenticated, UnexpectedAnswer, error_of
+from cleanroom.client.remote.problems import (
+    ConfigurationError,
+    NotAuthenticated,
+    NotFound,
+    UnexpectedAnswer,
+    error_of,
+)
 
 ADVERTISER = "Cleanroom-Advertiser"
 EARLY_SECONDS = 30.0
@@ -81,7 +87,7 @@ class Connection:
         self._seconds = seconds
         self._token = _Token()
 
-    def get(self, path: str, **query: str | int | None) -> Flow[dict[str, Any]]:
+    def get(self, path: str, **query: str | int | tuple[str, ...] | None) -> Flow[dict[str, Any]]:
         """Read something; raises an ApiError."""
         plain: dict[str, Any] = yield from self._json(Call("GET", path, query=query))
         return plain
@@ -109,11 +115,16 @@ class Connection:
         plain: dict[str, Any] = yield from self._json(self._with_body("PUT", path, body))
         return plain
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+        """Change parts of something to what they are to be; raises an ApiError."""
+        plain: dict[str, Any] = yield from self._json(self._with_body("PATCH", path, body))
+        return plain
+
     def delete(self, path: str) -> Flow[None]:
         """Remove something; raises an ApiError."""
         yield from self.send(Call("DELETE", path))
 
-    def pages(self, path: str, **query: str | int | None) -> Flow[list[dict[str, Any]]]:
+    def pages(self, path: str, **query: str | int | tuple[str, ...] | None) -> Flow[list[dict[str, Any]]]:
         """Read a list to its end; raises an ApiError."""
         found: list[dict[str, Any]] = []
         cursor: str | None = None
@@ -142,7 +153,17 @@ class Connection:
             reply = yield from self._authorised(call)
         if 200 <= reply.status < 300 or reply.status in accepted:
             return reply
-        raise error_of(reply)
+        error = error_of(reply)
+        if error.code == "api.not_found":
+            # To a room no id of another form exists; its remedy is for whoever writes programs.
+            raise NotFound(
+                f"The room has nothing at {call.path}.",
+                remedy="Check the id; `cleanroom --version` tells whether both sides are of one version.",
+                code=error.code,
+                status=error.status,
+                request_id=error.request_id,
+            )
+        raise error
 
     def _authorised(self, call: Call) -> Flow[Reply]:
         if not self._holds_token():

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ ATTEMPTS = 6
 RETRY_SECONDS = 120.0
 """How long one request is repeated in all, Retry-After included."""
 MOST_WAIT = 60.0
+_LARGE_BYTES = 1 << 18
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -44,6 +46,30 @@ def _is_busy(reply: Reply) -> bool:
     return isinstance(plain, dict) and plain.get("code") == "access.idempotency_busy"
 
 
+def _length(call: Call) -> dict[str, str]:
+    """Return what goes with a body that is handed over bit by bit: its length, so that it is not sent in chunks."""
+    return {"content-length": str(len(call.content))} if _is_large(call) else {}
+
+
+def _is_large(call: Call) -> bool:
+    return len(call.content) > _LARGE_BYTES
+
+
+def _slices(content: bytes) -> Iterator[bytes]:
+    """Hand a body over; whoever keeps the request keeps this, and nothing of the body once it was sent.
+
+    A response of httpx and its stream refer to each other and to the request, so bodies of megabytes would pile up
+    until the garbage collector comes.
+    """
+    for start in range(0, len(content), _LARGE_BYTES):
+        yield content[start : start + _LARGE_BYTES]
+
+
+async def _aslices(content: bytes) -> AsyncIterator[bytes]:
+    for piece in _slices(content):
+        yield piece
+
+
 class _Driver:
     def __init__(self, url: str) -> None:
         self._url = url
@@ -54,7 +80,7 @@ class _Driver:
             "method": call.method,
             "url": self._url + call.path,
             "params": query or None,
-            "headers": dict(call.headers),
+            "headers": {**call.headers, **_length(call)},
             "content": call.content,
         }
 
@@ -129,7 +155,10 @@ class SyncDriver(_Driver):
         try:
             for attempt in self._retrying(call):
                 with attempt:
-                    return self._reply(self._http.request(**self._request(call)), call)
+                    asked = self._request(call)
+                    if _is_large(call):
+                        asked["content"] = _slices(call.content)
+                    return self._reply(self._http.request(**asked), call)
         except _Again as last:
             return last.reply
         except httpx.TransportError as error:
@@ -180,7 +209,10 @@ class AsyncDriver(_Driver):
         try:
             async for attempt in self._retrying(call):
                 with attempt:
-                    return self._reply(await self._http.request(**self._request(call)), call)
+                    asked = self._request(call)
+                    if _is_large(call):
+                        asked["content"] = _aslices(call.content)
+                    return self._reply(await self._http.request(**asked), call)
         except _Again as last:
             return last.reply
         except httpx.TransportError as error:

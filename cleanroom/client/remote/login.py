@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cleanroom.client.remote.effects import Call, Flow, Reply
-from cleanroom.client.remote.problems import ConfigurationError, UnexpectedAnswer
+from cleanroom.client.remote.problems import ConfigurationError, NotAllowed, UnexpectedAnswer
 from cleanroom.client.remote.profiles import DEFAULT, Profile, save_profile
 from cleanroom.client.remote.session import Session
 
 _METADATA = "/.well-known/oauth-authorization-server"
+_MANDATE = "access.mandate_limited"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class LoggedIn:
     Attributes:
         me: what the room says of the caller.
         profile: what was saved.
-        key_id: the enrolled signing key; None when the client's role uploads nothing.
+        key_id: the enrolled signing key; None when the client's role, or the advertiser's mandate, uploads nothing.
         file: where the profile is.
     """
 
@@ -59,7 +60,12 @@ def log_in(
     named = me["organisation"]["kind"] != "agency" or profile.advertiser
     key_id = None
     if "keys:write" in me["scopes"] and named:
-        key_id, _ = yield from tables.ensure_key()
+        try:
+            key_id, _ = yield from tables.ensure_key()
+        except NotAllowed as error:
+            # An agency that may ask for an advertiser, and not upload for it, signs no packages.
+            if error.code != _MANDATE:
+                raise
     file = save_profile(name or DEFAULT, profile, environ=environ)
     return LoggedIn(me, profile, key_id, str(file))
 

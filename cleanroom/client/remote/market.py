@@ -9,6 +9,8 @@ from cleanroom.client.remote.effects import Flow
 from cleanroom.client.remote.problems import ApprovalPending, ConfigurationError, NotFound
 
 StatementFormat = Literal["csv", "xlsx", "pdf"]
+ListingState = Literal["draft", "review", "live", "paused", "retired"]
+Verdict = Literal["live", "draft"]
 _WORDS = 8
 """The most that the catalogue searches for at a time."""
 
@@ -24,10 +26,28 @@ class Market:
         self._connection = connection
 
     def listings(
-        self, query: str | None = None, *, attribute: str | None = None, purpose: str | None = None
+        self,
+        query: str | None = None,
+        *,
+        attribute: str | None = None,
+        purpose: str | None = None,
+        mine: bool = False,
     ) -> Flow[list[dict[str, Any]]]:
-        """Search the catalogue."""
-        return self._connection.pages("/v1/listings", q=query, attribute=attribute, purpose=purpose)
+        """Search the catalogue, or list a provider's own in every state."""
+        own = "true" if mine else None
+        return self._connection.pages("/v1/listings", q=query, attribute=attribute, purpose=purpose, mine=own)
+
+    def reviews(self) -> Flow[list[dict[str, Any]]]:
+        """List what waits for the operator's review."""
+        return self._connection.pages("/v1/reviews")
+
+    def move(self, listing_id: str, to: ListingState) -> Flow[dict[str, Any]]:
+        """Take one's own listing to its next state."""
+        return self._connection.post(f"/v1/listings/{quote(listing_id, safe='')}/state", {"to": to})
+
+    def review(self, listing_id: str, to: Verdict) -> Flow[dict[str, Any]]:
+        """Let another's listing go live, or send it back, as the operator."""
+        return self._connection.post(f"/v1/reviews/{quote(listing_id, safe='')}", {"to": to})
 
     def listing(self, name: str) -> Flow[dict[str, Any]]:
         """Find one listing by its id or its title.
@@ -105,6 +125,11 @@ class Market:
         """List entitlements."""
         return self._connection.pages("/v1/entitlements")
 
+    def revoke(self, entitlement_id: str, *, reason: str) -> Flow[dict[str, Any]]:
+        """End an entitlement that one gave: its next question is refused."""
+        path = f"/v1/entitlements/{quote(entitlement_id, safe='')}/revoke"
+        return self._connection.post(path, {"reason": reason})
+
     def entitlement_for(self, listing: str) -> Flow[tuple[dict[str, Any], dict[str, Any]]]:
         """Find the entitlement to use for a listing: the newest that is active.
 
@@ -134,7 +159,8 @@ class Market:
         plans = ", ".join(one["key"] for one in found["content"]["plans"])
         raise EntitlementMissing(
             "There is no entitlement in force for this listing.",
-            remedy=f"Ask for one: room.request({found['id']!r}, plan=...); its plans are: {plans or 'none'}.",
+            remedy=f"Ask for one: `cleanroom request {found['id']} --plan ...`, or room.request({found['id']!r}, "
+            f"plan=...); its plans are: {plans or 'none'}.",
             code="client.entitlement_missing",
             status=404,
         )

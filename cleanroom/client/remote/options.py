@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 from cleanroom.client.remote.tables import On
 
 OverShared = Literal["junk"] | None
+AgencyAction = Literal["upload", "request", "ask"]
 
 
 class LoadOptions(TypedDict, total=False):

@@ -137,6 +137,36 @@ class ApprovalPending(Refused):
     code = "client.approval_pending"
 
 
+class QuestionsExhausted(Refused):
+    """The entitlement's questions are all asked; stored answers still come."""
+
+    code = "client.questions_exhausted"
+
+
+class PurposeNotAllowed(Refused):
+    """The owner, or the entitlement, does not permit questions for this purpose."""
+
+    code = "client.purpose_not_allowed"
+
+
+class NotNow(Refused):
+    """Too many questions at this pace, or outside the time that the owner answers in; `nearest` may say when."""
+
+    code = "client.not_now"
+
+
+class RightEnded(Refused):
+    """The entitlement, or the agency's mandate, is over."""
+
+    code = "client.right_ended"
+
+
+class UnprovenEvent(CleanroomError):
+    """The log's signed head does not contain an event that the room told."""
+
+    code = "client.event_unproven"
+
+
 class AnalysisFailed(CleanroomError):
     """The question was accepted, and did not come to an end."""
 
@@ -155,10 +185,16 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 _BY_RULE: Mapping[str, type[Refused]] = {
     "budget_left": PrivacyBudgetExceeded,
     "delta_left": PrivacyBudgetExceeded,
-    "budget": PrivacyBudgetExceeded,
+    "budget_question": PrivacyBudgetExceeded,
     "base_floor": AudienceTooSmall,
-    "minimum_audience": AudienceTooSmall,
     "approval": ApprovalPending,
+    "quota": QuestionsExhausted,
+    "purposes": PurposeNotAllowed,
+    "grant_purpose": PurposeNotAllowed,
+    "rate": NotNow,
+    "validity": NotNow,
+    "grant_term": RightEnded,
+    "mandate": RightEnded,
 }
 
 
@@ -194,7 +230,7 @@ def refusal_of(answer: Mapping[str, Any], *, analysis_id: str | None = None) -> 
     reasons = tuple(answer.get("reasons") or ())
     missing = tuple(answer.get("missing") or ())
     # With several rules broken, no single one of these says what to do.
-    found = [_BY_RULE[one["rule"]] for one in reasons if one.get("rule") in _BY_RULE]
+    found = [kind for kind in map(_kind_of, reasons) if kind is not None]
     kind = found[0] if found and len(set(found)) == 1 and len(found) == len(reasons) else Refused
     told = [str(one["message"]) for one in reasons] + [f"Missing: {one}." for one in missing]
     nearest = any(one.get("nearest") for one in reasons)
@@ -205,3 +241,10 @@ def refusal_of(answer: Mapping[str, Any], *, analysis_id: str | None = None) -> 
         missing=missing,
         analysis_id=analysis_id,
     )
+
+
+def _kind_of(reason: Mapping[str, Any]) -> type[Refused] | None:
+    # What the owner has rejected waits for nobody.
+    if reason.get("rule") == "approval" and reason.get("asked") != "pending":
+        return None
+    return _BY_RULE.get(str(reason.get("rule")))

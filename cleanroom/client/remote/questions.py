@@ -106,7 +106,7 @@ class Questions:
         """Give one up; what it has reserved may stay spent."""
         return self._connection.post(_path(analysis_id) + "/cancel")
 
-    def finish(self, analysis_id: str, *, timeout: float) -> Flow[tuple[dict[str, Any], bytes]]:
+    def finish(self, analysis_id: str, *, timeout: float) -> Flow[dict[str, Any]]:
         """Wait for a result.
 
         Args:
@@ -114,7 +114,7 @@ class Questions:
             timeout: seconds to wait at most.
 
         Returns:
-            The result, and its receipt as it is.
+            The result.
 
         Raises:
             StillRunning: it is not there after that time; waiting again goes on.
@@ -141,7 +141,11 @@ class Questions:
         result = yield from self._connection.get(_path(analysis_id) + "/result")
         if result["outcome"] == "refused":
             raise refusal_of(result, analysis_id=analysis_id)
-        return result, (yield from self._connection.get_bytes(_path(analysis_id) + "/receipt"))
+        return result
+
+    def receipt(self, analysis_id: str) -> Flow[bytes]:
+        """Read the receipt of an answer or a refusal, as it is."""
+        return self._connection.get_bytes(_path(analysis_id) + "/receipt")
 
 
 def _path(analysis_id: str) -> str:

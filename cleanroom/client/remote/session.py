@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cleanroom.client.receipts import verify_receipt
+from cleanroom.client.receipts import ReceiptError, VerifiedReceipt, verify_receipt
 from cleanroom.client.remote.connection import Connection
 from cleanroom.client.remote.effects import Aside, Flow
+from cleanroom.client.remote.evidence import require_shown
+from cleanroom.client.remote.hooks import HookFlows
 from cleanroom.client.remote.market import Market
 from cleanroom.client.remote.options import AskOptions, BaseOptions, LoadOptions, Options, RequestOptions
+from cleanroom.client.remote.oversight import Oversight
 from cleanroom.client.remote.problems import ConfigurationError
 from cleanroom.client.remote.profiles import Profile, load_profile, state_dir
 from cleanroom.client.remote.progress import shown
@@ -39,6 +42,8 @@ class Session:
         self.store = Store(state_dir(environ), url=self.connection.url, party=party)
         self.market = Market(self.connection)
         self.questions = Questions(self.connection)
+        self.oversight = Oversight(self.connection)
+        self.hooks = HookFlows(self.connection)
         self.bases = Tables(self.connection, self.store, "bases")
         self.datasets = Tables(self.connection, self.store, "datasets")
         self._progress = progress
@@ -139,7 +144,9 @@ class Session:
             note=options.get("note", ""),
         )
 
-    def finish(self, analysis_id: str, *, timeout: float) -> Flow[tuple[dict[str, Any], Receipt]]:
+    def finish(
+        self, analysis_id: str, *, timeout: float, asked: Mapping[str, Any]
+    ) -> Flow[tuple[dict[str, Any], Receipt]]:
         """Wait for a result; its receipt is verified and kept before anything of it is believed.
 
         Raises:
@@ -147,15 +154,64 @@ class Session:
             ReceiptError: the receipt does not verify, or is another question's.
             StillRunning, AnalysisFailed, Refused: see `Questions.finish`.
         """
+        self.verifier_key()
+        answer = yield from self.questions.finish(analysis_id, timeout=timeout)
+        receipt = yield from self.receipt(analysis_id)
+        require_shown(receipt.record, answer, analysis_id=analysis_id, asked=asked)
+        return answer, receipt
+
+    def receipt(self, analysis_id: str) -> Flow[Receipt]:
+        """Fetch the receipt of an answer or a refusal, verify it, and keep it.
+
+        Raises:
+            ConfigurationError: the room's verifier key is not known.
+            ReceiptError: the receipt does not verify, or is another question's.
+            NotFound: there is none yet, or it is another party's.
+        """
+        key = self.verifier_key()
+        raw = yield from self.questions.receipt(analysis_id)
+        proven = verify_receipt(raw, verifier_key=key)
+        if proven.record["subject"] != analysis_id and not (yield from self._stored(analysis_id)):
+            raise ReceiptError("The receipt is another question's.", remedy="Ask the room for it anew.")
+        path = yield Aside(lambda: self.store.keep_receipt(analysis_id, raw))
+        return Receipt(path, proven.record, proven.index)
+
+    def _stored(self, analysis_id: str) -> Flow[bool]:
+        # What is answered from the store is proven by the receipt of the question that was counted.
+        state = yield from self.questions.state(analysis_id)
+        return bool(state["state"] == "stored")
+
+    def event_proof(self, index: int) -> Flow[dict[str, Any]]:
+        """Fetch an event of one's own with its proof, and verify it offline; gives the record."""
+        return self.oversight.proven_event(index, verifier_key=self.verifier_key())
+
+    def verify(
+        self, receipt: Receipt, answer: Mapping[str, Any], *, analysis_id: str, asked: Mapping[str, Any]
+    ) -> VerifiedReceipt:
+        """Prove the kept file of a receipt again, and that it proves exactly what an answer shows; asks nobody.
+
+        Raises:
+            ReceiptError: the file was altered, or the answer shows something else.
+        """
+        try:
+            raw = receipt.path.read_bytes()
+        except OSError:
+            raise ReceiptError(
+                f"The kept receipt {receipt.path.name} cannot be read.",
+                remedy="Fetch it again: `receipt(id)`.",
+            ) from None
+        proven = verify_receipt(raw, verifier_key=self.verifier_key())
+        require_shown(proven.record, answer, analysis_id=analysis_id, asked=asked)
+        return proven
+
+    def verifier_key(self) -> str:
+        """Return the key that proves the room's receipts; raises ConfigurationError."""
         if not self.profile.verifier_key:
             raise ConfigurationError(
                 "The key that proves this room's receipts is not known.",
                 remedy="Log in with `cleanroom login`, or set CLEANROOM_VERIFIER_KEY.",
             )
-        answer, raw = yield from self.questions.finish(analysis_id, timeout=timeout)
-        proven = verify_receipt(raw, verifier_key=self.profile.verifier_key)
-        path = yield Aside(lambda: self.store.keep_receipt(analysis_id, raw))
-        return answer, Receipt(path, proven.record, proven.index)
+        return self.profile.verifier_key
 
 
 def open_session(url: str | None, options: Options) -> Session:

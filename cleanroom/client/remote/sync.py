@@ -5,171 +5,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from cleanroom.client.remote.answers import EstimateValue, ResultValue
-from cleanroom.client.remote.effects import Flow
-from cleanroom.client.remote.market import StatementFormat
-from cleanroom.client.remote.options import (
-    AskOptions,
-    BaseOptions,
-    LoadOptions,
-    Options,
-    RequestOptions,
+from cleanroom.client.remote.market import ListingState, StatementFormat, Verdict
+from cleanroom.client.remote.options import AskOptions, Options, RequestOptions
+from cleanroom.client.remote.session import open_session
+from cleanroom.client.remote.sync_parts import (
+    Bases,
+    Datasets,
+    Estimate,
+    Events,
+    Mandates,
+    Result,
+    Rows,
+    Run,
+    Webhooks,
 )
-from cleanroom.client.remote.session import Session, open_session
-from cleanroom.client.remote.tables import Table, Tables
+from cleanroom.client.remote.values import Receipt
 
 if TYPE_CHECKING:
     import httpx
-
-    from cleanroom.client.remote.drivers import SyncDriver
-    from cleanroom.client.remote.effects import Result as _Result
-
-Rows = list[dict[str, Any]]
-WAIT_SECONDS = 600.0
-
-
-class _Run:
-    """Runs conversations; the transport is opened with the first."""
-
-    def __init__(self, session: Session, transport: "httpx.BaseTransport | None") -> None:
-        self.session = session
-        self._transport = transport
-        self._driver: SyncDriver | None = None
-
-    def __call__(self, flow: "Flow[_Result]") -> "_Result":
-        if self._driver is None:
-            # Heavy; a program that only prepares files needs no transport.
-            from cleanroom.client.remote.drivers import SyncDriver  # noqa: PLC0415
-
-            self._driver = SyncDriver(self.session.connection.url, transport=self._transport)
-        return self._driver.run(flow)
-
-    def close(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
-
-
-class Result(ResultValue):
-    """A released answer; what it says is waited for where it is needed."""
-
-    def __init__(self, run: _Run, analysis_id: str, *, asked: Mapping[str, Any]) -> None:
-        super().__init__(analysis_id, asked=asked)
-        self._run = run
-
-    def wait(self, timeout: float = WAIT_SECONDS) -> Self:
-        """Wait until it is here; its receipt is verified and kept first.
-
-        Args:
-            timeout: seconds to wait at most.
-
-        Raises:
-            StillRunning: it is not here after that time; wait again.
-            AnalysisFailed: it did not come to an end.
-            Refused: the owner's rules do not permit the question.
-            ReceiptError: the receipt does not verify.
-        """
-        if self._answer is None:
-            flow = self._run.session.finish(self.analysis_id, timeout=timeout)
-            self._answer, self._receipt = self._run(flow)
-        return self
-
-    def cancel(self) -> None:
-        """Give the question up; what it has reserved may stay spent."""
-        self._run(self._run.session.questions.cancel(self.analysis_id))
-
-    def _ensure(self) -> None:
-        self.wait()
-
-
-class Estimate(EstimateValue):
-    """What asking would bring now, and the way to ask."""
-
-    def __init__(self, run: _Run, question: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        super().__init__(question, answer)
-        self._run = run
-
-    def run(self) -> Result:
-        """Ask the question; it costs what the estimate says.
-
-        Raises:
-            Refused: the owner's rules do not permit it: PrivacyBudgetExceeded, AudienceTooSmall, ApprovalPending.
-            ApiError: see there.
-        """
-        state = self._run(self._run.session.questions.ask(self.question))
-        return Result(self._run, state["id"], asked=state)
-
-
-class TablesOf:
-    """One's own bases, or one's own datasets."""
-
-    def __init__(self, run: _Run, tables: Tables) -> None:
-        self._run = run
-        self._tables = tables
-
-    def list(self) -> Rows:
-        """List them."""
-        return self._run(self._tables.all())
-
-    def get(self, table_id: str) -> dict[str, Any]:
-        """Read one."""
-        return self._run(self._tables.get(table_id))
-
-    def versions(self, table_id: str) -> Rows:
-        """List its loads."""
-        return self._run(self._tables.versions(table_id))
-
-    def report(self, table_id: str, version_id: str) -> dict[str, Any]:
-        """Read the quality report of a load: exact, and for its owner alone."""
-        return self._run(self._tables.report(table_id, version_id))
-
-    def upload(self, table_id: str, data: Any, **options: Unpack[LoadOptions]) -> Table:
-        """Hash, encrypt and load data into a registered one; called again after an error, it goes on.
-
-        Args:
-            table_id: `ds_...`.
-            data: a frame of pandas, polars or Arrow, or the path of a CSV or Parquet file.
-            options: see LoadOptions.
-        """
-        return self._run(self._run.session.upload_table(self._tables, table_id, data, options))
-
-    def delete(self, table_id: str) -> None:
-        """Delete one for good."""
-        self._run(self._tables.delete(table_id))
-
-
-class Bases(TablesOf):
-    """One's own bases."""
-
-    def create(self, data: Any, **options: Unpack[BaseOptions]) -> Table:
-        """Hash and encrypt data here, and load them as a base; the same content is uploaded once.
-
-        Args:
-            data: a frame of pandas, polars or Arrow, or the path of a CSV or Parquet file.
-            options: see BaseOptions; `on` or `schema` is needed.
-        """
-        return self._run(self._run.session.create_base(data, options))
-
-
-class Datasets(TablesOf):
-    """One's own datasets."""
-
-    def create(
-        self, data: Any, *, schema: Mapping[str, Any], name: str, **options: Unpack[LoadOptions]
-    ) -> Table:
-        """Hash and encrypt data here, and load them as a dataset; the same content is uploaded once.
-
-        Args:
-            data: as for a base.
-            schema: as plain data.
-            name: for people.
-            options: see LoadOptions.
-        """
-        session = self._run.session
-        return self._run(session.create_table(self._tables, data, schema, name, options))
-
-    def set_policy(self, table_id: str, policy: Mapping[str, Any]) -> dict[str, Any]:
-        """Put an analysis rule in force."""
-        return self._run(self._tables.set_policy(table_id, policy))
 
 
 class Client:
@@ -198,19 +51,28 @@ class Client:
             ConfigurationError: no room or no credential is known, or one cannot be used.
         """
         self._session = open_session(url, options)
-        self._run = _Run(self._session, transport)
+        self._run = Run(self._session, transport)
         self.bases = Bases(self._run, self._session.bases)
         self.datasets = Datasets(self._run, self._session.datasets)
+        self.mandates = Mandates(self._run)
+        self.events = Events(self._run)
+        self.webhooks = Webhooks(self._run, self._session.hooks)
 
     def me(self) -> dict[str, Any]:
         """Tell who calls, with which scopes."""
         return self._run(self._session.me())
 
     def listings(
-        self, query: str | None = None, *, attribute: str | None = None, purpose: str | None = None
+        self,
+        query: str | None = None,
+        *,
+        attribute: str | None = None,
+        purpose: str | None = None,
+        mine: bool = False,
     ) -> Rows:
-        """Search the catalogue."""
-        return self._run(self._session.market.listings(query, attribute=attribute, purpose=purpose))
+        """Search the catalogue; or list a provider's own listings, drafts too."""
+        market = self._session.market
+        return self._run(market.listings(query, attribute=attribute, purpose=purpose, mine=mine))
 
     def listing(self, name: str) -> dict[str, Any]:
         """Find one listing by its id or its title."""
@@ -234,9 +96,25 @@ class Client:
         """List entitlements."""
         return self._run(self._session.market.entitlements())
 
+    def revoke(self, entitlement_id: str, *, reason: str) -> dict[str, Any]:
+        """End an entitlement that one gave, with a reason for its buyer: the next question is refused."""
+        return self._run(self._session.market.revoke(entitlement_id, reason=reason))
+
     def offer(self, dataset_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Write a draft listing of a dataset."""
         return self._run(self._session.market.offer(content, dataset_id=dataset_id))
+
+    def move(self, listing_id: str, to: ListingState) -> dict[str, Any]:
+        """Take one's own listing from draft to review, live, paused, live again, and at last retired."""
+        return self._run(self._session.market.move(listing_id, to))
+
+    def reviews(self) -> Rows:
+        """List what waits for the operator's review."""
+        return self._run(self._session.market.reviews())
+
+    def review(self, listing_id: str, to: Verdict) -> dict[str, Any]:
+        """Let a provider's listing go live, or send it back, as the operator."""
+        return self._run(self._session.market.review(listing_id, to))
 
     def overlap(self, listing: str, data: Any = None, **options: Unpack[AskOptions]) -> Estimate:
         """Prepare to count how many people of a base are in a listing's dataset.
@@ -267,7 +145,11 @@ class Client:
 
     def result(self, analysis_id: str) -> Result:
         """Take up an analysis that was asked before."""
-        return Result(self._run, analysis_id, asked={"id": analysis_id})
+        return Result(self._run, analysis_id, asked={})
+
+    def receipt(self, analysis_id: str) -> Receipt:
+        """Fetch, verify and keep the receipt of an answer, or of a refusal (`Refused.analysis_id`)."""
+        return self._run(self._session.receipt(analysis_id))
 
     def analyses(self) -> Rows:
         """List analyses."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from cleanroom.money import Money
 
+_RATES = ("match_rate:", "share:")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -30,8 +32,27 @@ class Figure:
         """Write it for people."""
         if self.value is None:
             return "withheld"
-        band = f"{shown(self.low)} to {shown(self.high)}"
-        return f"{shown(self.value)} ({band})"
+        return f"{self.shown_value} ({self.shown_band})"
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is a part of a whole, from 0 to 1."""
+        return self.name.startswith(_RATES)
+
+    @property
+    def shown_value(self) -> str:
+        """The value for people: a rate in per cent, a count with its digits in groups."""
+        return self._shown(self.value)
+
+    @property
+    def shown_band(self) -> str:
+        """Its 95% interval for people."""
+        return f"{self._shown(self.low)} to {self._shown(self.high)}"
+
+    def _shown(self, number: float | int | None) -> str:
+        if number is None or not self.is_rate:
+            return shown(number)
+        return f"{100 * number:.1f}\u00a0%"
 
 
 @dataclass(frozen=True)
@@ -55,9 +76,9 @@ def figures_of(answer: Mapping[str, Any]) -> tuple[Figure, ...]:
     for plain in (*(answer.get("figures") or ()), *(answer.get("ratios") or ())):
         low, high = plain.get("interval95") or (None, None)
         unit = 10 ** (plain.get("scale") or 0)
-        value, low, high = (
-            number if number is None or unit == 1 else number / unit for number in (plain["value"], low, high)
-        )
+        # Receipts write sums as text: JSON that is signed has no numbers that large.
+        numbers = [int(one) if isinstance(one, str) else one for one in (plain["value"], low, high)]
+        value, low, high = (one if one is None or unit == 1 else one / unit for one in numbers)
         found.append(Figure(str(plain["name"]), value, low, high, value is None))
     return tuple(found)
 
@@ -70,9 +91,11 @@ def money_of(plain: object) -> Money | None:
 
 
 def shown(number: float | int | None) -> str:
-    """Write a number for people: whole ones with groups, others with four digits."""
+    """Write a number for people: whole ones and large ones with groups, small ones with four digits."""
     if number is None:
         return "unbounded"
     if isinstance(number, int) or number.is_integer():
         return f"{int(number):,}".replace(",", "\u00a0")
+    if abs(number) >= 1000:
+        return f"{number:,.2f}".replace(",", "\u00a0")
     return f"{number:.4g}"

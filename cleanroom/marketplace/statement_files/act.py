@@ -50,12 +50,11 @@ def _add(paper: Paper, document: Document, totals: Totals, *, alone: bool) -> No
     paper.totals(
         [(label, format_money(amount, "ru")) for label, amount in totals_of(totals, _RU)], bold=RUSSIAN.gross
     )
-    tax = format_money(total([one.vat for one in totals.vat], currency), "ru")
+    vat = total([one.vat for one in totals.vat], currency)
+    tax = f"в том числе НДС {format_money(vat, 'ru')}" if vat.minor else "без НДС"
     paper.keep(50)
     paper.ln(5)
-    paper.text_block(
-        f"Всего оказано услуг на сумму {format_money(totals.gross, 'ru')}, в том числе НДС {tax}."
-    )
+    paper.text_block(f"Всего оказано услуг на сумму {format_money(totals.gross, 'ru')}, {tax}.")
     paper.text_block("Услуги оказаны полностью и в срок. Заказчик претензий по объёму и качеству не имеет.")
     _sign(paper, contractor, customer)
 

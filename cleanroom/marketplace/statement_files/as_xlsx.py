@@ -63,8 +63,9 @@ def write_xlsx(document: Document, language: Language) -> bytes:
             _put(sheet, row, places[words.amount], amount, language).font = _BOLD
             _put(sheet, row, places[words.currency], amount.currency, language).font = _BOLD
     for place, column in enumerate(columns, 1):
-        shown = [len(str(sheet.cell(one, place).value or "")) for one in range(head + 1, row + 1)]
-        width = min(_WIDEST, max([_NARROWEST, len(column.title) // 2 + 2, *shown]) + 2)
+        cells = [sheet.cell(one, place) for one in range(head + 1, row + 1)]
+        # The head is bold, and has a button for the filter.
+        width = min(_WIDEST, max([_NARROWEST, len(column.title) + 3, *map(_length, cells)]) + 2)
         sheet.column_dimensions[get_column_letter(place)].width = width
     sheet.freeze_panes = f"A{head + 1}"
     sheet.auto_filter.ref = f"A{head}:{get_column_letter(len(columns))}{max(last_line, head)}"
@@ -99,6 +100,12 @@ def _put(sheet: Worksheet, row: int, column: int, cell: Cell, language: Language
         case None:
             pass
     return made
+
+
+def _length(cell: XlsxCell | MergedCell) -> int:
+    # Groups of digits and the currency are added when an amount is shown.
+    extra = 9 if isinstance(cell.value, Decimal) and cell.number_format != "General" else 0
+    return len(str(cell.value if cell.value is not None else "")) + extra
 
 
 def _money_format(currency: str, exponent: int, language: Language) -> str:

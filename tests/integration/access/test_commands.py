@@ -122,6 +122,7 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
         "organisation_id": brand,
         "clients": [],
         "users": [],
+        "webhooks": [],
         "grants": [],
         "workspaces_destroyed": [],
         "workspaces_kept": [],

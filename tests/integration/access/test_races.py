@@ -19,16 +19,11 @@ from cleanroom.access.idempotency import request_hash
 from cleanroom.access.types import Replay
 from cleanroom.bootstrap import METADATA
 from cleanroom.db.migrate import differences, downgrade, upgrade
-from tests.access_rooms import AccessRoom, MakeAccessRoom
+from tests.access_rooms import AccessRoom
 
 KEY = ECKey.generate_key("P-256")
 THREADS = 6
 ASKED = request_hash("POST", "/v1/bases", b"{}")
-
-
-@pytest.fixture
-def room(make_access_room: MakeAccessRoom, database_url: str) -> AccessRoom:
-    return make_access_room(database_url=database_url)
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
@@ -136,6 +131,12 @@ def test_a_key_counts_for_its_client_and_request_for_a_day_and_not_when_the_work
         for bad in ("k" * 256, "a\nb", "ключ"):
             with pytest.raises(IdempotencyKeyError):
                 access.idempotent(tx, caller, bad, ASKED)
+    # However long and whatever it begins with, it is given back byte for byte.
+    for number, body in enumerate((b"[" + b'{"value": 1},' * 10_000 + b"{}]", b"\0zlib\0", b"")):
+        with room.room.db.transaction() as tx:
+            access.remember(tx, caller, f"body {number}", ASKED, Replay(201, body))
+        with room.room.db.reading() as tx:
+            assert access.idempotent(tx, caller, f"body {number}", ASKED) == Replay(201, body)
     room.clock.move(hours=24)
     with room.room.db.transaction() as tx:
         assert access.idempotent(tx, caller, "key", changed[0]) is None

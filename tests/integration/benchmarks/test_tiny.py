@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ingest, match, prepare, psi, release, scale, segments, serve
+from benchmarks import ingest, match, over_http, prepare, psi, release, scale, segments, serve
 from benchmarks.harness import OURS, CountsDifferError
 from benchmarks.questions import Counts
 
@@ -23,7 +23,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(function: Callable[..., Any], **arguments: Any) -> Any:
         return function(**json.loads(json.dumps(arguments)))
 
-    for module in (ingest, match, prepare, segments, serve):
+    for module in (ingest, match, over_http, prepare, segments, serve):
         monkeypatch.setattr(module, "in_own_process", call)
 
 
@@ -102,9 +102,16 @@ def test_release() -> None:
 
 def test_serve() -> None:
     found = serve.measure(2_000, wanted=1_200, per_second=20, seconds=0.2, runs=1)
-    assert complete(found, "at_rate")
-    assert found["over_http"] is False
-    assert found["at_rate"]["given_up"] == 0
+    assert complete(found, "at_rate", "over_http")
+    for rate in (found["at_rate"], found["over_http"]):
+        assert rate["given_up"] == 0
+        assert 0 < rate["p50_s"] <= rate["p99_s"]
+
+
+def test_serving_stops_where_the_answer_is_not_a_stored_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(over_http.Caller, "__call__", lambda *_request: (202, b"{}"))
+    with pytest.raises(over_http.UnexpectedAnswerError, match="202"):
+        over_http.keep_asking("http://127.0.0.1:9", "", "{}", per_second=10, seconds=0.1)
 
 
 def test_scale() -> None:

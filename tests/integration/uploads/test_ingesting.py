@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,7 +196,12 @@ def killed(stage: Stage, *arguments: object) -> bool:
     return code != 0
 
 
-@pytest.mark.parametrize("operation", [1, 2, 3, 8, 20])
+def one_fast(points: list[int], fast: int) -> list[Any]:
+    """Points to kill at; all but one in the long run of the tests."""
+    return [point if point == fast else pytest.param(point, marks=pytest.mark.slow) for point in points]
+
+
+@pytest.mark.parametrize("operation", one_fast([1, 2, 3, 8, 20], 8))
 def test_a_worker_killed_anywhere_is_followed_by_another_that_ends_its_work(stage, finished, operation):
     upload, _ = finished(publish=True)
     # From the first transaction to the last, whichever operation that is.
@@ -211,7 +217,7 @@ def test_a_worker_killed_anywhere_is_followed_by_another_that_ends_its_work(stag
     assert on_disk(stage, upload.id) is None
 
 
-@pytest.mark.parametrize("commit", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("commit", one_fast([1, 2, 3, 4, 5], 3))
 def test_a_worker_killed_just_after_a_commit_is_followed_as_well(stage, finished, commit):
     upload, _ = finished(publish=True)
     killed(stage, "ingest-commits", upload.id, commit)
@@ -228,6 +234,9 @@ def test_a_worker_killed_just_after_a_commit_is_followed_as_well(stage, finished
     assert on_disk(stage, upload.id) is None
 
 
+@pytest.mark.parametrize(
+    "stage", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_package_that_kills_every_worker_is_given_up(stage, finished):
     upload, _ = finished()
     for _ in range(MAX_ATTEMPTS):
@@ -237,14 +246,20 @@ def test_a_package_that_kills_every_worker_is_given_up(stage, finished):
     assert (done.status, done.failure) == (UploadStatus.FAILED, "uploads.given_up")
 
 
-def test_a_receiver_killed_again_and_again_ends_with_the_same_bytes(stage):
+@pytest.mark.parametrize(
+    "operations", [(2, 5), pytest.param((1, 2, 3, 5, 7, 9), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+@pytest.mark.parametrize(
+    "stage", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+def test_a_receiver_killed_again_and_again_ends_with_the_same_bytes(stage, operations):
     payload = bytes(at * 7 % 251 for at in range(200_000))
     upload = announce(stage, signed(stage, payload))
     source = Path(stage.home).parent / "payload"
     source.write_bytes(payload)
     owner = stage.advertiser.organisation_id
     kills, at = 0, 0
-    for operation in (1, 2, 3, 5, 7, 9, 100_000):
+    for operation in (*operations, 100_000):
         died = killed(stage, "append", upload.id, operation, owner, source)
         kills += died
         seen = look(stage, upload.id)
@@ -252,6 +267,6 @@ def test_a_receiver_killed_again_and_again_ends_with_the_same_bytes(stage):
         at = seen.offset
         stored = on_disk(stage, upload.id)
         assert at == 0 or (stored is not None and stored[:at] == payload[:at])
-    assert kills >= 5
+    assert kills >= len(operations) - 1
     assert look(stage, upload.id).status is UploadStatus.RECEIVED
     assert on_disk(stage, upload.id) == payload

@@ -445,6 +445,9 @@ def killable(stage):
         process.wait()
 
 
+@pytest.mark.parametrize(
+    "stage", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_server_killed_in_the_middle_resumes_byte_for_byte(stage, killable):
     payload = os.urandom(40 << 20)
     process, address = killable()

@@ -41,6 +41,18 @@ def test_the_page_says_what_where_when_and_how_far(results: Any) -> None:
         assert part in text
 
 
+def test_stored_answers_are_told_of_over_http_and_through_the_service(results: Any) -> None:
+    text = page(results)
+    assert (
+        "over HTTP 200 a second were served, half within 4.2 ms, 99 of 100 within 21.3 ms, 0 given up; "
+        in text
+    )
+    older = page({**results, "serve": {**results["serve"], "over_http": False}})
+    assert "over HTTP 200 a second" not in older
+    assert "through the service" in older
+    assert older.count("**not measured**") == text.count("**not measured**") + 1
+
+
 def test_a_missed_target_stands_out(results: Any) -> None:
     worse = {**results, "ingest": {**results["ingest"], "ratio": 3.0}}
     assert "| 3.00 | ≤ 2.5 | ≤ 1.7 | **missed by 20%** |" in page(worse)

@@ -24,7 +24,10 @@ def test_a_verdict_says_by_how_much(target: Target, figure: float, verdict: str)
 
 def test_a_figure_is_taken_by_its_path() -> None:
     p99 = next(target for target in TARGETS if target.unit == "milliseconds")
-    assert p99.figure({"serve": {"at_rate": {"p99_s": 0.02}}}) == 20
+    assert p99.figure({"serve": {"over_http": {"p99_s": 0.02}}}) == 20
+    # As it stood in results before there was an HTTP interface.
+    assert p99.figure({"serve": {"over_http": False, "at_rate": {"p99_s": 0.02}}}) is None
+    assert p99.figure({}) is None
     assert (p99.shown(20), p99.limit(50)) == ("20.0 ms", "≤ 50 ms")
     assert (MORE.shown(1_234_567), MORE.limit(MORE.must)) == ("1,234,567 rows/s", "≥ 2,000,000 rows/s")
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -37,3 +38,10 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["--help"])
     shown = capsys.readouterr().out.split()
     assert set(cli._GROUPS) <= set(shown)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"cleanroom {version('cleanroom')}\n"

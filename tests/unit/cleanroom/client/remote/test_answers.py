@@ -7,6 +7,7 @@ import pytest
 from cleanroom.client.remote.answers import EstimateValue, ResultValue
 from cleanroom.client.remote.problems import StillRunning
 from cleanroom.client.remote.values import figures_of
+from cleanroom.money import Money
 
 EVIL = '<script>alert("x")</script>'
 
@@ -51,6 +52,26 @@ def test_a_workbook_holds_no_formulas(tmp_path: Path) -> None:
     made.answer["figures"][1]["name"] = "=1+1"
     sheet = openpyxl.load_workbook(made.to_xlsx(tmp_path / "r.xlsx"))["figures"]
     assert {cell.data_type for cell in sheet["A"]} == {"s"}
+    assert [cell.number_format for cell in sheet["B"][1:]] == ["#,##0", "#,##0.00", "#,##0.00", "0.0%"]
+    assert sheet.column_dimensions["A"].width >= max(len(str(cell.value)) for cell in sheet["A"])
+
+
+def test_people_read_per_cent_and_whole_sums() -> None:
+    shown = {one.name: str(one) for one in figures_of(result().answer)}
+    assert shown["match_rate:base"] == "50.0\u00a0% (40.0\u00a0% to unbounded)"
+    big = figures_of({"figures": [figure("sum:spend", 123456789, scale=2)]})[0]
+    assert big.shown_value == "1\u00a0234\u00a0567.89"
+    # Signed JSON writes sums as text.
+    text = {**figure("sum:spend", 1, scale=2), "value": "123456789", "interval95": ["0", "123456799"]}
+    assert figures_of({"figures": [text]})[0].value == big.value
+
+
+def test_what_is_stored_has_no_price() -> None:
+    quote = {"tariff": {"cpm_minor": 150}, "maximum": {"minor": 5000, "currency": "RUB"}}
+    estimate = EstimateValue({"kind": "overlap"}, {"outcome": "stored", "quote": quote})
+    assert estimate.stored
+    assert estimate.price == Money(0, "RUB")
+    assert "at most" not in repr(estimate)
 
 
 def test_nothing_is_read_before_it_is_there() -> None:

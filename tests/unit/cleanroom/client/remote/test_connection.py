@@ -1,27 +1,35 @@
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from cleanroom.cli.main import EXIT_REFUSED, exit_code
 from cleanroom.client.remote.connection import Connection, require_address
 from cleanroom.client.remote.credentials import ClientKey, ClientSecret, read_jwk
 from cleanroom.client.remote.effects import Call, Reply
 from cleanroom.client.remote.problems import (
+    ApprovalPending,
     AudienceTooSmall,
     ConfigurationError,
     Conflict,
     NotAuthenticated,
     NotFound,
+    NotNow,
     PrivacyBudgetExceeded,
+    PurposeNotAllowed,
+    QuestionsExhausted,
     RateLimited,
     Refused,
+    RightEnded,
     RoomUnavailable,
     error_of,
     refusal_of,
 )
+from policies.rules import REGISTRY
 
 
 def coded(number: bytes) -> str:
@@ -166,3 +174,67 @@ def test_refusals_are_of_the_kind_of_their_only_rule() -> None:
     mixed = refusal_of({"reasons": [reason("base_floor"), reason("purposes")]})
     assert type(mixed) is Refused
     assert mixed.nearest == {"kind": "overlap"}
+
+
+def test_a_secret_is_sent_as_http_basic_with_its_parts_escaped() -> None:
+    # RFC 6749, section 2.3.1: the parts are form-encoded before they are joined.
+    fields, headers = ClientSecret("cl_1", "a:b c/ü").prove("https://room.example.org")
+    scheme, _, pair = headers["Authorization"].partition(" ")
+    assert (fields, scheme) == ({}, "Basic")
+    assert base64.b64decode(pair) == b"cl_1:a%3Ab+c%2F%C3%BC"
+
+
+def test_an_unknown_address_is_told_by_its_id() -> None:
+    class Absent(Script):
+        def _answer(self, call: Call) -> Reply:
+            reply = super()._answer(call)
+            return (
+                reply
+                if call.path == "/oauth/token"
+                else Reply(404, {}, b'{"code": "api.not_found", "detail": "x"}')
+            )
+
+    with pytest.raises(NotFound, match="/v1/analyses/an_x") as told:
+        Absent(404).run(connection([0.0]).get("/v1/analyses/an_x"))
+    assert "openapi" not in str(told.value)
+
+
+RULES = {
+    "budget_left": PrivacyBudgetExceeded,
+    "budget_question": PrivacyBudgetExceeded,
+    "delta_left": PrivacyBudgetExceeded,
+    "base_floor": AudienceTooSmall,
+    "approval": ApprovalPending,
+    "quota": QuestionsExhausted,
+    "purposes": PurposeNotAllowed,
+    "grant_purpose": PurposeNotAllowed,
+    "rate": NotNow,
+    "validity": NotNow,
+    "grant_term": RightEnded,
+    "mandate": RightEnded,
+    "attributes": Refused,
+}
+
+
+def refused(rule: str, asked: str) -> Refused:
+    reason = {"rule": rule, "message": "m", "asked": asked, "nearest": None}
+    return refusal_of({"reasons": [reason]}, analysis_id="an_1")
+
+
+@pytest.mark.parametrize(("rule", "kind"), RULES.items())
+def test_a_rule_has_an_error_of_its_own(rule: str, kind: type[Exception]) -> None:
+    # Rules have tags; the accounts and the grant speak for themselves.
+    spoken = Path("policies/reasons.py").read_text() + Path("policies/granted.py").read_text()
+    assert rule in REGISTRY.tags or f'"{rule}"' in spoken
+    found = refused(rule, "pending")
+    assert type(found) is kind
+    assert (found.analysis_id, found.nearest) == ("an_1", None)
+    assert exit_code(found) == EXIT_REFUSED
+
+
+def test_what_was_rejected_waits_for_nobody() -> None:
+    assert type(refused("approval", "rejected")) is Refused
+
+
+def test_every_refusal_ends_a_command_alike() -> None:
+    assert {kind for kind in RULES.values() if kind is not Refused} == set(Refused.__subclasses__())

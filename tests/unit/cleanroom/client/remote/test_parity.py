@@ -4,9 +4,14 @@ import inspect
 
 import pytest
 
-from cleanroom.client.remote import aio, sync
+from cleanroom.client.remote import aio, aio_parts, sync, sync_parts
 
-PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets")
+PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets", "Mandates", "Events", "Webhooks")
+
+
+def pair(name: str) -> tuple[type, type]:
+    waits, awaits = (sync, aio) if name == "Client" else (sync_parts, aio_parts)
+    return getattr(waits, name), getattr(awaits, f"Async{name}")
 
 
 def public(kind: type) -> dict[str, list[str]]:
@@ -19,12 +24,13 @@ def public(kind: type) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", [*PAIRS, "Client"])
 def test_both_have_the_same_methods(name: str) -> None:
-    assert public(getattr(sync, name)) == public(getattr(aio, f"Async{name}"))
+    waits, awaits = pair(name)
+    assert public(waits) == public(awaits)
 
 
 @pytest.mark.parametrize("name", [*PAIRS, "Client"])
 def test_everything_that_asks_the_room_is_awaited(name: str) -> None:
-    waits, awaits = getattr(sync, name), getattr(aio, f"Async{name}")
+    waits, awaits = pair(name)
     shared = set(public(waits)) - set(vars(waits))
-    for method in set(public(waits)) - shared - {"result"}:
+    for method in set(public(waits)) - shared - {"result", "verify"}:
         assert inspect.iscoroutinefunction(getattr(awaits, method)), method
