@@ -16,6 +16,9 @@ from policies.errors import QuestionError
 from policies.nodes import EVERYONE, NOBODY, CAll, CAny, CHasAny, CLeaf, Node
 from policies.values import ValueSet, has_any_codes, intersection, leaf_values, union
 
+_MOST_COMPARED = 1_000_000
+"""Pairs of groups; beyond, none is dropped: it would hold up other askers, and only costs a stored answer."""
+
 
 def canonical_condition(condition: Condition, attributes: Mapping[str, AttributeInfo]) -> Node:
     """Bring a condition to its canonical form.
@@ -157,7 +160,7 @@ def _decided(
         if isinstance(item, CLeaf) and item.attribute in leaves:
             sibling = leaves[item.attribute].values
             # Under `all` the sibling must imply the item, under `any` the item must imply the sibling.
-            if union([item.values, sibling]) == (item.values if every else sibling):
+            if sibling.within(item.values) if every else item.values.within(sibling):
                 return True
         elif isinstance(item, CHasAny) and any(
             _implies(hit, item) if every else _implies(item, hit) for hit in hits
@@ -174,13 +177,18 @@ def _implies(one: CHasAny, other: CHasAny) -> bool:
 
 
 def _without_supersets(sets: Mapping[str, frozenset[Any]]) -> dict[str, frozenset[Any]]:
-    """Keep the sets that contain no other; each is compared only with those that hold its rarest element."""
+    """Keep the sets that contain no other; each is compared only with those that hold its rarest element.
+
+    Of too many, all are kept.
+    """
     holders: dict[Any, list[str]] = defaultdict(list)
     for key, members in sets.items():
         for member in members:
             holders[member].append(key)
+    rarest = {key: min((holders[member] for member in members), key=len) for key, members in sets.items()}
+    if sum(map(len, rarest.values())) > _MOST_COMPARED:
+        return dict(sets)
     dropped: set[str] = set()
     for key, members in sets.items():
-        rarest = min((holders[member] for member in members), key=len)
-        dropped.update(other for other in rarest if other != key and sets[other] > members)
+        dropped.update(other for other in rarest[key] if other != key and sets[other] > members)
     return {key: members for key, members in sets.items() if key not in dropped}

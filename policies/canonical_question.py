@@ -1,6 +1,6 @@
 """The canonical form of a question: one tree for all spellings, and maps back to what was asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -71,7 +71,7 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
     Raises:
         QuestionError: an unknown attribute or operator, a literal of another type, a breakdown by an
             attribute without declared cells, an open category in a condition or crossed with others, a sum of
-            an attribute without a declared clamp, or more than `MAX_CELLS` cells.
+            an attribute without a declared clamp, or more than `MAX_CELLS` cells, repeated ones included.
     """
     if isinstance(attributes, Declared):
         return _remembered(question, attributes)
@@ -89,8 +89,10 @@ def _canonical(question: Question, attributes: Mapping[str, AttributeInfo]) -> C
     breakdowns = sorted({tuple(sorted(group)) for group in closed})
     sums = tuple(sorted(question.sums))
     _check_sums(sums, attributes)
-    _check_cells(breakdowns, attributes, figures=1 + len(sums))
-    asked = tuple(AskedBreakdown(group, breakdowns.index(tuple(sorted(group)))) for group in closed)
+    # In every spelling: each is an answer's figures once more, though they are counted once.
+    _check_cells(closed, attributes, figures=1 + len(sums))
+    place = {group: index for index, group in enumerate(breakdowns)}
+    asked = tuple(AskedBreakdown(group, place[tuple(sorted(group))]) for group in closed)
     single = question.kind == "match_test"
     labels, per_key = question.labels and not single, question.per_key and not single
     tree = {
@@ -157,7 +159,7 @@ def _check_sums(sums: tuple[str, ...], attributes: Mapping[str, AttributeInfo]) 
 
 
 def _check_cells(
-    breakdowns: list[tuple[str, ...]], attributes: Mapping[str, AttributeInfo], *, figures: int
+    breakdowns: Sequence[tuple[str, ...]], attributes: Mapping[str, AttributeInfo], *, figures: int
 ) -> None:
     cells = 0
     for group in breakdowns:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from math import prod
 
@@ -15,6 +16,8 @@ Masks = Mapping[str, int]
 
 # Trying every group is quadratic, and would hold up other askers; a group missed only adds noise.
 _GROUPS_TRIED = 64
+_EFFORT = 1 << 33
+"""Digits compared in all, for the same reason; a second or less."""
 
 
 def l0(
@@ -64,16 +67,18 @@ def disjoint_groups(
     """
     found = [(index, projection(node, attributes)) for index, node in enumerate(nodes)]
     shapes = [(index, shape) for index, shape in found if shape is not None]
-    groups: list[tuple[list[int], list[Masks]]] = []
+    groups: list[_Group] = []
+    effort = _EFFORT
     for (index, _), masks in zip(shapes, _masks([shape for _, shape in shapes]), strict=True):
-        for members, others in groups[:_GROUPS_TRIED]:
-            if _apart_from_all(masks, others):
-                members.append(index)
-                others.append(masks)
+        for group in groups[:_GROUPS_TRIED]:
+            apart, used = group.apart_from_all(masks, effort)
+            effort -= used
+            if apart:
+                group.add(index, masks)
                 break
         else:
-            groups.append(([index], [masks]))
-    return tuple(tuple(members) for members, _ in groups)
+            groups.append(_Group([index], [masks], dict(masks)))
+    return tuple(tuple(group.members) for group in groups)
 
 
 def projection(node: Node, attributes: Mapping[str, AttributeInfo]) -> Projection | None:
@@ -121,18 +126,51 @@ def _masks(shapes: Sequence[Projection]) -> list[Masks]:
 
 
 def _mask(values: ValueSet, digits: Mapping[int, int]) -> int:
-    mask = int(values.null)
+    # Digit by digit: to add up numbers of that length would take a step for each digit of each range.
+    size = digits[values.ranges[-1][1] + 1] if values.ranges else 1
+    written = bytearray(b"0") * size
     for low, high in values.ranges:
-        mask |= (1 << digits[high + 1]) - (1 << digits[low])
-    return mask
+        first, end = digits[low], digits[high + 1]
+        written[size - end : size - first] = b"1" * (end - first)
+    return int(written, 2) | int(values.null)
 
 
-def _apart_from_all(one: Masks, others: Sequence[Masks]) -> bool:
-    for other in others:
-        for name, mask in one.items():
-            # Where an attribute is not named, any value is possible.
-            if not mask & other.get(name, mask):
-                break
-        else:
-            return False
-    return True
+@dataclass
+class _Group:
+    """Conditions that are pairwise disjoint.
+
+    Attributes:
+        members: their indices.
+        masks: of each.
+        joined: of the attributes that every member names, what any of them takes.
+    """
+
+    members: list[int]
+    masks: list[Masks]
+    joined: dict[str, int]
+
+    def add(self, index: int, masks: Masks) -> None:
+        self.members.append(index)
+        self.masks.append(masks)
+        self.joined = {name: mask | masks[name] for name, mask in self.joined.items() if name in masks}
+
+    def apart_from_all(self, one: Masks, effort: int) -> tuple[bool, int]:
+        """Tell whether a condition is disjoint from every member, and how many digits were compared for that.
+
+        With no effort left, those that take a look at every member count as not disjoint.
+        """
+        # Most often one attribute parts it from all of them at once.
+        if any(name in one and not mask & one[name] for name, mask in self.joined.items()):
+            return True, 0
+        used = 0
+        for other in self.masks:
+            if used >= effort:
+                return False, used
+            for name, mask in one.items():
+                used += mask.bit_length()
+                # Where an attribute is not named, any value is possible.
+                if not mask & other.get(name, mask):
+                    break
+            else:
+                return False, used
+        return True, used

@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from math import ceil, floor
+from operator import itemgetter
 
 from policies.attributes import NUMERIC_TYPES, AttributeInfo
 from policies.condition import COMPARISONS, NULL_OPS, Leaf, Scalar
@@ -46,8 +48,29 @@ class ValueSet:
             gaps.append((low, domain[1]))
         return ValueSet(tuple(gaps), not self.null)
 
+    def within(self, other: "ValueSet") -> bool:
+        """Tell whether all of the set belongs to another one; it takes as many steps as the shorter one has ranges."""
+        if self.null and not other.null:
+            return False
+        if len(self.ranges) <= len(other.ranges):
+            return all(last <= _reach(other.ranges, first, last - 1) for first, last in self.ranges)
+        starts = (first for first, _ in other.ranges)
+        ends = (last for _, last in other.ranges)
+        lowest, highest = self.ranges[0][0], self.ranges[-1][1]
+        # Nothing of the set may lie before, between and behind the ranges of the other.
+        gaps = zip(
+            (lowest, *(end + 1 for end in ends)), (*(start - 1 for start in starts), highest), strict=True
+        )
+        return not any(low <= high and _reach(self.ranges, high, low - 1) >= low for low, high in gaps)
+
     def __contains__(self, value: int | None) -> bool:
         return self.null if value is None else any(first <= value <= last for first, last in self.ranges)
+
+
+def _reach(ranges: Ranges, value: int, otherwise: int) -> int:
+    """Return the end of the last range that begins at a value or before it; `otherwise` when none does."""
+    at = bisect_right(ranges, value, key=itemgetter(0))
+    return ranges[at - 1][1] if at else otherwise
 
 
 def union(sets: Sequence[ValueSet]) -> ValueSet:

@@ -87,7 +87,8 @@ def ask_question(room: OpenRoom, caller: Running, once: OnlyOnce, body: AskedQue
 
     def ask(tx: Transaction) -> tuple[AskedOut, int]:
         entitlement = entitled(room, tx, caller, body.entitlement_id)
-        capped = room.marketplace.quoting.hold_cap(tx, entitlement)
+        # A mandate binds the agency; what the advertiser asks itself is its own money.
+        capped = caller.agency_id is not None and room.marketplace.quoting.hold_cap(tx, entitlement)
         begun = room.analyses.begin(
             tx,
             body.question(entitlement.dataset_id),

@@ -16,8 +16,7 @@ from cleanroom.access.scopes import ENTITLEMENTS_READ, ENTITLEMENTS_REVOKE
 from cleanroom.access.types import Principal
 from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
-from cleanroom.marketplace.plans import PricePlan
-from cleanroom.marketplace.types import Entitlement, EntitlementState, replace_parties
+from cleanroom.marketplace.types import Entitlement, EntitlementState
 
 router = APIRouter(prefix="/v1/entitlements", tags=["entitlements"])
 Reading = Annotated[Party, Depends(party(ENTITLEMENTS_READ))]
@@ -101,15 +100,10 @@ def entitlement_out(room: Room, tx: Transaction, found: Entitlement) -> Entitlem
         provider=party_out(room, tx, found.provider_id),
         advertiser=party_out(room, tx, found.advertiser_id),
         agency=party_out(room, tx, found.agency_id) if found.agency_id is not None else None,
-        plan=_plan(found.plan),
+        plan=plan_out(found.plan),
         valid_from=found.valid_from,
         expires_at=found.expires_at,
         state=found.state,
         ended_at=found.ended_at,
         end_reason=found.end_reason,
     )
-
-
-def _plan(plan: PricePlan) -> Plan:
-    # To whom else a private offer goes is no business of a buyer's.
-    return plan_out(replace_parties(plan))

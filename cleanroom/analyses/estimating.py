@@ -19,6 +19,8 @@ from policies.unknown_keys import PICO
 
 MAX_SIZE = 1_000_000_000
 MAX_SIZES = 100
+MAX_CHANCES = 100_000
+"""Of all figures at all sizes: what they take in memory is many times what a request brings."""
 
 
 def charged_by(begun: Refused | Answered | Reserved) -> Amount:
@@ -111,6 +113,11 @@ def _figures(
     begun: Answered | Reserved, mechanism: Mechanism, sizes: Sequence[int], expected: Mapping[str, int]
 ) -> tuple[FigureEstimate, ...]:
     names = [name for asked in begun.layout.asked_names().values() for name in asked]
+    if len(names) * len(sizes) > MAX_CHANCES:
+        raise NamedSizeError(
+            f"An estimate tells at most {MAX_CHANCES} chances; {len(names)} figures at {len(sizes)} sizes are more.",
+            remedy=f"Name at most {MAX_CHANCES // len(names)} sizes, or those that you expect of single figures.",
+        )
     unknown = expected.keys() - set(names)
     if unknown:
         raise NamedSizeError(

@@ -122,7 +122,8 @@ class Analyses:
             question: what to count.
             grant_id: which grant would pay.
             asker_id: the advertiser, or the agency that acts for it.
-            sizes: true counts, in people, to give each figure's chance of suppression at; at most 100.
+            sizes: true counts, in people, to give each figure's chance of suppression at; at most 100, and fewer for
+                many figures.
             expected: by a figure's name, how many people the asker expects in it; with the cells of a breakdown, bands
                 to merge are suggested.
 

@@ -14,7 +14,7 @@ from cleanroom.ids import new_id
 from cleanroom.marketplace.errors import RequestFormError, UnknownEntitlementError
 from cleanroom.marketplace.models import EntitlementRow
 from cleanroom.marketplace.plans import PricePlan, plan_to_data
-from cleanroom.marketplace.types import Entitlement, EntitlementRequest, EntitlementState
+from cleanroom.marketplace.types import Entitlement, EntitlementRequest, EntitlementState, replace_parties
 from cleanroom.marketplace.views import content_of
 from cleanroom.rules.service import Rules
 from policies.decision import Deny, Gap
@@ -237,9 +237,10 @@ def entitlement_of(tx: Transaction, row: EntitlementRow) -> Entitlement:
 
 
 def plan_of(tx: Transaction, row: EntitlementRow) -> PricePlan:
-    """Return the tariff of an entitlement, in the wording that it was made from."""
+    """Return the tariff of an entitlement, in the wording that it was made from, without whom a private offer names."""
     content = content_of(tx, row.listing_version_id)
-    return next(plan for plan in content.plans if plan.key == row.plan_key)
+    # Quotes and the log show it to the buyer, who is not to know the others.
+    return replace_parties(next(plan for plan in content.plans if plan.key == row.plan_key))
 
 
 def _log(tx: Transaction, row: EntitlementRow, what: str, **facts: Any) -> None:

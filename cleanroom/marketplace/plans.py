@@ -12,6 +12,9 @@ from cleanroom.money import BASIS_POINTS, EXPONENTS
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 MOST_MINOR = 10**13
 """The largest amount of a plan, in minor units: a hundred thousand million roubles."""
+MOST_CPM_MINOR = 10**9
+"""The largest price for a thousand people: a thousand segments of a hundred million stay far below 2^63, where no
+answer of the whole room could be booked any more."""
 _MOST_QUESTIONS = 1_000_000
 _MOST_PARTIES = 200
 
@@ -83,7 +86,7 @@ class PricePlan:
 
 
 _LIMITS = {
-    "cpm_minor": MOST_MINOR,
+    "cpm_minor": MOST_CPM_MINOR,
     "flat_minor": MOST_MINOR,
     "question_minor": MOST_MINOR,
     "free_questions": _MOST_QUESTIONS,

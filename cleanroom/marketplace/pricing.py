@@ -38,7 +38,7 @@ class AnswerFacts:
     """What a receipt says that a price depends on.
 
     Attributes:
-        outcome: released; suppressed, when the overlap itself was withheld; or refused.
+        outcome: released; suppressed, when every figure was withheld; or refused.
         overlap: the released value, in people; None when there is none.
         segments: the released value of every segment asked for, None for each that was withheld.
         people_at_most: no figure is charged for more people than this.
@@ -126,10 +126,11 @@ def answer_facts(record: Mapping[str, Any]) -> AnswerFacts:
     if record["kind"] != RELEASED:
         return AnswerFacts(Answered.REFUSED, None, (), 0, spent)
     values = {figure["name"]: figure["value"] for figure in body["figures"] if "scale" not in figure}
-    overlap = values.get(_OVERLAP)
+    # Beside an overlap that is withheld, figures of the dataset's own side can be worth all the more.
+    withheld = all(value is None for value in values.values())
     return AnswerFacts(
-        outcome=Answered.SUPPRESSED if overlap is None else Answered.RELEASED,
-        overlap=overlap,
+        outcome=Answered.SUPPRESSED if withheld else Answered.RELEASED,
+        overlap=values.get(_OVERLAP),
         segments=tuple(value for name, value in values.items() if name.startswith(_SEGMENT)),
         people_at_most=body["people_at_most"],
         rho_micro=spent,

@@ -27,6 +27,7 @@ from cleanroom.marketplace.errors import (
 from cleanroom.marketplace.licensing import terms_of
 from cleanroom.marketplace.models import EntitlementRequestRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.plans import PricePlan
+from cleanroom.marketplace.refusals import for_the_asker
 from cleanroom.marketplace.types import (
     Ask,
     Asked,
@@ -134,7 +135,7 @@ class Requests:
         made = self._grant(tx, row, by=POLICY)
         if isinstance(made, Entitlement):
             return Asked(request_of(row), made)
-        return Asked(request_of(row), refused=made)
+        return Asked(request_of(row), refused=for_the_asker(made))
 
     def approve(
         self, tx: Transaction, request_id: str, *, organisation_id: str, by: str

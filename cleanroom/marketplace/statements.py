@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -153,9 +153,9 @@ class Statements:
     ) -> Statement:
         """Return everything that an organisation's statement of a month needs.
 
-        An advertiser sees what it pays, an agency what is paid through it, a provider what it earns, the operator
-        everything; the last two see what answers came to once the month is complete. Months and days are those of the
-        room's billing zone, which prices go by.
+        An advertiser sees what it pays, an agency what is paid through it while its mandate stands, a provider what it
+        earns, the operator everything; the last two see what answers came to once the month is complete. Months and
+        days are those of the room's billing zone, which prices go by.
 
         Args:
             tx: any transaction; mint usage first to have the newest statement.
@@ -163,10 +163,13 @@ class Statements:
             month: which.
             advertiser_id: only what concerns this one: an agency looks at one of its clients.
         """
-        side = _SIDES.get(self.accounts.organisation(tx, organisation_id).kind, Side.BUYER)
+        kind = self.accounts.organisation(tx, organisation_id).kind
+        side, agency_id = _SIDES.get(kind, Side.BUYER), None
+        if kind is OrganisationKind.AGENCY:
+            agency_id = organisation_id
         entitlements = self._entitlements(tx, organisation_id, side, month, advertiser_id)
         by_entitlement = defaultdict(list)
-        for record in self.usage.records(tx, [one.id for one in entitlements], month):
+        for record in self.usage.records(tx, [one.id for one in entitlements], month, agency_id=agency_id):
             by_entitlement[record.entitlement_id].append(record)
         over = self.clock.now() >= month.ends_at(self.usage.zone)
         complete = over and not self.usage.behind(tx)
@@ -176,6 +179,8 @@ class Statements:
             for line in self._lines(tx, entitlement, by_entitlement[entitlement.id], month, side)
             # Read after every question, a provider's growing sum would tell the count of each.
             if complete or side is Side.BUYER or line.position is Position.FLAT
+            # What lacks to a minimum tells what all answers came to, also those that are no longer its books.
+            if agency_id is None or line.position is not Position.MINIMUM or self._stands(tx, line, month)
         ]
         return Statement(
             organisation_id=organisation_id,
@@ -204,6 +209,13 @@ class Statements:
         while found[-1] < now:
             found.append(found[-1].following)
         return tuple(found)
+
+    def _stands(self, tx: Transaction, line: StatementLine, month: Month) -> bool:
+        """Tell whether the agency's mandate stood until the end of a month, or stands now."""
+        at = min(self.clock.now(), month.ends_at(self.usage.zone) - timedelta(microseconds=1))
+        return self.accounts.mandate_in_force(
+            tx, agency_id=str(line.agency_id), advertiser_id=line.advertiser_id, at=at
+        )
 
     def _entitlements(
         self, tx: Transaction, organisation_id: str, side: Side, month: Month, advertiser_id: str | None

@@ -188,7 +188,7 @@ class Entitlement:
         grant_id: the budget that comes with it.
         listing_id: of which listing.
         listing_version_id: the wording it was made from, for good.
-        plan: the tariff, as that wording has it.
+        plan: the tariff, as that wording has it, without whom a private offer names.
         dataset_id: what may be asked.
         provider_id: whose it is.
         advertiser_id: for whom.
@@ -231,7 +231,7 @@ class Asked:
     Attributes:
         request: pending; or approved, when the listing's own terms approve it.
         entitlement: of an approved one.
-        refused: why the terms could not approve it after all; it waits for the provider then.
+        refused: why the terms could not approve it after all, without what others hold; it waits for the provider then.
     """
 
     request: EntitlementRequest

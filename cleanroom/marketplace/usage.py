@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cleanroom.accounts.models import MandateRow
+from cleanroom.analyses.models import AnalysisRow
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.models import AuditEvent
 from cleanroom.client.receipts import KINDS, RELEASED
@@ -124,14 +126,25 @@ class Usage:
         return MonthSoFar(int(count), int(question or 0), int(cpm or 0))
 
     def records(
-        self, tx: Transaction, entitlement_ids: Sequence[str], month: Month
+        self,
+        tx: Transaction,
+        entitlement_ids: Sequence[str],
+        month: Month,
+        *,
+        agency_id: str | None = None,
     ) -> tuple[UsageRecord, ...]:
-        """Return the records of some entitlements in a month, in the order of the log."""
+        """Return the records of some entitlements in a month, in the order of the log.
+
+        With `agency_id` those that are this agency's books too: of questions asked while a mandate of it stood.
+        """
         rows = (
             select(UsageRow)
+            .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
             .where(UsageRow.entitlement_id.in_(entitlement_ids), UsageRow.month == str(month))
             .order_by(UsageRow.event_index)
         )
+        if agency_id is not None:
+            rows = rows.where(_through(agency_id))
         return tuple(_usage(row) for row in tx.session.scalars(rows))
 
     def of_buyer(
@@ -146,7 +159,8 @@ class Usage:
     ) -> tuple[UsageRecord, ...]:
         """Return the records of an advertiser, or of an agency's clients through it, in the order of the log.
 
-        A provider has no such list: it would tell the count of every question.
+        A provider has no such list: it would tell the count of every question. An agency's ends with its mandate: an
+        advertiser may ask on under the same entitlement.
 
         Args:
             tx: any transaction.
@@ -160,10 +174,7 @@ class Usage:
             select(UsageRow)
             .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
             .where(
-                or_(
-                    EntitlementRow.advertiser_id == organisation_id,
-                    EntitlementRow.agency_id == organisation_id,
-                ),
+                or_(EntitlementRow.advertiser_id == organisation_id, _through(organisation_id)),
                 UsageRow.month == str(month),
                 UsageRow.event_index > after,
             )
@@ -221,6 +232,24 @@ class Usage:
         first = (postgresql.insert if postgres else sqlite.insert)(UsageCursorRow)
         tx.session.execute(first.values(id=_CURSOR, next_index=0).on_conflict_do_nothing())
         return tx.session.get_one(UsageCursorRow, _CURSOR, with_for_update=True, populate_existing=True)
+
+
+def _through(agency_id: str) -> ColumnElement[bool]:
+    """Tell of a record whether its question was asked under an agency's entitlement while a mandate of it stood."""
+    stood = (
+        select(MandateRow.id)
+        .join(AnalysisRow, AnalysisRow.id == UsageRow.analysis_id)
+        .where(
+            MandateRow.agency_id == agency_id,
+            MandateRow.advertiser_id == EntitlementRow.advertiser_id,
+            MandateRow.valid_from <= AnalysisRow.asked_at,
+            *(
+                or_(end.is_(None), end > AnalysisRow.asked_at)
+                for end in (MandateRow.valid_until, MandateRow.revoked_at)
+            ),
+        )
+    )
+    return and_(EntitlementRow.agency_id == agency_id, stood.correlate(UsageRow, EntitlementRow).exists())
 
 
 def _usage(row: UsageRow) -> UsageRecord:

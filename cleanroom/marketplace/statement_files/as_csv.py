@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import date
 
 from cleanroom.marketplace.statement_files.table import (
@@ -17,7 +18,8 @@ from cleanroom.marketplace.statement_files.table import (
 from cleanroom.marketplace.statement_files.types import Document, Language
 from cleanroom.money import Money, exponent_of
 
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = re.compile(r'((?:^|[,;])[" ]*)([=+@-])')
+"""What begins a formula, at the start of a field or of what another separator would make one."""
 
 
 def write_csv(document: Document, language: Language) -> bytes:
@@ -54,6 +56,5 @@ def _field(cell: Cell, language: Language) -> str:
         case int():
             return str(cell)
         case str():
-            text = clean(cell)
-            # A spreadsheet would run it; an apostrophe makes it text.
-            return f"'{text}" if text.startswith(_FORMULA) else text
+            # A spreadsheet would run it; one of another country parts fields elsewhere; an apostrophe makes it text.
+            return _FORMULA.sub(r"\1'\2", clean(cell))

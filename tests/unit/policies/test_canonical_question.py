@@ -1,3 +1,5 @@
+from time import process_time
+
 import pytest
 
 from policies.attributes import MAX_CLAMP, AttributeInfo
@@ -95,6 +97,14 @@ def test_cells_are_limited():
     assert ask(narrow, breakdowns=[["a", "b"]]).breakdowns
     with pytest.raises(QuestionError, match=r"more than 100000 cells"):
         ask(narrow, breakdowns=[["a", "b"]], sums=["s"])
+
+
+def test_the_same_breakdown_again_counts_again(attributes):
+    group, other = ["age", "city"], ["city", "age"]
+    most = 100_000 // 25
+    assert len(ask(attributes, breakdowns=[group, other] * (most // 2)).breakdowns) == 1
+    with pytest.raises(QuestionError, match=r"more than 100000 cells. Leave"):
+        ask(attributes, breakdowns=[*[group, other] * (most // 2), group])
 
 
 def test_cells_count_other_and_unknown(attributes):
@@ -205,3 +215,43 @@ def test_impossible_pieces_are_left_out_of_groups(attributes):
     question = ask(attributes, segments={"never": never})
 
     assert disjoint_groups(question.segments, attributes) == ()
+
+
+def test_the_widest_questions_hold_up_nobody(attributes):
+    began = process_time()
+    either = [{"any": [age("<", -at), city("Москва")]} for at in range(1, 2_000)]
+    absorbing = {"all": [{"attribute": "age", "op": "in", "value": list(range(0, 60_000, 2))}, *either]}
+    ask(attributes, segments={"a": absorbing})
+    sets = [
+        {"attribute": "age", "op": "in", "value": list(range(2 * at, 200_000, 2_000))} for at in range(1_000)
+    ]
+    question = ask(attributes, segments={str(at): condition for at, condition in enumerate(sets)})
+    assert cells(question, attributes) == 2
+    assert process_time() - began < 10, "it took three times as long at least, while others waited"
+
+
+def test_without_effort_left_conditions_count_as_not_disjoint(attributes, monkeypatch):
+    # No attribute parts all three at once.
+    question = ask(
+        attributes,
+        segments={
+            "a": {"all": [age("<", 10), city("Москва")]},
+            "b": {"all": [age(">", 10), city("Москва")]},
+            "c": {"all": [age("<", 20), city("other")]},
+        },
+    )
+    assert len(disjoint_groups(question.segments, attributes)) == 1
+    monkeypatch.setattr("policies.l0._EFFORT", 0)
+    assert len(disjoint_groups(question.segments, attributes)) == 2
+
+
+def test_of_too_many_groups_none_is_absorbed(attributes, monkeypatch):
+    plain = [age("<", 10), city("Москва")]
+    more = {"any": [{"all": plain}, {"all": [*plain, {"attribute": "adult", "op": "==", "value": True}]}]}
+    assert (
+        ask(attributes, segments={"a": more}).tree["segments"]
+        == ask(attributes, segments={"a": {"all": plain}}).tree["segments"]
+    )
+    monkeypatch.setattr("policies.canonical._MOST_COMPARED", 0)
+    # Another object: questions about the same one are remembered.
+    assert len(ask(dict(attributes), segments={"a": more}).tree["segments"][0]["any"]) == 2

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from policies.attributes import AttributeInfo
@@ -147,3 +149,20 @@ def test_sets_are_joined_met_and_complemented():
     assert 3 in one
     assert 5 not in one
     assert None in one
+
+
+def test_within_is_what_the_members_say():
+    draw = Random(5)
+    for _ in range(2_000):
+        one, other = (
+            union(
+                [
+                    ValueSet(((low, low + draw.randrange(3)),))
+                    for low in draw.sample(range(12), draw.randrange(5))
+                ]
+            )
+            for _ in range(2)
+        )
+        one, other = (ValueSet(found.ranges, null=draw.random() < 0.3) for found in (one, other))
+        expected = all(value in other for value in (None, *range(16)) if value in one)
+        assert one.within(other) is expected, (one, other)

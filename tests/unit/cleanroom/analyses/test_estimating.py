@@ -137,3 +137,12 @@ def test_a_figure_that_the_question_does_not_have_is_named_with_examples():
     with pytest.raises(NamedSizeError, match="'segment:old'") as caught:
         estimate_of(reserved(), GRANT, {}, sizes=(), expected={"segment:old": 5})
     assert "segment:NAME" in (caught.value.remedy or "")
+
+
+def test_chances_are_limited_over_all_figures(monkeypatch):
+    # A hundred thousand cells at a hundred sizes would take gigabytes.
+    monkeypatch.setattr("cleanroom.analyses.estimating.MAX_CHANCES", 2 * len(NAMES) + 1)
+    told = estimate_of(reserved(), GRANT, {}, sizes=(10, 20), expected={})
+    assert [len(figure.chances) for figure in told.figures] == [2] * len(NAMES)
+    with pytest.raises(NamedSizeError, match=r"4 figures at 3 sizes are more\. Name at most 2 sizes"):
+        estimate_of(reserved(), GRANT, {}, sizes=(10, 20, 30), expected={})

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cleanroom.marketplace.plans import Counted, PricePlan
+from cleanroom.marketplace.errors import PlanFormError
+from cleanroom.marketplace.plans import MOST_CPM_MINOR, Counted, PricePlan
 from cleanroom.marketplace.pricing import (
     Answered,
     AnswerFacts,
@@ -15,6 +16,7 @@ from cleanroom.marketplace.pricing import (
     quote,
 )
 from cleanroom.money import Money
+from policies.question import MAX_SEGMENTS
 
 RELEASE = {
     "kind": "release.released",
@@ -46,6 +48,9 @@ def test_a_receipts_record_says_all_that_a_price_needs():
     assert answer_facts(RELEASE) == AnswerFacts(Answered.RELEASED, 4_321, (1_000, None), 5_000, 500)
     withheld = {**RELEASE, "body": {**RELEASE["body"], "figures": [{"name": "overlap", "value": None}]}}
     assert answer_facts(withheld).outcome is Answered.SUPPRESSED
+    beside = [{"name": "overlap", "value": None}, {"name": "dataset", "value": 70_000}]
+    paid = {**RELEASE, "body": {**RELEASE["body"], "figures": beside}}
+    assert answer_facts(paid) == AnswerFacts(Answered.RELEASED, None, (), 5_000, 500)
     refused = {"kind": "release.refused", "body": {"budget": RELEASE["body"]["budget"]}}
     assert answer_facts(refused) == AnswerFacts(Answered.REFUSED, None, (), 0, 500)
 
@@ -111,3 +116,13 @@ def test_a_quote_says_now_and_at_most():
     charge = price(plan, MonthSoFar(questions=1), answer(9_000, most=3_000))
     assert charge.total == told.maximum
     assert charge.minor(Part.QUESTION) == 50
+
+
+def test_the_dearest_answers_of_a_month_can_be_booked():
+    # One that could not would stop the books of the whole room: usage is made in the order of the log.
+    most, people = MOST_CPM_MINOR, 100_000_000
+    plan = PricePlan("p", "RUB", cpm_minor=most, counted=Counted.SEGMENTS)
+    dearest = price(plan, MonthSoFar(), answer(segments=(people,) * MAX_SEGMENTS, most=people)).total
+    assert 50 * dearest.minor < 2**63
+    with pytest.raises(PlanFormError, match=f"`cpm_minor` of a plan is a whole number from 0 to {most}"):
+        PricePlan("p", "RUB", cpm_minor=most + 1)

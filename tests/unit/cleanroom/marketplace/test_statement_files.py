@@ -242,6 +242,15 @@ def test_no_title_is_a_formula_or_breaks_a_file(title: str) -> None:
     assert write_pdf(made, Language.RU).startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_spreadsheet_that_expects_the_other_separator_finds_no_formula_either(language: Language) -> None:
+    titled = document(title='Fir, and more; "fir";=HYPERLINK("x") ,@sum;-5')
+    text = write_csv(titled, language).decode("utf-8-sig")
+    for separator in ",;":
+        for row in csv.reader(io.StringIO(text), delimiter=separator):
+            assert not [field for field in row if field.lstrip(' "').startswith(("=", "+", "@", "-"))]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_survives_csv_on_one_line(title: str) -> None:
