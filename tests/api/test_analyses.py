@@ -249,15 +249,17 @@ def test_a_mandates_cap_holds_when_an_agency_asks_with_what_is_under_way(
     assert (refused.status_code, refused.json()["code"]) == (403, "marketplace.money_cap")
     with room.db.reading() as tx:
         assert room.grants.status(tx, entitlement.grant_id).spent_micro == before > 0
-    # The cap is the agency's: the advertiser may ask the same itself.
-    own = ask(world, entitlement.id, segments={"young": {"attribute": "age", "op": "<", "value": 26}})
-    assert own.status_code == 202
     # Answered, they came to less than the most that they could have cost.
     work(world)
     world.stage.clock.move(minutes=5)
     assert asked(25).status_code == 202
     # What is stored costs nothing, whatever is left.
     assert asked(20).status_code == 201
+    late = [asked(age).status_code for age in range(26, 40)]
+    assert late[-1] == 403
+    # The cap binds the agency: the advertiser may ask the same itself, and it counts towards what is spent.
+    own = ask(world, entitlement.id, segments={"young": {"attribute": "age", "op": "<", "value": 39}})
+    assert own.status_code == 202
 
 
 def test_a_question_that_cannot_be_understood_says_why(world: World, market: Market) -> None:
