@@ -2,11 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, calling, columns, echo, read_plain
+
+if TYPE_CHECKING:
+    from cleanroom.client.remote.options import UploadOptions
+    from cleanroom.client.remote.tables import Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Upload bases, and list them.")
 Source = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")]
@@ -50,6 +54,33 @@ def upload(
         return
     with calling(profile, as_json=as_json) as room:
         made = room.bases.create(file, **options)
+    _show(made, options, as_json=as_json)
+
+
+@app.command()
+def update(
+    base_id: Annotated[str, typer.Argument(metavar="BASE", help="Its id.", show_default=False)],
+    file: Source,
+    delta: Annotated[
+        bool,
+        typer.Option(help="Only add, replace and delete persons, by person_id and the column _op."),
+    ] = False,
+    junk_over_shared: Annotated[
+        bool, typer.Option(help="Ignore key values that too many rows share.")
+    ] = False,
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load a base that is there anew, under its schema; run again, a broken upload goes on."""
+    options: UploadOptions = {"mode": "delta" if delta else "full"}
+    if junk_over_shared:
+        options["over_shared"] = "junk"
+    with calling(profile, as_json=as_json) as room:
+        made = room.bases.upload(base_id, file, **options)
+    _show(made, {}, as_json=as_json)
+
+
+def _show(made: "Table", options: dict[str, Any], *, as_json: bool) -> None:
     rejected = sum((made.rejected or {}).values())
     lines = [f"BASE {made.id}", f"version\t{made.version_id}"]
     lines += (

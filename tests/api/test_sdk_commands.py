@@ -171,6 +171,44 @@ def on_the_market(desk: Desk, run: Run, listing: str) -> None:
     assert run("listing", "retire", listing, *own)[1] == f"RETIRED {listing}\n"
 
 
+def test_a_base_is_loaded_anew_and_changed(desk: Desk, run: Run) -> None:
+    log_in(desk, run, "advertiser")
+    schema, file = desk.folder / "base.yaml", desk.folder / "base.csv"
+    schema.write_text(
+        "person_id: {column: id}\nmatch_keys: {email: {column: email}}\nlawful_basis: consent\n",
+        encoding="utf-8",
+    )
+
+    def load(*arguments: str, rows: list[str]) -> dict[str, Any]:
+        file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        code, out, err = run("base", *arguments, "--profile", "advertiser", "--json")
+        assert code == 0, err
+        made: dict[str, Any] = json.loads(out)
+        return made
+
+    def persons(base_id: str) -> int:
+        room = desk.world.stage.room
+        with room.db.reading() as tx:
+            return room.datasets.current(tx, base_id).persons
+
+    base = load(
+        "upload", str(file), "--schema", str(schema), rows=["id,email", "1,a@example.org", "2,b@example.org"]
+    )
+    assert persons(base["id"]) == 2
+    changes = [
+        "id,email,_op",
+        "2,,delete",
+        "3,c@example.org,add",
+        "1,z@example.org,replace",
+        "4,d@example.org,add",
+    ]
+    changed = load("update", base["id"], str(file), "--delta", rows=changes)
+    assert (changed["id"], persons(base["id"])) == (base["id"], 3)
+    assert changed["version_id"] != base["version_id"]
+    load("update", base["id"], str(file), rows=["id,email", "9,e@example.org"])
+    assert persons(base["id"]) == 1
+
+
 def test_a_month_is_told_in_money(desk: Desk, run: Run) -> None:
     desk.market.bought()
     log_in(desk, run, "advertiser")

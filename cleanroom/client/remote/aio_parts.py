@@ -8,7 +8,7 @@ from cleanroom.client.receipts import VerifiedReceipt
 from cleanroom.client.remote.answers import EstimateValue, ResultValue
 from cleanroom.client.remote.effects import Flow
 from cleanroom.client.remote.hooks import OVERLAP_HOURS, HookFlows, HookState, Verifying
-from cleanroom.client.remote.options import AgencyAction, BaseOptions, LoadOptions
+from cleanroom.client.remote.options import AgencyAction, BaseOptions, LoadOptions, UploadOptions
 from cleanroom.client.remote.session import Session
 from cleanroom.client.remote.tables import Table, Tables
 from cleanroom.money import Money
@@ -127,13 +127,13 @@ class AsyncTablesOf:
         """Read the quality report of a load: exact, and for its owner alone."""
         return await self._run(self._tables.report(table_id, version_id))
 
-    async def upload(self, table_id: str, data: Any, **options: Unpack[LoadOptions]) -> Table:
+    async def upload(self, table_id: str, data: Any, **options: Unpack[UploadOptions]) -> Table:
         """Hash, encrypt and load data into a registered one; called again after an error, it goes on.
 
         Args:
             table_id: `ds_...`.
             data: a frame of pandas, polars or Arrow, or the path of a CSV or Parquet file.
-            options: see LoadOptions.
+            options: see UploadOptions.
         """
         return await self._run(self._run.session.upload_table(self._tables, table_id, data, options))
 

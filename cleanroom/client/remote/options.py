@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from cleanroom.client.remote.tables import On
+from cleanroom.client.remote.tables import Mode, On
 
 OverShared = Literal["junk"] | None
 AgencyAction = Literal["upload", "request", "ask"]
@@ -19,6 +19,17 @@ class LoadOptions(TypedDict, total=False):
 
     over_shared: OverShared
     wait: float
+
+
+class UploadOptions(LoadOptions, total=False):
+    """How data are loaded into what is registered.
+
+    Attributes:
+        mode: `delta` changes the current version by person_id: rows are added or replace a person's, or delete it
+            where their column `_op` says `delete`; `full`, when not given, replaces the version.
+    """
+
+    mode: Mode
 
 
 class BaseOptions(LoadOptions, total=False):

@@ -11,7 +11,14 @@ from cleanroom.client.remote.effects import Aside, Flow
 from cleanroom.client.remote.evidence import require_shown
 from cleanroom.client.remote.hooks import HookFlows
 from cleanroom.client.remote.market import Market
-from cleanroom.client.remote.options import AskOptions, BaseOptions, LoadOptions, Options, RequestOptions
+from cleanroom.client.remote.options import (
+    AskOptions,
+    BaseOptions,
+    LoadOptions,
+    Options,
+    RequestOptions,
+    UploadOptions,
+)
 from cleanroom.client.remote.oversight import Oversight
 from cleanroom.client.remote.problems import ConfigurationError
 from cleanroom.client.remote.profiles import Profile, load_profile, state_dir
@@ -86,13 +93,14 @@ class Session:
                 )
             )
 
-    def upload_table(self, tables: Tables, table_id: str, data: Any, options: LoadOptions) -> Flow[Table]:
+    def upload_table(self, tables: Tables, table_id: str, data: Any, options: UploadOptions) -> Flow[Table]:
         """Load a registered table anew."""
         with shown(self._progress) as report:
             return (
                 yield from tables.upload(
                     table_id,
                     data,
+                    mode=options.get("mode", "full"),
                     over_shared=options.get("over_shared"),
                     wait=options.get("wait", WAIT_SECONDS),
                     report=report,

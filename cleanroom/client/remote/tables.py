@@ -16,6 +16,7 @@ from cleanroom.client.remote.tus import send_parcel, state_of
 from cleanroom.errors import CleanroomError
 
 Kind = Literal["bases", "datasets"]
+Mode = Literal["full", "delta"]
 On = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 """Match keys: identifiers that are also the columns' names, or a mapping of identifiers to columns."""
 
@@ -167,22 +168,38 @@ class Tables:
         table_id: str,
         data: Any,
         *,
+        mode: Mode,
         over_shared: Literal["junk"] | None,
         wait: float,
         report: Report,
     ) -> Flow[Table]:
-        """Load a registered table anew; an upload of the same content that broke off goes on.
+        """Load a registered table anew or change it; an upload of the same content that broke off goes on.
 
         Raises:
             FileError, PrepareError: the data do not fit the schema.
             ApiError, Unreachable: the room refuses, or does not answer; calling again goes on.
             LoadFailed, OverSharedKeys, StillRunning: what became of it in the room.
         """
-        schema = (yield from self.get(table_id))["schema"]
-        source = yield Aside(lambda: _as_source(data, schema))
-        digest = yield Aside(lambda: _digest(source, [table_id, schema], self._store.digest_secret()))
+        table = yield from self.get(table_id)
+        schema = table["schema"]
+        changed = table["current_version_id"] if mode == "delta" else None
+        if mode == "delta" and changed is None:
+            raise PrepareError("There is no version to change yet.", remedy="Load everything once.")
+        source = yield Aside(lambda: _as_source(data, schema, mode))
+        # The same changes to another version are another package.
+        about = [table_id, mode, changed or "", schema]
+        digest = yield Aside(lambda: _digest(source, about, self._store.digest_secret(), mode))
         return (
-            yield from self._load(source, digest, table_id, over_shared=over_shared, wait=wait, report=report)
+            yield from self._load(
+                source,
+                digest,
+                table_id,
+                over_shared=over_shared,
+                wait=wait,
+                report=report,
+                mode=mode,
+                changed=changed,
+            )
         )
 
     def _begun(self, digest: str) -> Flow[str | None]:
@@ -215,6 +232,8 @@ class Tables:
         over_shared: Literal["junk"] | None,
         wait: float,
         report: Report,
+        mode: Mode = "full",
+        changed: str | None = None,
     ) -> Flow[Table]:
         plain = yield from self.get(table_id)
         parcel, counts, state = self._store.parcel(digest), None, None
@@ -225,7 +244,7 @@ class Tables:
                 # Given up by the room, or expired while it lay here: a new package of the same content is made.
                 self._store.drop_parcel(parcel)
         if parcel is None or state is None:
-            parcel, counts = yield from self._prepare(source, digest, plain, report)
+            parcel, counts = yield from self._prepare(source, digest, plain, report, mode, changed)
             state = yield from self._deliver(parcel, wait=wait, report=report)
         self._store.drop_parcel(parcel)
         version_id = state["version_id"]
@@ -245,7 +264,13 @@ class Tables:
         )
 
     def _prepare(
-        self, source: Any, digest: str, table: Mapping[str, Any], report: Report
+        self,
+        source: Any,
+        digest: str,
+        table: Mapping[str, Any],
+        report: Report,
+        mode: Mode,
+        changed: str | None,
     ) -> Flow[tuple[Parcel, Any]]:
         key_id, seed = yield from self.ensure_key()
 
@@ -262,6 +287,8 @@ class Tables:
                     recipient=Recipient(table["workspace_id"], table["id"], table["recipient"]),
                     signer=Signer(key_id, seed),
                     out_dir=folder,
+                    mode=mode,
+                    expected_version_id=changed,
                     progress=lambda done, total: report("Hashing here", done, total),
                 )
                 parcel = self._store.keep_parcel(
@@ -327,16 +354,18 @@ class Tables:
         yield from self._connection.post(path, body)
 
 
-def _as_source(data: Any, schema: Mapping[str, Any]) -> Any:
+def _as_source(data: Any, schema: Mapping[str, Any], mode: Mode = "full") -> Any:
     if isinstance(data, str | Path):
         return Path(data)
-    from cleanroom.client.frames import as_source  # noqa: PLC0415 - heavy, and not needed for questions
+    from cleanroom.client.encoder import OP_COLUMN  # noqa: PLC0415 - heavy, and not needed for questions
+    from cleanroom.client.frames import as_source  # noqa: PLC0415
     from cleanroom.schema.codec import schema_from_dict  # noqa: PLC0415
 
-    return as_source(data, schema_from_dict(schema).columns())
+    columns = schema_from_dict(schema).columns()
+    return as_source(data, [*columns, OP_COLUMN] if mode == "delta" else columns)
 
 
-def _digest(source: Any, schema: Any, secret: bytes) -> str:
+def _digest(source: Any, schema: Any, secret: bytes, mode: Mode = "full") -> str:
     from cleanroom.client.contents import content_digest  # noqa: PLC0415 - heavy
 
-    return content_digest(source, schema, secret=secret)
+    return content_digest(source, schema, secret=secret, mode=mode)
