@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cleanroom.access.service import Access, make_access
@@ -49,6 +50,7 @@ from cleanroom.release.service import ReleaseService
 from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.settings import Settings
+from cleanroom.signin.service import SignIn, make_sign_in
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.uploads.files import UploadFiles
@@ -95,6 +97,7 @@ class Room:
     accounts: Accounts
     access: Access
     token_keys: TokenKeys
+    signin: SignIn
     offboarding: Offboarding
     workspaces: Workspaces
     datasets: Datasets
@@ -304,6 +307,14 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         accounts=accounts,
         access=access,
         token_keys=token_keys,
+        signin=make_sign_in(
+            db=db,
+            clock=clock,
+            accounts=accounts,
+            users=access.users,
+            keys=keys,
+            issuer=f"Cleanroom {urlsplit(settings.public_url).hostname}",
+        ),
         offboarding=Offboarding(access, grants, workspaces),
         workspaces=workspaces,
         datasets=datasets,

@@ -88,11 +88,12 @@ def test_a_room_is_set_up_from_nothing_to_a_client_that_gets_in(shell: Shell, tm
 def test_users_mandates_and_departures(shell: Shell) -> None:
     brand = shell.json("org", "add", "Brand", "--kind", "advertiser", "--init")["id"]
     agency = shell.json("org", "add", "Agency", "--kind", "agency")["id"]
-    user = shell.json("user", "add", "Ann@Example.org", "--org", brand, "--role", "owner")
+    user = shell.json("user", "invite", "Ann@Example.org", "--org", brand, "--role", "owner")
     assert user["invitation"].startswith("inv_")
+    assert user["link"].endswith("/invitation/" + user["invitation"])
     assert user["email"] == "ann@example.org"
     assert user["invitation"] not in shell.text("user", "list", "--json")
-    code, text = shell.fails("user", "add", "ann@example.org", "--org", brand, "--role", "owner")
+    code, text = shell.fails("user", "invite", "ann@example.org", "--org", brand, "--role", "owner")
     assert (code, "access.bad_user" in text) == (EXIT_KNOWN_ERROR, True)
     shell.text("user", "disable", user["id"])
 
