@@ -190,8 +190,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
     {code: status for status, codes in _CODES.items() for code in codes}
 )
 
-OUT_OF_REACH = frozenset({"bootstrap", "cli", "client", "redteam"})
-"""Slices whose errors no request can meet: they belong to commands and to the caller's own machine."""
+OUT_OF_REACH = frozenset({"bootstrap", "cli", "client", "portal", "redteam"})
+"""Slices whose errors no request of the API can meet: they belong to commands, pages and the caller's own machine."""
 
 
 def status_of(code: str) -> int:
