@@ -11,11 +11,11 @@ from starlette.types import ASGIApp
 from cleanroom.bootstrap import Room
 from cleanroom.errors import KNOWN_ERRORS
 from provider_portal.cabinet import account, datasets, entrance, overview, preferences, requests, team
-from provider_portal.i18n import N_, Writing, negotiate
-from provider_portal.security import Cookies, ForeignFormError, new_form_secret
+from provider_portal.i18n import N_
+from provider_portal.security import SESSION, Cookies, ForeignFormError
 from provider_portal.surroundings import Surroundings, Telemetry
 from provider_portal.ui import page, static_files
-from provider_portal.visits import SignInNeededError, Visit
+from provider_portal.visits import SignInNeededError, visit_of
 from provider_portal.wording import error_words
 
 ROUTERS = (
@@ -60,6 +60,8 @@ def create_portal(room: Room, *, telemetry: Telemetry) -> ASGIApp:
         app.include_router(router)
     app.add_exception_handler(SignInNeededError, _sign_in)
     app.add_exception_handler(HTTPException, _http)
+    # Its page is sent, and the error goes on to where it is noted.
+    app.add_exception_handler(Exception, _http)
     for known in KNOWN_ERRORS:
         app.add_exception_handler(known, _known)
     return Surroundings(
@@ -71,24 +73,12 @@ def create_portal(room: Room, *, telemetry: Telemetry) -> ASGIApp:
     )
 
 
-def _visit(request: Request) -> Visit:
-    """Return the visit; of a request that came to no page, one of nobody."""
-    known: Visit | None = getattr(request.state, "visit", None)
-    if known is not None:
-        return known
-    writing = Writing(negotiate(None, request.headers.get("accept-language", "")), request.app.state.zone)
-    state = request.app.state
-    return Visit(
-        state.room, request, state.cookies, writing, "auto", {}, None, new_form_secret(), fresh_secret=True
-    )
-
-
 async def _sign_in(request: Request, _error: Exception) -> Response:
     """Show where to sign in, and keep what a form brought that came too late."""
-    visit = _visit(request)
+    visit = visit_of(request)
     post = request.method == "POST"
     kept = {name: value for name, value in visit.form.items() if "password" not in name and name != "code"}
-    expired = bool(visit.cookies.get(request, "cleanroom"))
+    expired = bool(visit.cookies.get(request, SESSION))
     return await run_in_threadpool(
         page,
         visit,
@@ -128,7 +118,7 @@ def _failure(request: Request, status: int, error: Exception | None) -> Response
     if isinstance(error, ForeignFormError):
         title = N_("This form cannot be taken")
     return page(
-        _visit(request),
+        visit_of(request),
         "failure.html",
         status=status,
         title=title,

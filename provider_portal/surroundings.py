@@ -52,11 +52,12 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
+        began, status, whole = time.perf_counter(), 0, False
         scope.setdefault("state", {})["request_id"] = new_id("req", self._clock.now())
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
@@ -74,9 +75,11 @@ class Surroundings:
                 await self._app(scope, _limited(receive), sending)
         except Exception as error:  # noqa: BLE001 - the server would write its text, which may hold data, into its log
             self._telemetry.failed(scope, error)
-            if status:
+            if status and not whole:
+                # Too late for another answer: the connection breaks off, and the browser sees it was cut.
                 raise RuntimeError("The answer broke off.") from None
-            await PlainTextResponse("Something failed. / Что-то сломалось.", 500)(scope, receive, sending)
+            if not status:
+                await PlainTextResponse("Something failed. / Что-то сломалось.", 500)(scope, receive, sending)
         finally:
             self._telemetry.answered(scope, status=status, seconds=time.perf_counter() - began)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -76,32 +77,46 @@ class Visit:
 
 async def visit(request: Request) -> Visit:
     """Make out who visits; a form that is not the room's own is refused here, whatever page it is for."""
+    form = await _form(request) if request.method == "POST" else {}
+    made = await run_in_threadpool(visit_of, request, form)
+    if request.method == "POST":
+        require_own_form(
+            request,
+            public_url=request.app.state.public_url,
+            cookie="" if made.fresh_secret else made.form_secret,
+            sent=form.get(FORM_FIELD, ""),
+        )
+    return made
+
+
+def visit_of(request: Request, form: Mapping[str, str] = MappingProxyType({})) -> Visit:
+    """Return the visit of a request, made out once; also of one that came to no page.
+
+    Args:
+        request: as it came.
+        form: what was typed.
+    """
+    known: Visit | None = getattr(request.state, "visit", None)
+    if known is not None:
+        return known
     room: Room = request.app.state.room
     cookies: Cookies = request.app.state.cookies
-    form = await _form(request) if request.method == "POST" else {}
-    token = cookies.get(request, SESSION)
-    member = await run_in_threadpool(room.signin.member, token) if token else None
-    kept = cookies.get(request, FORM)
-    form_secret = kept or new_form_secret()
+    token, kept = cookies.get(request, SESSION), cookies.get(request, FORM)
+    member = room.signin.member(token) if token else None
     chosen = request.cookies.get(LANGUAGE) or (member.language if member else None)
     theme = request.cookies.get(THEME, "")
-    made = Visit(
+    language = negotiate(chosen, request.headers.get("accept-language", ""))
+    request.state.visit = made = Visit(
         room=room,
         request=request,
         cookies=cookies,
-        writing=Writing(
-            negotiate(chosen, request.headers.get("accept-language", "")), request.app.state.zone
-        ),
+        writing=Writing(language, request.app.state.zone),
         theme=theme if theme in THEMES else THEMES[0],
         form={name: value for name, value in form.items() if name != FORM_FIELD},
         member=member,
-        form_secret=form_secret,
+        form_secret=kept or new_form_secret(),
         fresh_secret=not kept,
     )
-    request.state.visit = made
-    if request.method == "POST":
-        public_url = request.app.state.public_url
-        require_own_form(request, public_url=public_url, cookie=kept, sent=form.get(FORM_FIELD, ""))
     return made
 
 

@@ -65,5 +65,5 @@ def answered_lately(tx: Transaction, organisation_id: str, *, limit: int = 10) -
             purpose=str(row.question.get("purpose", "")),
             asked_at=row.asked_at,
         )
-        for row, dataset, buyer in tx.session.execute(rows).tuples()
+        for row, dataset, buyer in tx.session.execute(rows)
     )

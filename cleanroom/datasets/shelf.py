@@ -102,7 +102,7 @@ def shelf(
     )
     order = _SORTS.get(sort, _SORTS["name"])
     page = rows.order_by(order.desc() if descending else order, DatasetRow.id).offset(offset).limit(limit)
-    rows_found: Sequence[tuple[str, str, datetime, Any, Any]] = tx.session.execute(page).tuples().all()
+    rows_found: Sequence[tuple[str, str, datetime, Any, Any]] = tx.session.execute(page).all()
     found = tuple(
         Shelved(
             dataset_id,

@@ -92,14 +92,12 @@ def entries(
         .offset(offset)
         .limit(limit)
     )
-    found = tx.session.execute(rows).tuples().all()
+    found = tx.session.execute(rows).all()
     agencies = {row.agency_id for row, _, _ in found if row.agency_id is not None}
     names = dict(
         tx.session.execute(
             select(OrganisationRow.id, OrganisationRow.name).where(OrganisationRow.id.in_(agencies))
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return tuple(_entry(row, name, version, names) for row, name, version in found), int(total)
 

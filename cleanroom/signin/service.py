@@ -270,7 +270,7 @@ class SignIn:
             for row in tx.session.scalars(select(CredentialRow).where(CredentialRow.user_id.in_(ids)))
         }
         seen = select(SessionRow.user_id, func.max(SessionRow.seen_at)).where(SessionRow.user_id.in_(ids))
-        last_seen = dict(tx.session.execute(seen.group_by(SessionRow.user_id)).tuples().all())
+        last_seen = dict(tx.session.execute(seen.group_by(SessionRow.user_id)).all())
         return tuple(
             Standing(
                 user=user,

@@ -77,4 +77,6 @@ def launch(playwright: Playwright) -> Browser:
     try:
         return playwright.chromium.launch(executable_path=path, args=list(FLAGS))
     except Error as error:
-        raise RuntimeError(f"{MISSING} ({path or 'Playwright'} does not start: {error.message[:500]})") from None
+        raise RuntimeError(
+            f"{MISSING} ({path or 'Playwright'} does not start: {error.message[:500]})"
+        ) from None

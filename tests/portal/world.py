@@ -21,7 +21,8 @@ from cleanroom.bootstrap import open_room
 from provider_portal.app import create_portal
 from tests.market import Market
 from tests.people_rooms import Person, person
-from tests.rooms import BASE_HEADER, DATASET_HEADER, Stage, person as row
+from tests.rooms import DATASET_HEADER, Stage
+from tests.rooms import person as row
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -73,6 +74,7 @@ def furnish(stage: Stage) -> tuple[dict[str, Person], dict[str, str]]:
     market.mint()
     made = {
         "dataset": stage.dataset_id,
+        "entitlement": entitlement.id,
         "waiting": market.ask(note="Мы хотим сравнить сезоны. <b>Спасибо!</b>").request.id,
         "to_reject": market.ask(days=30).request.id,
         "to_approve": market.ask(size="S", kinds=frozenset({"overlap"})).request.id,
@@ -80,9 +82,11 @@ def furnish(stage: Stage) -> tuple[dict[str, Person], dict[str, str]]:
     with stage.room.db.reading() as tx:
         made["version"] = stage.room.datasets.current(tx, stage.dataset_id).id
     # A load with faults that nobody has published yet.
-    bad = [row(number) for number in range(200)] + ["p900,not an address,,F,30,,yes,yes", "p901,a@b.org,,F,old,,yes,yes"]
+    bad = [row(number) for number in range(200)] + [
+        "p900,not an address,,F,30,,yes,yes",
+        "p901,a@b.org,,F,old,,yes,yes",
+    ]
     made["faulty"] = stage.load(stage.dataset_id, DATASET_HEADER, bad, publish=False)
-    assert BASE_HEADER
     return people, made
 
 
@@ -159,7 +163,9 @@ class Visitor:
 @contextmanager
 def visiting(browser: Browser, cabinet: Cabinet, **options: Any) -> Iterator[Visitor]:
     """Open a browser's context for a test."""
-    context = browser.new_context(**{"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"} | options)
+    context = browser.new_context(
+        **{"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce"} | options
+    )
     context.add_init_script(_WATCH)
     context.set_default_timeout(15_000)
     visitor = Visitor(cabinet, context, context.new_page())
