@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -17,7 +17,7 @@ from cleanroom.signin.types import Member
 from provider_portal.i18n import LANGUAGES, N_, translations
 from provider_portal.security import FORM, FORM_FIELD, form_token
 from provider_portal.static_files import StaticFiles
-from provider_portal.visits import Visit
+from provider_portal.visits import Visit, local_path
 from provider_portal.wording import TONES, WORDS
 
 PROVIDERS = frozenset({OrganisationKind.PROVIDER})
@@ -105,7 +105,11 @@ def page(visit: Visit, template: str, *, status: int = 200, **values: Any) -> HT
         query = urlencode({name: value for name, value in kept.items() if value})
         return request.url.path + (f"?{query}" if query else "")
 
+    # What a form was sent to may answer no visit; the page that it came from does.
+    came_from = urlsplit(request.headers.get("referer", ""))
+    stay = here() if request.method == "GET" else local_path(came_from.path)
     usual: Mapping[str, Any] = {
+        "stay": stay,
         "visit": visit,
         "member": visit.member,
         "write": writing,

@@ -264,3 +264,22 @@ def test_sessions_are_seen_and_ended(cabinet: Cabinet, visit: Visit, kind: str) 
             expect(here.page.get_by_role("status")).to_contain_text("ended")
     assert there.go("/") == 401
     assert here.go("/") == 200
+
+
+def test_the_language_changes_where_one_is_even_after_a_mistake(cabinet: Cabinet, visit: Visit) -> None:
+    visitor = visit()
+    visitor.enter(cabinet.anna)
+    page = visitor.page
+    visitor.go("/team")
+    page.locator("form[action='/team/invite']").get_by_label("E-mail").fill("owner@provider.example.org")
+    page.get_by_role("button", name="Make the invitation").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_role("button", name="Русский").first.click()
+    expect(page.locator("h1")).to_have_text("Команда")
+    # It is the person's from now on, in every browser.
+    other = visit()
+    other.enter(cabinet.anna)
+    other.go("/team")
+    expect(other.page.locator("h1")).to_have_text("Команда")
+    page.get_by_role("button", name="English").first.click()
+    expect(page.locator("h1")).to_have_text("Team")
