@@ -1,4 +1,4 @@
-"""People sign in: passwords, second factors, recovery codes, one-time links, sessions, and the pauses after failures.
+"""People sign in: passwords, second factors, recovery codes, one-time links, sessions, pauses; requests by provider.
 
 Revision: 0008
 """
@@ -78,9 +78,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_signin_throttles")),
     )
     op.create_index(op.f("ix_signin_throttles_expires_at"), "signin_throttles", ["expires_at"], unique=False)
+    op.create_index("ix_entitlement_requests_desk", "entitlement_requests", ["provider_id", "id"])
+    op.create_index(
+        "ix_entitlement_requests_desk_state", "entitlement_requests", ["provider_id", "state", "id"]
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_entitlement_requests_desk_state", table_name="entitlement_requests")
+    op.drop_index("ix_entitlement_requests_desk", table_name="entitlement_requests")
     op.drop_index(op.f("ix_signin_throttles_expires_at"), table_name="signin_throttles")
     op.drop_table("signin_throttles")
     op.drop_index(op.f("ix_web_sessions_expires_at"), table_name="web_sessions")
