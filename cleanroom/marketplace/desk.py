@@ -76,21 +76,23 @@ def entries(
     wanted = [request.provider_id == provider_id]
     if state is not None:
         wanted.append(request.state == state.value)
+    counted, chosen = select(func.count()).select_from(request), select(request.id)
     if buyer:
         wanted.append(OrganisationRow.name.icontains(buyer, autoescape=True))
-    joined = OrganisationRow.id == request.advertiser_id
-    counted = select(func.count()).select_from(request)
-    counted = counted.join(OrganisationRow, joined) if buyer else counted
+        counted = counted.join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
+    if buyer or sort == "buyer":
+        chosen = chosen.join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
     total = tx.session.scalar(counted.where(*wanted)) or 0
     order = _SORTS.get(sort, _SORTS["asked"])
+    ordered = (order.desc() if descending else order, request.id)
+    # Ids are sorted first, and what stands beside them is read for one page alone.
+    page = chosen.where(*wanted).order_by(*ordered).offset(offset).limit(limit).subquery()
     rows = (
         select(request, OrganisationRow.name, ListingVersionRow)
-        .join(OrganisationRow, joined)
+        .join(page, page.c.id == request.id)
+        .join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
         .join(ListingVersionRow, ListingVersionRow.id == request.listing_version_id)
-        .where(*wanted)
-        .order_by(order.desc() if descending else order, request.id)
-        .offset(offset)
-        .limit(limit)
+        .order_by(*ordered)
     )
     found = tx.session.execute(rows).all()
     agencies = {row.agency_id for row, _, _ in found if row.agency_id is not None}
