@@ -39,7 +39,7 @@ class FirstRunError(CleanroomError):
     code = "signin.first_run"
 
 
-class SettledError(CleanroomError):
+class SignInSecretError(CleanroomError):
     """The room's secret for sign-ins is gone, and what was sealed with it with it."""
 
     code = "signin.secret"

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cleanroom.db.database import Transaction
-from cleanroom.signin.errors import SettledError
+from cleanroom.signin.errors import SignInSecretError
 from cleanroom.signin.models import SignInSecretRow
 from crypto.keys import KeyProvider
 
@@ -62,13 +62,13 @@ class SignInSecret:
         return nonce + AESGCM(self._key(tx, b"seal")).encrypt(nonce, plain, owner.encode())
 
     def unseal(self, tx: Transaction, sealed: bytes, *, owner: str) -> bytes:
-        """Decrypt what `seal` made; raises SettledError when it is damaged or another room's."""
+        """Decrypt what `seal` made; raises SignInSecretError when it is damaged or another room's."""
         try:
             return AESGCM(self._key(tx, b"seal")).decrypt(
                 sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], owner.encode()
             )
         except InvalidTag:
-            raise SettledError(
+            raise SignInSecretError(
                 "A second factor cannot be opened.", remedy="Restore database and keys of one backup."
             ) from None
 

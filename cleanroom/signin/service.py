@@ -1,5 +1,6 @@
 """Letting people in: by a password and a second factor, an invitation, a reset, or the first run of a room."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -10,7 +11,7 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
-from cleanroom.signin.errors import FirstRunError, WrongPasswordError
+from cleanroom.signin.errors import FirstRunError, UnknownSessionError, WrongPasswordError
 from cleanroom.signin.links import Links
 from cleanroom.signin.models import CredentialRow, SessionRow
 from cleanroom.signin.passwords import hash_password, outdated, require_good, verify_password
@@ -119,10 +120,15 @@ class SignIn:
         """Tell who a session's token belongs to; None for nobody."""
         return self.sessions.member(token)
 
-    def sign_out(self, member: Member) -> None:
-        """End the session that somebody is using."""
-        with self.db.transaction() as tx:
-            self.sessions.end(tx, member.session_id, user_id=member.user_id, reason=EndReason.SIGNED_OUT)
+    def sign_out(self, member: Member, *, reason: EndReason = EndReason.SIGNED_OUT) -> None:
+        """End the session that somebody is using; one that has ended meanwhile is no matter.
+
+        Args:
+            member: who is signed in.
+            reason: for the log.
+        """
+        with self.db.transaction() as tx, suppress(UnknownSessionError):
+            self.sessions.end(tx, member.session_id, user_id=member.user_id, reason=reason)
 
     def confirm_password(self, member: Member, password: str) -> None:
         """Make sure that it is still the same person, before something that outlives the session.
@@ -260,6 +266,12 @@ class SignIn:
         """Keep the language that a person chose."""
         with self.db.transaction() as tx:
             tx.session.get_one(CredentialRow, member.user_id).language = language
+            tx.audit(
+                "signin.language_set",
+                subject_id=member.user_id,
+                organisation_id=member.organisation_id,
+                body={"language": language},
+            )
 
     def standings(self, tx: Transaction, organisation_id: str) -> tuple[Standing, ...]:
         """List an organisation's users and how they stand, oldest first, disabled ones too."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.errors import CleanroomError
-from cleanroom.signin.types import Entered, LinkKind, Refused, SecondStep
+from cleanroom.signin.types import EndReason, Entered, LinkKind, Refused, SecondStep
 from provider_portal.agents import agent_words
 from provider_portal.i18n import N_
 from provider_portal.security import FORM, PENDING, SESSION, new_form_secret
@@ -218,6 +218,9 @@ def _let_in(visit: Visit, entered: Entered, next_path: str, kept: str) -> Respon
         if fields
         else go(visit, next_path)
     )
+    if visit.member is not None:
+        # The browser forgets the session that it had; nobody else may find it.
+        visit.room.signin.sign_out(visit.member, reason=EndReason.ROTATED)
     visit.cookies.set(response, SESSION, entered.token)
     visit.cookies.drop(response, PENDING)
     return response

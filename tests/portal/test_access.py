@@ -283,6 +283,17 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(cabinet: Cabinet, c
     assert "Domain" not in kept
 
 
+def test_signing_in_anew_ends_the_session_before(cabinet: Cabinet, client: Any) -> None:
+    call = client("provider.viewer")
+    before = call.http.cookies["cleanroom"]
+    viewer = cabinet.people["provider.viewer"].user.email
+    answer = call("POST /sign-in", {"email": viewer, "password": PASSWORD})
+    assert answer.status_code == 303
+    assert answer.cookies["cleanroom"] != before
+    assert cabinet.room.signin.member(before) is None
+    assert cabinet.room.signin.member(answer.cookies["cleanroom"]) is not None
+
+
 @pytest.mark.parametrize(
     ("wanted", "leads"),
     [
