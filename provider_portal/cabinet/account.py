@@ -152,6 +152,7 @@ def _picture(uri: str) -> Markup:
         dark="#000",
         light="#fff",
         xmldecl=False,
+        omitsize=True,
         svgclass="qr",
         lineclass=None,
     )

@@ -12,7 +12,7 @@ from cleanroom.signin.models import SessionRow
 from cleanroom.signin.totp import code_at, step_of
 from tests.people_rooms import PASSWORD, person
 from tests.portal.conftest import Visit
-from tests.portal.world import Cabinet, Visitor
+from tests.portal.world import DESK, PHONE, Cabinet, Visitor
 
 NEW_PASSWORD = "eleven patient otters"
 
@@ -62,7 +62,17 @@ def test_a_second_factor_from_setting_it_up_to_using_it(cabinet: Cabinet, visit:
     sign_in(visitor, vera.user.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Set it up").click()
-    expect(page.get_by_role("img", name="A code to scan")).to_be_visible()
+    picture = page.get_by_role("img", name="A code to scan")
+    expect(picture).to_be_visible()
+    # A code that is cut off cannot be scanned.
+    page.set_viewport_size(PHONE)
+    assert visitor.sideways() == 0
+    drawn, frame = picture.locator("svg").bounding_box(), picture.bounding_box()
+    assert drawn is not None
+    assert frame is not None
+    assert drawn["width"] == drawn["height"] <= frame["width"]
+    assert picture.locator("svg").get_attribute("viewBox") is not None
+    page.set_viewport_size(DESK)
     assert visitor.faults() == []
     text = page.locator("code.secret").inner_text()
     secret = base64.b32decode(text + "=" * (-len(text) % 8))

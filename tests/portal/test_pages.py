@@ -28,7 +28,13 @@ ENTRANCE = {
     "first run": "/welcome/{welcome}",
     "a dead link": "/reset/no-such-link",
 }
-SETTINGS = [(language, theme) for language in ("en", "ru") for theme in ("light", "dark")]
+# Each language and each theme once; the other two pairs with the long runs.
+SETTINGS = [
+    ("en", "light"),
+    ("ru", "dark"),
+    pytest.param("en", "dark", marks=pytest.mark.slow),
+    pytest.param("ru", "light", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
