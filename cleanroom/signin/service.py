@@ -13,7 +13,7 @@ from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
 from cleanroom.signin.errors import FirstRunError, UnknownSessionError, WrongPasswordError
 from cleanroom.signin.links import Links
-from cleanroom.signin.models import CredentialRow, SessionRow
+from cleanroom.signin.models import CredentialRow
 from cleanroom.signin.passwords import hash_password, outdated, require_good, verify_password
 from cleanroom.signin.second_factor import SecondFactors
 from cleanroom.signin.secret import SignInSecret
@@ -29,7 +29,6 @@ from cleanroom.signin.types import (
     Refused,
     SecondStep,
     Stage,
-    Standing,
 )
 from crypto.keys import KeyProvider
 
@@ -272,26 +271,6 @@ class SignIn:
                 organisation_id=member.organisation_id,
                 body={"language": language},
             )
-
-    def standings(self, tx: Transaction, organisation_id: str) -> tuple[Standing, ...]:
-        """List an organisation's users and how they stand, oldest first, disabled ones too."""
-        users = self.users.of(tx, organisation_id)
-        ids = [user.id for user in users]
-        credentials = {
-            row.user_id: row
-            for row in tx.session.scalars(select(CredentialRow).where(CredentialRow.user_id.in_(ids)))
-        }
-        seen = select(SessionRow.user_id, func.max(SessionRow.seen_at)).where(SessionRow.user_id.in_(ids))
-        last_seen = dict(tx.session.execute(seen.group_by(SessionRow.user_id)).all())
-        return tuple(
-            Standing(
-                user=user,
-                joined=user.id in credentials,
-                second_factor=user.id in credentials and credentials[user.id].totp_confirmed_at is not None,
-                last_seen_at=last_seen.get(user.id),
-            )
-            for user in users
-        )
 
     def end_all(self, tx: Transaction, user_id: str) -> int:
         """End every session of a person whose access ends; returns how many."""

@@ -8,6 +8,7 @@ from cleanroom.access.scopes import CLIENTS_WRITE, ROLES
 from cleanroom.access.types import User
 from cleanroom.db.database import Transaction
 from cleanroom.errors import CleanroomError
+from cleanroom.signin.standings import standings_of
 from provider_portal.i18n import N_
 from provider_portal.ui import go, page
 from provider_portal.visits import Visit, needs
@@ -104,7 +105,7 @@ def _team_page(
     status: int = 200,
 ) -> Response:
     with visit.room.db.reading() as tx:
-        standings = visit.room.signin.standings(tx, visit.who.organisation_id)
+        standings = standings_of(tx, visit.room.access.users, visit.who.organisation_id)
     return page(
         visit,
         "cabinet/team.html",

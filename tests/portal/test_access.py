@@ -6,12 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Response
 from fastapi.routing import APIRoute
 
 from cleanroom.access.scopes import ROLES
 from cleanroom.accounts.types import OrganisationKind
 from provider_portal.app import ROUTERS
-from provider_portal.security import form_token
+from provider_portal.security import Cookies, form_token
 from tests.people_rooms import PASSWORD, Person, person
 from tests.portal.world import Cabinet
 
@@ -292,6 +293,18 @@ def test_signing_in_anew_ends_the_session_before(cabinet: Cabinet, client: Any) 
     assert answer.cookies["cleanroom"] != before
     assert cabinet.room.signin.member(before) is None
     assert cabinet.room.signin.member(answer.cookies["cleanroom"]) is not None
+
+
+def test_with_tls_no_other_host_can_set_a_cookie() -> None:
+    cookies, response = Cookies(https=True), Response()
+    cookies.set(response, "cleanroom", "secret")
+    kept = response.headers["set-cookie"]
+    assert kept.startswith("__Host-cleanroom=secret")
+    assert "Secure" in kept
+    cookies.drop(response, "cleanroom")
+    dropped = response.headers.getlist("set-cookie")[-1]
+    assert dropped.startswith('__Host-cleanroom=""')
+    assert "Secure" in dropped
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,19 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
     assert user["invitation"] not in shell.text("user", "list", "--json")
     code, text = shell.fails("user", "invite", "ann@example.org", "--org", brand, "--role", "owner")
     assert (code, "access.bad_user" in text) == (EXIT_KNOWN_ERROR, True)
-    shell.text("user", "disable", user["id"])
+    code, text = shell.fails("user", "reset-password", user["id"])
+    assert (code, "access.unknown_user" in text) == (EXIT_KNOWN_ERROR, True)
+    room = open_room(load_settings({}, home=shell.home))
+    try:
+        let_in = room.signin.accept(user["invitation"], "seven quiet herons wade", agent="")
+        reset = shell.json("user", "reset-password", user["id"], "--drop-second-factor")["link"]
+        room.signin.reset(reset.rpartition("/reset/")[2], "eleven patient otters")
+        assert room.signin.member(let_in.token) is None
+        let_in = room.signin.sign_in(user["email"], "eleven patient otters", address="::1", agent="")
+        shell.text("user", "disable", user["id"])
+        assert room.signin.member(let_in.token) is None
+    finally:
+        room.close()
 
     parties = ("--agency", agency, "--advertiser", brand)
     limits = (

@@ -1,8 +1,13 @@
 """Which passwords are taken, and how they are kept."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
 import pytest
 from argon2 import PasswordHasher
 
+from cleanroom.signin import passwords
 from cleanroom.signin.common import common_passwords
 from cleanroom.signin.errors import PasswordError
 from cleanroom.signin.passwords import (
@@ -70,3 +75,24 @@ def test_nobody_has_a_password() -> None:
 def test_the_common_ones_are_in_the_form_they_are_looked_up_in() -> None:
     assert len(common_passwords()) > 100
     assert all(word == word.casefold() and word.isalnum() for word in common_passwords())
+
+
+def test_many_guesses_at_once_take_no_more_than_four_times_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, most, guard = 0, 0, Lock()
+
+    class Hasher:
+        def verify(self, *_given: str) -> None:
+            nonlocal running, most
+            with guard:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.02)
+            with guard:
+                running -= 1
+
+    monkeypatch.setattr(passwords, "_HASHER", Hasher())
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda number: verify_password("hash", f"guess {number}"), range(32)))
+    assert most == 4
