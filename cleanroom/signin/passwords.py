@@ -13,9 +13,9 @@ from cleanroom.signin.errors import PasswordError
 MIN_CHARACTERS = 12
 MAX_CHARACTERS = 200
 _FEWEST_DIFFERENT = 5
-# The second recommended option of RFC 9106, section 4, with one lane: the worker beside it needs the other core.
 _AT_ONCE = BoundedSemaphore(4)
 """Each takes 64 MiB: whoever sends many guesses at once must not take the whole machine's memory."""
+# The second recommended option of RFC 9106, section 4, with one lane: the worker beside it needs the other core.
 _HASHER = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1, hash_len=32, salt_len=16)
 
 
