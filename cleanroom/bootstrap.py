@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cleanroom.access.service import Access, make_access
@@ -307,14 +306,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         accounts=accounts,
         access=access,
         token_keys=token_keys,
-        signin=make_sign_in(
-            db=db,
-            clock=clock,
-            accounts=accounts,
-            users=access.users,
-            keys=keys,
-            issuer=f"Cleanroom {urlsplit(settings.public_url).hostname}",
-        ),
+        signin=make_sign_in(db, clock, accounts, access.users, keys, public_url=settings.public_url),
         offboarding=Offboarding(access, grants, workspaces),
         workspaces=workspaces,
         datasets=datasets,

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
@@ -348,13 +349,13 @@ class SignIn:
 
 
 def make_sign_in(
-    *, db: Database, clock: Clock, accounts: Accounts, users: Users, keys: KeyProvider, issuer: str
+    db: Database, clock: Clock, accounts: Accounts, users: Users, keys: KeyProvider, *, public_url: str
 ) -> SignIn:
     """Put the service together.
 
     Args:
         db, clock, accounts, users, keys: of the room.
-        issuer: the room's name, which authenticator apps show.
+        public_url: the room's; authenticator apps show its host.
     """
     secret = SignInSecret(keys)
     return SignIn(
@@ -365,6 +366,6 @@ def make_sign_in(
         secret=secret,
         throttle=Throttle(secret, clock),
         sessions=Sessions(db, clock),
-        second_factors=SecondFactors(secret, clock, issuer),
+        second_factors=SecondFactors(secret, clock, f"Cleanroom {urlsplit(public_url).hostname}"),
         links=Links(users, accounts, clock),
     )

@@ -498,12 +498,7 @@ def test_the_rooms_secret_is_made_once_and_never_from_what_was_rolled_back(acces
         assert kept == secret.digest(tx, "kind", "text")
     assert kept != lost
     again = make_sign_in(
-        db=room.db,
-        clock=room.clock,
-        accounts=room.accounts,
-        users=room.access.users,
-        keys=room.keys,
-        issuer="room",
+        room.db, room.clock, room.accounts, room.access.users, room.keys, public_url="http://room"
     )
     with room.db.reading() as tx:
         assert again.secret.digest(tx, "kind", "text") == kept
