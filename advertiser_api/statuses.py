@@ -64,6 +64,9 @@ _CODES: dict[int, tuple[str, ...]] = {
         "schema.special_category",
         "schema.unknown_attribute",
         "schema.unknown_hash_profile",
+        "signin.bad_password",
+        "signin.second_factor",
+        "signin.wrong_password",
         "uploads.length",
         "uploads.tus_header",
         "webhooks.bad_address",
@@ -102,6 +105,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "rules.not_owner",
         "rules.unknown_approval",
         "rules.unknown_policy",
+        "signin.unknown_session",
         "uploads.not_found",
         "webhooks.unknown",
         "webhooks.unknown_delivery",
@@ -111,6 +115,7 @@ _CODES: dict[int, tuple[str, ...]] = {
     405: ("api.method_not_allowed",),
     409: (
         "access.idempotency_busy",
+        "access.last_owner",
         "accounts.offboarded",
         "api.refused",
         "analyses.ended",
@@ -124,6 +129,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "marketplace.listing_state",
         "marketplace.request_state",
         "rules.untested_policy",
+        "signin.first_run",
         "storage.lease_taken",
         "uploads.offset",
         "uploads.package_uploading",
@@ -135,7 +141,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "workspaces.no_rotation",
     ),
     408: ("uploads.stalled",),
-    410: ("uploads.gone",),
+    410: ("access.invitation", "signin.link", "uploads.gone"),
     412: ("uploads.tus_version",),
     413: (
         "api.body_too_large",
@@ -176,6 +182,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "db.migrations_missing",
         "release.calibration",
         "settings.invalid",
+        "signin.secret",
         "storage.bad_key",
         "storage.exists",
         "storage.missing",
@@ -189,8 +196,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
     {code: status for status, codes in _CODES.items() for code in codes}
 )
 
-OUT_OF_REACH = frozenset({"bootstrap", "cli", "client", "redteam"})
-"""Slices whose errors no request can meet: they belong to commands and to the caller's own machine."""
+OUT_OF_REACH = frozenset({"bootstrap", "cli", "client", "portal", "redteam"})
+"""Slices whose errors no request of the API can meet: they belong to commands, pages and the caller's own machine."""
 
 
 def status_of(code: str) -> int:

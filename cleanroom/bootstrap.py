@@ -49,6 +49,7 @@ from cleanroom.release.service import ReleaseService
 from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.settings import Settings
+from cleanroom.signin.service import SignIn, make_sign_in
 from cleanroom.storage import LocalDirectory
 from cleanroom.storage.leases import Leases
 from cleanroom.uploads.files import UploadFiles
@@ -96,6 +97,7 @@ class Room:
     accounts: Accounts
     access: Access
     token_keys: TokenKeys
+    signin: SignIn
     offboarding: Offboarding
     workspaces: Workspaces
     datasets: Datasets
@@ -308,6 +310,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         accounts=accounts,
         access=access,
         token_keys=token_keys,
+        signin=make_sign_in(db, clock, accounts, access.users, keys, public_url=settings.public_url),
         offboarding=Offboarding(access, grants, workspaces, webhooks.endpoints),
         workspaces=workspaces,
         datasets=datasets,

@@ -115,6 +115,18 @@ class UserError(CleanroomError):
     code = "access.bad_user"
 
 
+class InvitationError(CleanroomError):
+    """An invitation was accepted, has expired, was replaced, or never was: one answer for all."""
+
+    code = "access.invitation"
+
+
+class LastOwnerError(CleanroomError):
+    """An organisation would lose the last person who administers its users."""
+
+    code = "access.last_owner"
+
+
 class TokenKeysError(CleanroomError):
     """The file of keys that sign access tokens is missing or damaged."""
 

@@ -1,4 +1,4 @@
-"""Users: a record and an invitation; how a person then signs in is not decided here."""
+"""Users: a record, a role and an invitation; how a person then signs in is not decided here."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from cleanroom.access.errors import UnknownUserError, UserError
+from cleanroom.access.errors import InvitationError, LastOwnerError, UnknownUserError, UserError
 from cleanroom.access.models import UserRow
 from cleanroom.access.scopes import scopes_of_role
 from cleanroom.access.types import NewUser, User
@@ -20,6 +20,8 @@ INVITATION_DAYS = 7
 MAX_EMAIL_LENGTH = 254
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 _INVITATION_BYTES = 32
+LEADING = frozenset({"owner", "operator"})
+"""Roles that administer users: an organisation keeps one person in them."""
 
 
 class Users:
@@ -65,8 +67,7 @@ class Users:
             organisation_id=organisation_id,
             email=address,
             role=role,
-            # 256 random bits: a fast hash is as good as a slow one.
-            invitation_digest=hashlib.sha256(b"cleanroom/invitation/v1\n" + invitation.encode()).digest(),
+            invitation_digest=_digest(invitation),
             invitation_expires_at=expires_at,
             created_at=now,
             disabled_at=None,
@@ -78,11 +79,105 @@ class Users:
         )
         return NewUser(_user(row), invitation, expires_at)
 
+    def invite_again(self, tx: Transaction, user_id: str) -> NewUser:
+        """Make a new invitation for somebody who has not accepted the one before, which ends now.
+
+        Raises:
+            UnknownUserError: there is no such user, or it was disabled.
+            InvitationError: the user has accepted already.
+        """
+        row = _standing(tx, user_id)
+        if row.invitation_digest is None:
+            raise InvitationError(
+                "The person has accepted the invitation already.",
+                remedy="Give out a link for a new password instead.",
+            )
+        invitation = "inv_" + secrets.token_urlsafe(_INVITATION_BYTES)
+        row.invitation_digest = _digest(invitation)
+        row.invitation_expires_at = expires_at = self._clock.now() + timedelta(days=INVITATION_DAYS)
+        tx.session.flush()
+        tx.audit("access.user_invited_again", subject_id=row.id, organisation_id=row.organisation_id)
+        return NewUser(_user(row), invitation, expires_at)
+
+    def invited(self, tx: Transaction, invitation: str) -> User:
+        """Return whom an invitation is for.
+
+        Raises:
+            InvitationError: it was accepted, has expired, was replaced, or never was; or the organisation has left.
+        """
+        row = tx.session.scalar(
+            select(UserRow).where(UserRow.invitation_digest == _digest(invitation)).with_for_update()
+        )
+        expires_at = row.invitation_expires_at if row is not None else None
+        if row is None or expires_at is None or self._clock.now() >= expires_at:
+            raise InvitationError(
+                "This invitation does not count any more: it was accepted, has expired, or was replaced.",
+                remedy="Ask whoever invited you for a new one.",
+            )
+        self._accounts.require_present(tx, row.organisation_id)
+        return _user(row)
+
+    def accept(self, tx: Transaction, invitation: str) -> User:
+        """Use an invitation up; raises as `invited`."""
+        user = self.invited(tx, invitation)
+        row = tx.session.get_one(UserRow, user.id)
+        row.invitation_digest = row.invitation_expires_at = None
+        tx.session.flush()
+        tx.audit("access.invitation_accepted", subject_id=row.id, organisation_id=row.organisation_id)
+        return user
+
+    def user(self, tx: Transaction, user_id: str, *, organisation_id: str | None = None) -> User:
+        """Return a user, of this organisation if one is named.
+
+        Raises:
+            UnknownUserError: there is none; one of another organisation is answered the same.
+        """
+        row = tx.session.get(UserRow, user_id)
+        if row is None or organisation_id not in (None, row.organisation_id):
+            raise _unknown()
+        return _user(row)
+
+    def change_role(self, tx: Transaction, user_id: str, role: str) -> User:
+        """Give a user another role, which counts from the next request on; the same one again changes nothing.
+
+        Raises:
+            UnknownUserError: there is no such user, or it was disabled.
+            UnknownScopeError: the organisation's kind has no such role.
+            LastOwnerError: nobody would be left who administers the organisation's users.
+        """
+        row = _standing(tx, user_id)
+        scopes_of_role(self._accounts.organisation(tx, row.organisation_id).kind, role)
+        if row.role == role:
+            return _user(row)
+        if role not in LEADING:
+            self._require_another_leader(tx, row)
+        before, row.role = row.role, role
+        tx.session.flush()
+        tx.audit(
+            "access.role_changed",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"from": before, "to": role},
+        )
+        return _user(row)
+
+    def retire(self, tx: Transaction, user_id: str) -> User:
+        """End a user's access as `disable` does, unless nobody would be left to administer users.
+
+        Raises:
+            UnknownUserError: there is no such user.
+            LastOwnerError: this is the last one who administers the organisation's users.
+        """
+        row = tx.session.get(UserRow, user_id)
+        if row is not None and row.disabled_at is None:
+            self._require_another_leader(tx, row)
+        return self.disable(tx, user_id)
+
     def disable(self, tx: Transaction, user_id: str) -> User:
         """End a user's access and invitation now; a second time changes nothing. Raises UnknownUserError."""
         row = tx.session.get(UserRow, user_id)
         if row is None:
-            raise UnknownUserError("There is no user with this id.", remedy="List the users.")
+            raise _unknown()
         if row.disabled_at is None:
             row.disabled_at = self._clock.now()
             row.invitation_digest = row.invitation_expires_at = None
@@ -106,6 +201,40 @@ class Users:
         if organisation_id is not None:
             rows = rows.where(UserRow.organisation_id == organisation_id)
         return tuple(_user(row) for row in tx.session.scalars(rows))
+
+    def _require_another_leader(self, tx: Transaction, row: UserRow) -> None:
+        if row.role not in LEADING:
+            return
+        # Two who take each other's role away at once: the second one waits here, and sees what the first one did.
+        self._accounts.lock(tx, row.organisation_id)
+        others = select(UserRow.id).where(
+            UserRow.organisation_id == row.organisation_id,
+            UserRow.id != row.id,
+            UserRow.role.in_(LEADING),
+            UserRow.disabled_at.is_(None),
+            UserRow.invitation_digest.is_(None),
+        )
+        if tx.session.scalars(others.limit(1)).first() is None:
+            raise LastOwnerError(
+                "Nobody would be left to administer the organisation's users.",
+                remedy="Make somebody else an owner first, who has accepted the invitation.",
+            )
+
+
+def _standing(tx: Transaction, user_id: str) -> UserRow:
+    row = tx.session.get(UserRow, user_id, with_for_update=True, populate_existing=True)
+    if row is None or row.disabled_at is not None:
+        raise _unknown()
+    return row
+
+
+def _unknown() -> UnknownUserError:
+    return UnknownUserError("There is no user with this id.", remedy="List the users.")
+
+
+def _digest(invitation: str) -> bytes:
+    # 256 random bits: a fast hash is as good as a slow one.
+    return hashlib.sha256(b"cleanroom/invitation/v1\n" + invitation.encode()).digest()
 
 
 def _user(row: UserRow) -> User:

@@ -14,6 +14,7 @@ import typer
 
 from cleanroom.bootstrap import Room, init_room, open_room
 from cleanroom.cli.child import Child
+from cleanroom.cli.links import first_run_link
 from cleanroom.errors import CleanroomError
 from cleanroom.settings import DEFAULT_PUBLIC_URL, Settings, load_settings
 
@@ -70,9 +71,24 @@ def serve(
             _with_worker(stack, settings)
         # By name: the domain knows no web framework.
         serving = importlib.import_module("advertiser_api.serving")
+        portal = importlib.import_module("provider_portal.app")
+        _invite_first(room)
         typer.echo(f"Answering at {address} as {settings.public_url}.")
         sys.stdout.flush()
-        serving.serve(room, listening, metrics_port=metrics_port)
+        serving.serve(room, listening, metrics_port=metrics_port, pages=portal.create_portal)
+
+
+def _invite_first(room: Room) -> None:
+    """Say how to begin while nobody can sign in; a link printed before does not count any more."""
+    with room.db.reading() as tx:
+        needed = room.signin.needs_first_run(tx)
+    if needed:
+        with room.db.transaction() as tx:
+            link = room.signin.first_run_link(tx)
+        if link is not None:
+            typer.echo(
+                f"Nobody can sign in yet. Begin here, once, within a day: {first_run_link(room, link.token)}"
+            )
 
 
 def _require_safe(settings: Settings, host: str) -> None:
@@ -120,7 +136,9 @@ def _make_or_open(settings: Settings, *, may_make: bool) -> Room:
     typer.echo(f"Made a new room in {home}.")
     typer.echo(f"Its keys are in {settings.keys_dir}: back them up apart from the rest.")
     typer.echo(f"Its log is verified with: {room.audit.verifier_key}")
-    typer.echo(f"Next: cleanroom org add NAME --kind provider --home {home}, then cleanroom client add.")
+    typer.echo(
+        f"For programs: cleanroom org add NAME --kind provider --home {home}, then cleanroom client add."
+    )
     return room
 
 

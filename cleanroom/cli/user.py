@@ -5,27 +5,49 @@ from typing import Annotated, Any
 import typer
 
 from cleanroom.access.types import User
+from cleanroom.cli.links import invitation_link, reset_link
 from cleanroom.cli.server import AsJson, Home, opened, show, show_all, when
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invite and disable users.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invite, let in again, and disable users.")
 
 
 @app.command()
-def add(
-    email: Annotated[str, typer.Argument(help="Where the invitation goes; nothing is sent.")],
+def invite(
+    email: Annotated[str, typer.Argument(help="Of the person; nothing is sent.")],
     org: Annotated[str, typer.Option(help="The organisation's id.")],
     role: Annotated[str, typer.Option(help="One of the roles of the organisation's kind.")],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a user's record and print the invitation, this once."""
-    with opened(home) as room, room.db.transaction() as tx:
-        made = room.access.users.invite(tx, organisation_id=org, email=email, role=role)
+    """Make a user's record and print the link with which the person sets a password, this once."""
+    with opened(home) as room:
+        with room.db.transaction() as tx:
+            made = room.access.users.invite(tx, organisation_id=org, email=email, role=role)
+        link = invitation_link(room, made.invitation)
     value = _as_dict(made.user) | {
         "invitation": made.invitation,
+        "link": link,
         "invitation_expires_at": when(made.invitation_expires_at),
     }
-    show(value, as_json=as_json, line=f"USER {made.user.id}\nINVITATION {made.invitation}")
+    show(value, as_json=as_json, line=f"USER {made.user.id}\nLINK {link}")
+
+
+@app.command("reset-password")
+def reset_password(
+    user: Annotated[str, typer.Argument(help="The user's id, us_...")],
+    drop_second_factor: Annotated[
+        bool, typer.Option("--drop-second-factor", help="For a person who lost theirs.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a link with which a person sets a new password, this once; make sure that it is the person who asks."""
+    with opened(home) as room:
+        with room.db.transaction() as tx:
+            made = room.signin.links.reset(tx, user, drop_second_factor=drop_second_factor)
+        link = reset_link(room, made.token)
+    value = {"user_id": user, "link": link, "expires_at": when(made.expires_at)}
+    show(value, as_json=as_json, line=f"LINK {link}")
 
 
 @app.command("list")
@@ -50,6 +72,7 @@ def disable(
     """End a user's access now."""
     with opened(home) as room, room.db.transaction() as tx:
         ended = room.access.users.disable(tx, user)
+        room.signin.end_all(tx, user)
     show(_as_dict(ended), as_json=as_json, line=f"DISABLED {ended.id}")
 
 

@@ -60,6 +60,11 @@ class EntitlementRequestRow(Base):
     """A buyer's request for a listing."""
 
     __tablename__ = "entitlement_requests"
+    # A provider's desk is read in pages, whole or by state.
+    __table_args__ = (
+        Index("ix_entitlement_requests_desk", "provider_id", "id"),
+        Index("ix_entitlement_requests_desk_state", "provider_id", "state", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     listing_id: Mapped[str] = mapped_column(ForeignKey("listings.id"))

@@ -73,6 +73,48 @@ def test_an_empty_home_becomes_a_room_once(tmp_path: Path, served: Serve) -> Non
     assert process.wait(20) == 0
 
 
+def test_the_first_run_is_offered_until_somebody_can_sign_in(tmp_path: Path, served: Serve) -> None:
+    home, links = tmp_path / "home", []
+    for _ in range(2):
+        process, address, said = served(home)
+        found = re.search(r"Begin here, once, within a day: (\S+)", "".join(said))
+        assert found is not None
+        links.append(found[1])
+        assert httpx.get(address + "/healthz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    process, address, said = served(home)
+    newest = "".join(said).split("within a day: ")[1].split()[0]
+    path = newest.removeprefix(address)
+    with httpx.Client(base_url=address, follow_redirects=True) as browser:
+        assert browser.get("/").status_code == 401
+        assert browser.get("/welcome/" + links[0].rpartition("/")[2]).status_code == 410
+        page = browser.get(path)
+        assert page.status_code == 200
+        token = re.search(r'name="form_token" value="(\w+)"', page.text)
+        assert token is not None
+        typed = {
+            "form_token": token[1],
+            "organisation": "Shop",
+            "kind": "provider",
+            "email": "ann@example.org",
+            "password": "seven quiet herons wade",
+            "password_again": "seven quiet herons wade",
+        }
+        let_in = browser.post(path, data=typed, headers={"Origin": address})
+        assert let_in.url.path == "/account/second-factor"
+        assert "Shop" in browser.get("/").text
+        assert browser.get(path).status_code == 410
+        # The API is where it was.
+        assert browser.get("/v1/me").status_code == 401
+        assert browser.get("/openapi.json").status_code == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    _, address, said = served(home)
+    assert httpx.get(address + "/healthz").status_code == 200
+    assert "Begin here" not in "".join(said)
+
+
 def test_no_question_waits_for_libraries_to_load(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_handler: None)
     done: list[str] = []

@@ -88,13 +88,26 @@ def test_a_room_is_set_up_from_nothing_to_a_client_that_gets_in(shell: Shell, tm
 def test_users_mandates_and_departures(shell: Shell) -> None:
     brand = shell.json("org", "add", "Brand", "--kind", "advertiser", "--init")["id"]
     agency = shell.json("org", "add", "Agency", "--kind", "agency")["id"]
-    user = shell.json("user", "add", "Ann@Example.org", "--org", brand, "--role", "owner")
+    user = shell.json("user", "invite", "Ann@Example.org", "--org", brand, "--role", "owner")
     assert user["invitation"].startswith("inv_")
+    assert user["link"].endswith("/invitation/" + user["invitation"])
     assert user["email"] == "ann@example.org"
     assert user["invitation"] not in shell.text("user", "list", "--json")
-    code, text = shell.fails("user", "add", "ann@example.org", "--org", brand, "--role", "owner")
+    code, text = shell.fails("user", "invite", "ann@example.org", "--org", brand, "--role", "owner")
     assert (code, "access.bad_user" in text) == (EXIT_KNOWN_ERROR, True)
-    shell.text("user", "disable", user["id"])
+    code, text = shell.fails("user", "reset-password", user["id"])
+    assert (code, "access.unknown_user" in text) == (EXIT_KNOWN_ERROR, True)
+    room = open_room(load_settings({}, home=shell.home))
+    try:
+        let_in = room.signin.accept(user["invitation"], "seven quiet herons wade", agent="")
+        reset = shell.json("user", "reset-password", user["id"], "--drop-second-factor")["link"]
+        room.signin.reset(reset.rpartition("/reset/")[2], "eleven patient otters")
+        assert room.signin.member(let_in.token) is None
+        let_in = room.signin.sign_in(user["email"], "eleven patient otters", address="::1", agent="")
+        shell.text("user", "disable", user["id"])
+        assert room.signin.member(let_in.token) is None
+    finally:
+        room.close()
 
     parties = ("--agency", agency, "--advertiser", brand)
     limits = (

@@ -1,0 +1,1 @@
+"""How people sign in: passwords, second factors, sessions, and the links that let somebody in once."""

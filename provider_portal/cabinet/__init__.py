@@ -1,0 +1,1 @@
+"""The provider's cabinet, a page or a few per file."""

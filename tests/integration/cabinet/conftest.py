@@ -1,0 +1,6 @@
+"""The usual room on either database."""
+
+from tests.integration.conftest import postgresql_copy, postgresql_template, stage
+from tests.rooms import make_room, sqlite_template
+
+__all__ = ["make_room", "postgresql_copy", "postgresql_template", "sqlite_template", "stage"]
