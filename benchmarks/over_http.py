@@ -86,7 +86,8 @@ def served(home: Path, *options: str, **settings: str) -> Iterator[tuple[str, in
         )
         try:
             assert server.stdout is not None
-            found = next((re.search(r"Answering at (\S+)", line) for line in server.stdout), None)
+            said = (re.search(r"Answering at (\S+)", line) for line in server.stdout)
+            found = next(filter(None, said), None)
             if found is None:
                 raise UnexpectedAnswerError(f"The server ended with {server.wait()}; see {log.name}.")
             yield found[1], server.pid

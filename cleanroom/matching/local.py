@@ -63,6 +63,8 @@ class LocalEngine:
             return at.take(np.flatnonzero(view.consented[start:stop].take(at, mode="clip")))
 
         def shares(chosen: Chosen) -> I64:
+            if matches.first_key is None:
+                return np.array([chosen.size])
             return _counted(chosen.each(matches.first_key), len(plan.keys) + 1)[1:]
 
         def labelled(chosen: Chosen) -> I64:

@@ -16,7 +16,7 @@ from cleanroom.matching.slots import Grouped, group_bits, grouped, walk
 from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex
 
 NOT_MATCHED = 0
-_VALUES_PER_TASK = 1 << 22
+_VALUES_PER_TASK = 1 << 23
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
 _VALUES_WALKED = 1 << 18
@@ -35,19 +35,21 @@ class Matches:
     """Who matched.
 
     Attributes:
-        first_key: (persons,) the first key that hit, counted from 1; `NOT_MATCHED` where none did.
+        first_key: (persons,) the first key that hit, counted from 1; `NOT_MATCHED` where none did. None when there is
+            but one key, and those who matched are few: it hit them all.
         label: (persons,) position of the first declared label among all hits; None without labels.
         few: (matched,) those who matched, ascending; None when they are not few, and are found faster by looking at
             everyone.
     """
 
-    first_key: U8
+    first_key: U8 | None
     label: U8 | None
     few: NDArray[np.uint32] | None
 
     def within(self, start: int, stop: int) -> Positions:
         """Return who matched among some persons, ascending, counted from the first of them."""
         if self.few is None:
+            assert self.first_key is not None
             return np.flatnonzero(self.first_key[start:stop] != NOT_MATCHED)
         low, high = np.searchsorted(self.few, [start, stop])
         return self.few[low:high].astype(np.int64) - start
@@ -99,24 +101,32 @@ def find_matches(
     Returns:
         The matches of all persons, consented or not.
     """
-    first_key = np.zeros(view.persons, np.uint8)
+    # Ten million flags for a few hundred thousand who are listed anyway: not for one key alone.
+    first_key = None if len(keys) == 1 else np.zeros(view.persons, np.uint8)
     label = np.full(view.persons, 255, np.uint8) if labels else None
     few: list[NDArray[np.uint32]] | None = [np.empty(0, np.uint32)]
     room = view.persons // sizes.persons_per_few
-    for number, name in enumerate(keys, 1):
-        if name not in view.keys or name not in base.keys:
-            continue
-        index, wanted = view.keys[name], base.keys[name]
-        if not index.hi.size or not wanted.size:
-            continue
-        for persons, found in _search(index, wanted, pool, sizes):
-            fresh = persons if number == 1 else persons[first_key.take(persons, mode="clip") == NOT_MATCHED]
-            first_key[fresh] = number
+    # All keys that lie in memory are searched at once; what one has found is taken in while others are searched.
+    searches = [
+        (number, _search(view.keys[name], base.keys[name], pool, sizes))
+        for number, name in enumerate(keys, 1)
+        if name in view.keys and name in base.keys and view.keys[name].hi.size and base.keys[name].size
+    ]
+    for number, search in searches:
+        for persons, found in search:
+            fresh = persons
+            if number > 1 and first_key is not None:
+                fresh = persons[first_key.take(persons, mode="clip") == NOT_MATCHED]
             room -= fresh.size
             if few is not None and room >= 0:
                 few.append(fresh.astype(np.uint32))
-            else:
+            elif few is not None:
+                if first_key is None:
+                    first_key = np.zeros(view.persons, np.uint8)
+                    first_key[np.concatenate(few)] = number
                 few = None
+            if first_key is not None:
+                first_key[fresh] = number
             if label is not None and found is not None:
                 _keep_first(label, persons, found, base.labels)
     return Matches(first_key, label, None if few is None else _ascending(np.concatenate(few)))

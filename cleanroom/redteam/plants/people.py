@@ -33,7 +33,11 @@ def rows_fused_by_keys() -> Iterator[None]:
         def faulty(view: DatasetView, *how: Any, **more: Any) -> Matches:
             matches = sound(view, *how, **more)
             first = _first_of_their_kind(view)
-            kept = np.where(first == np.arange(view.persons), matches.first_key, NOT_MATCHED)
+            keys = matches.first_key
+            if keys is None:
+                keys = np.zeros(view.persons, np.uint8)
+                keys[matches.within(0, view.persons)] = 1
+            kept = np.where(first == np.arange(view.persons), keys, NOT_MATCHED)
             return replace(matches, first_key=kept.astype(np.uint8), few=None)
 
         return faulty
