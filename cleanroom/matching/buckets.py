@@ -14,6 +14,7 @@ from cleanroom.matching.types import U64, Buckets
 
 BLOCK = 16_384
 """Values searched for at once: the arrays of one step stay in the processor's cache."""
+_TOGETHER = 1 << 17
 _ENTRIES_PER_BUCKET_BITS = 2
 _STEPS = 3
 """Halvings that find a value among seven entries; hardly any bucket has more, and those are searched as a whole."""
@@ -92,11 +93,22 @@ def find_all(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positio
         Positions of the entries, and of the value that each equals.
     """
     entries, found = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for low in range(0, values.size, BLOCK):
-        at, of = _find_first(hi, buckets, values[low : low + BLOCK])
+    for start in range(0, values.size, _TOGETHER):
+        stop = min(start + _TOGETHER, values.size)
+        firsts = [
+            _find_first(hi, buckets, values[low : min(low + BLOCK, stop)])
+            for low in range(start, stop, BLOCK)
+        ]
+        at, of = with_holders(
+            hi,
+            np.concatenate([at for at, _ in firsts]),
+            np.concatenate(
+                [of + low for (_, of), low in zip(firsts, range(start, stop, BLOCK), strict=True)]
+            ),
+        )
         entries.append(at)
-        found.append(of + low)
-    return with_holders(hi, np.concatenate(entries), np.concatenate(found))
+        found.append(of)
+    return np.concatenate(entries), np.concatenate(found)
 
 
 def _find_first(hi: U64, buckets: Buckets, values: U64) -> tuple[Positions, Positions]:

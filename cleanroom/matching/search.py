@@ -16,7 +16,7 @@ from cleanroom.matching.slots import Grouped, group_bits, grouped, walk
 from cleanroom.matching.types import U8, U64, BaseValues, BaseView, DatasetView, KeyIndex
 
 NOT_MATCHED = 0
-_VALUES_PER_TASK = 1 << 23
+_VALUES_PER_TASK = 1 << 22
 _VALUES_PER_PASS = 1 << 24
 _ENTRIES_PER_READ = 1 << 19
 _VALUES_WALKED = 1 << 18
