@@ -54,7 +54,7 @@ def bootstrap(scene: Scene) -> None:
         )
         scene.given[kind] |= {"client": registered["id"], "key": str(key)}
     scene.command(
-        "user", "add", "anna@example.org", "--org", scene.given["provider"]["id"], "--role", "owner"
+        "user", "invite", "anna@example.org", "--org", scene.given["provider"]["id"], "--role", "owner"
     )
     agency, advertiser = scene.given["agency"]["id"], scene.given["advertiser"]["id"]
     scene.command("mandate", "grant", "--agency", agency, "--advertiser", advertiser, "--deny", "upload")

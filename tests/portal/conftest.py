@@ -16,8 +16,9 @@ __all__ = ["quick_hashes", "sqlite_template"]
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not kept for longer: while it is there a loop of asyncio runs in this thread, and nobody else can run one."""
     with sync_playwright() as playwright:
         opened = launch(playwright)
         yield opened
