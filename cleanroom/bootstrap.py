@@ -59,14 +59,7 @@ from cleanroom.webhooks.service import Webhooks, make_webhooks
 from cleanroom.workspaces.service import Workspaces
 from crypto.checkpoint import CheckpointError, open_note
 from crypto.durable import write_private
-from crypto.keys import (
-    KeyFileError,
-    KeyFileExposedError,
-    KeyProvider,
-    LocalKeyFile,
-    generate_signing_key,
-)
-from crypto.limits import KEY_BYTES
+from crypto.keys import KeyProvider, LocalKeyFile, generate_signing_key, read_seed
 
 # Importing the services has imported the tables of every slice.
 METADATA = Base.metadata
@@ -247,7 +240,7 @@ def _compose(settings: Settings, clock: Clock) -> Room:
     keys = LocalKeyFile.open(settings.keys_dir / "keyring.json")
     audit = AuditLog(
         origin=settings.origin,
-        seed=_read_private(settings.keys_dir / "log.key"),
+        seed=read_seed(settings.keys_dir / "log.key"),
         clock=clock,
         head_file=settings.head_path,
     )
@@ -381,17 +374,3 @@ def _compose(settings: Settings, clock: Clock) -> Room:
         ),
         webhooks=webhooks,
     )
-
-
-def _read_private(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
-        raise KeyFileExposedError(
-            f"Others can read {Path('keys') / path.name}.",
-            remedy=f"Run: chmod 600 {path.name} in the keys folder.",
-        )
-    seed = path.read_bytes()
-    if len(seed) != KEY_BYTES:
-        raise KeyFileError(
-            f"{Path('keys') / path.name} is damaged.", remedy="Restore it from the backup of the keys."
-        )
-    return seed

@@ -246,3 +246,25 @@ def require_private(path: Path, mode: str) -> os.stat_result:
             remedy=f"Run: chmod {mode} {path.name}, and consider its keys known to those others.",
         )
     return status
+
+
+def read_seed(path: Path) -> bytes:
+    """Read the seed of a signing key that a file of its own holds.
+
+    Args:
+        path: of the file, which is nothing but the seed.
+
+    Returns:
+        32 bytes.
+
+    Raises:
+        KeyFileError: it is missing, or not of this length.
+        KeyFileExposedError: others than the owner can reach it.
+    """
+    require_private(path, "600")
+    seed = path.read_bytes()
+    if len(seed) != KEY_BYTES:
+        raise KeyFileError(
+            f"The key file {path.name} is damaged.", remedy="Restore it from the backup of the keys."
+        )
+    return seed

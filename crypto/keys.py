@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
-from crypto.key_file import KeyFileError, KeyFileExposedError, LocalKeyFile
+from crypto.key_file import KeyFileError, KeyFileExposedError, LocalKeyFile, read_seed
 from crypto.limits import KEY_BYTES
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "WrapKey",
     "generate_signing_key",
     "public_key",
+    "read_seed",
     "sign",
     "verify",
 ]

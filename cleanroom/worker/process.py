@@ -1,5 +1,6 @@
 """The worker's process: its threads, its end, and what it tells its operator."""
 
+import gc
 import os
 import signal
 import stat
@@ -38,6 +39,9 @@ def run(settings: Settings) -> None:
     room = open_room(settings)
     try:
         room.warm_up()
+        # What is there now stays: looking through it for garbage, again and again, would hold questions up.
+        gc.collect()
+        gc.freeze()
         report = reporter(room.clock)
         # A long load does not hold up questions, nor a long question what is due, nor a slow receiver anything.
         counting = Counting(room, report)
