@@ -213,6 +213,7 @@ def _answer_first(call: Caller, body: bytes) -> None:
     status, answer = call.ask(body)
     late = time.monotonic() + PATIENCE_SECONDS
     while status == 202 and time.monotonic() < late:
+        # A worker counts; nothing is timed here.
         time.sleep(0.1)
         seen, shown = call("GET", f"/v1/analyses/{json.loads(answer)['id']}")
         if seen == 200 and json.loads(shown)["state"] == "released":

@@ -33,6 +33,7 @@ def at_a_rate(
             if number is None or time.perf_counter() > late:
                 return
             due = started + number / per_second
+            # An open loop: a request is due whatever became of those before it.
             time.sleep(max(0.0, due - time.perf_counter()))
             work()
             latencies.append(time.perf_counter() - due)

@@ -192,6 +192,7 @@ def _apart(connection: Connection, piece: Piece[Callable[[Transaction], Any]]) -
             piece.made = piece.work(tx)
         return tx.events
     except Exception as error:
+        # Whatever it is, it is its caller's, who is in another thread and raises it there.
         if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
             # The database is in trouble, and may have ended the whole transaction by itself: nothing of it counts.
             raise

@@ -15,6 +15,7 @@ from cleanroom.matching.types import U64, Buckets
 BLOCK = 16_384
 """Values searched for at once: the arrays of one step stay in the processor's cache."""
 _TOGETHER = 1 << 17
+"""Values whose further holders are looked for at once: few calls, and what was found is in the cache yet."""
 _ENTRIES_PER_BUCKET_BITS = 2
 _STEPS = 3
 """Halvings that find a value among seven entries; hardly any bucket has more, and those are searched as a whole."""

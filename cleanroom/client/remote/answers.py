@@ -160,7 +160,7 @@ class ResultValue:
     def to_xlsx(self, path: str | Path) -> Path:
         """Write the figures as a workbook, and return its path."""
         import openpyxl  # noqa: PLC0415 - heavy
-        from openpyxl.styles import Font  # noqa: PLC0415
+        from openpyxl.styles import Font  # noqa: PLC0415 - as above
 
         book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet("figures")

@@ -68,7 +68,7 @@ class Oversight:
         """
         plain = yield from self._connection.get(f"/v1/events/{index}/proof")
         # Not needed for questions.
-        from crypto.checkpoint import open_note  # noqa: PLC0415
+        from crypto.checkpoint import open_note  # noqa: PLC0415 - only proofs need cryptography
         from crypto.errors import CryptoError  # noqa: PLC0415
         from crypto.merkle import leaf_hash, verify_inclusion  # noqa: PLC0415
 

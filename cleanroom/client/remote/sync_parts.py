@@ -35,7 +35,7 @@ class Run:
         """Run one to its end."""
         if self._driver is None:
             # Heavy; a program that only prepares files needs no transport.
-            from cleanroom.client.remote.drivers import SyncDriver  # noqa: PLC0415
+            from cleanroom.client.remote.drivers import SyncDriver  # noqa: PLC0415 - brings httpx
 
             self._driver = SyncDriver(self.session.connection.url, transport=self._transport)
         return self._driver.run(flow)

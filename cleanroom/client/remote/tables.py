@@ -358,7 +358,7 @@ def _as_source(data: Any, schema: Mapping[str, Any], mode: Mode = "full") -> Any
     if isinstance(data, str | Path):
         return Path(data)
     from cleanroom.client.encoder import OP_COLUMN  # noqa: PLC0415 - heavy, and not needed for questions
-    from cleanroom.client.frames import as_source  # noqa: PLC0415
+    from cleanroom.client.frames import as_source  # noqa: PLC0415 - brings polars
     from cleanroom.schema.codec import schema_from_dict  # noqa: PLC0415
 
     columns = schema_from_dict(schema).columns()
