@@ -144,7 +144,7 @@ def open_note(note: str, verifier: str) -> Checkpoint:
     if len(lines) > MAX_NOTE_SIGNATURES:
         raise CheckpointError(f"A checkpoint has at most {MAX_NOTE_SIGNATURES} signatures.")
     ours = [signature for name, signature in map(_parse_signature, lines) if name == key.name]
-    ours = [signature for signature in ours if signature[:_KEY_ID_BYTES] == _key_id(key.name, key.public)]
+    ours = [signature for signature in ours if signature[:_KEY_ID_BYTES] == _own_id(key)]
     if len(ours) != 1:
         raise CheckpointError(f"The checkpoint carries {len(ours)} signatures of this verifier key, not one.")
     try:
@@ -152,6 +152,24 @@ def open_note(note: str, verifier: str) -> Checkpoint:
     except SignatureError:
         raise CheckpointError("The checkpoint's signature does not verify.") from None
     return _parse_text(text)
+
+
+def signed_alone(note: str, verifier: str) -> str:
+    """Return a signed checkpoint with the signature line of this verifier alone, in its one spelling.
+
+    Lines of others are not judged by `open_note`: whoever passes a checkpoint on could add any to it.
+
+    Args:
+        note: text, empty line, signature lines.
+        verifier: from a source that is not the note.
+
+    Raises:
+        CheckpointError: as `open_note`.
+    """
+    text, key = open_note(note, verifier).text, parse_verifier_key(verifier)
+    parsed = map(_parse_signature, note.rpartition("\n\n")[2][:-1].split("\n"))
+    (own,) = {data for name, data in parsed if name == key.name and data[:_KEY_ID_BYTES] == _own_id(key)}
+    return f"{text}\n\u2014 {key.name} {_base64(own)}\n"
 
 
 def _parse_text(text: str) -> Checkpoint:
@@ -178,6 +196,10 @@ def _parse_signature(line: str) -> tuple[str, bytes]:
     if len(signature) <= _KEY_ID_BYTES:
         raise CheckpointError("A signature line of the checkpoint is too short.")
     return name, signature
+
+
+def _own_id(key: VerifierKey) -> bytes:
+    return _key_id(key.name, key.public)
 
 
 def _key_id(name: str, public: bytes) -> bytes:

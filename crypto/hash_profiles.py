@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -127,6 +128,38 @@ def hash_profile(name: str) -> HashProfile:
     return HASH_PROFILES[name]
 
 
+def hashing_alike(identifier: Identifier, profile: str) -> tuple[str, ...]:
+    """Return the profiles that give one digest for one identifier, the named one among them.
+
+    Two platforms may write their rules apart and still hash the same text: a digest of either names the same person.
+
+    Args:
+        identifier: what kind of identifier is hashed.
+        profile: the name of one that hashes it.
+
+    Raises:
+        UnknownHashProfileError: there is no such profile, or it does not hash that identifier.
+    """
+    known = hash_profile(profile)
+    if identifier not in known.identifiers:
+        raise UnknownHashProfileError(
+            f"Profile {profile} does not hash this identifier.",
+            remedy=f"It hashes {', '.join(sorted(known.identifiers))}.",
+        )
+    return tuple(
+        name
+        for name, other in HASH_PROFILES.items()
+        if identifier in other.identifiers and _spelling(identifier, other) == _spelling(identifier, known)
+    )
+
+
+def _spelling(identifier: Identifier, profile: HashProfile) -> tuple[object, ...]:
+    """Return all that decides which text is hashed, and how."""
+    if identifier == "email":
+        return profile.hash_family, profile.remove_spaces, profile.fold_domains, profile.strict_email
+    return profile.hash_family, profile.phone_plus or identifier != "phone"
+
+
 def digest(
     profile: HashProfile, identifier: Identifier, text: str, *, default_region: str | None = None
 ) -> bytes | None:
@@ -156,6 +189,15 @@ def hash_normalised(profile: HashProfile, normalised: str) -> bytes:
     if profile.hash_family == "md5-sha256":
         data = hashlib.md5(data, usedforsecurity=False).digest()
     return hashlib.sha256(data).digest()
+
+
+def person_digest(text: str) -> bytes:
+    """Hash a person_id as it is hashed when a file is prepared: in NFC, and spaces around it are no part of it.
+
+    Returns:
+        32 bytes, SHA-256.
+    """
+    return hashlib.sha256(unicodedata.normalize("NFC", text.strip()).encode()).digest()
 
 
 def parse_hashed(profile: HashProfile, text: str) -> bytes:

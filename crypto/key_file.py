@@ -1,25 +1,25 @@
 """The local key file: the embedded default for key-encryption keys."""
 
-import base64
-import binascii
-import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto.durable import locked, replace_erasing, write_private
 from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
+from crypto.key_file_format import Entry, KeyFileError, KeyRing, RootOf, decode_ring, encode_ring, seal_of
+from crypto.key_file_format import Lock as RootLock
 from crypto.limits import KEY_BYTES, MAX_KEY_FILE_BYTES, MAX_LABEL_BYTES, MAX_WRAP_PLAINTEXT_BYTES, TAG_BYTES
+from crypto.shares import Seal
 
+PREFIX = "kek_"
+"""What the ids of these keys begin with."""
 _PURPOSE = b"cleanroom/kek-wrap/v1\n"
 _FORMAT = b"\x01"
 _NONCE_BYTES = 12
@@ -32,30 +32,20 @@ class KeyFileExposedError(CryptoError):
     code = "crypto.key_file_exposed"
 
 
-class KeyFileError(CryptoError):
-    """The key file is missing, already there, or damaged."""
-
-    code = "crypto.key_file"
-
-
-@dataclass(frozen=True)
-class _Entry:
-    label: str
-    key: bytes | None
-
-
 class LocalKeyFile:
     """A `KeyProvider` over one JSON file that only its owner can read.
 
     Several processes may share it: changes take a lock and replace the file atomically, and every use notices
-    a replaced file, so a key that one process destroys is gone for all.
+    a replaced file, so a key that one process destroys is gone for all. Its keys lie there in clear, or under a root
+    key that is never written anywhere: people open it together with their shares.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root_of: RootOf = lambda _seal: None) -> None:
         self._path = path
+        self._root_of = root_of
         self._guard = Lock()
         self._stamp: FileStamp | None = None
-        self._entries: dict[str, _Entry] = {}
+        self._ring = KeyRing({})
         self._load()
 
     @classmethod
@@ -69,7 +59,7 @@ class LocalKeyFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         require_private(path.parent, "700")
         try:
-            write_private(path, _encode({}))
+            write_private(path, encode_ring(KeyRing({})))
         except FileExistsError:
             raise KeyFileError(
                 "The key file is already there.", remedy="Open it instead of creating it."
@@ -77,22 +67,38 @@ class LocalKeyFile:
         return cls(path)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, root_of: RootOf = lambda _seal: None) -> Self:
         """Open a key file.
+
+        Args:
+            path: of the file.
+            root_of: knows the root key of a file that is sealed, from the moment on that somebody opened it.
 
         Raises:
             KeyFileError: it is missing or damaged.
             KeyFileExposedError: it or its directory can be reached by others.
+            KeysSealedError: it is sealed, and its root key is not known.
         """
-        return cls(path)
+        return cls(path, root_of)
+
+    @property
+    def lock(self) -> RootLock | None:
+        """What the keys are encrypted under; None for a file in clear."""
+        with self._guard:
+            self._load()
+            return self._ring.lock
+
+    def relock(self, lock: RootLock | None) -> None:
+        """Encrypt the keys under another root key, or write them in clear; the old content is overwritten."""
+        with self._changing(lock, keep=False):
+            pass
 
     def create_kek(self, label: str) -> str:
         """Create a key-encryption key and return its id; the label is for people and is not secret."""
-        if len(label.encode()) > MAX_LABEL_BYTES:
-            raise KeyFileError(f"A key's label has at most {MAX_LABEL_BYTES} bytes.")
-        kek_id = f"kek_{os.urandom(16).hex()}"
+        require_label(label)
+        kek_id = f"{PREFIX}{os.urandom(16).hex()}"
         with self._changing() as entries:
-            entries[kek_id] = _Entry(label=label, key=os.urandom(KEY_BYTES))
+            entries[kek_id] = Entry(label=label, key=os.urandom(KEY_BYTES))
         return kek_id
 
     def wrap(self, kek_id: str, key: bytes, *, context: bytes) -> bytes:
@@ -106,10 +112,13 @@ class LocalKeyFile:
         Returns:
             `key` plus 29 bytes.
         """
-        if not 1 <= len(key) <= MAX_WRAP_PLAINTEXT_BYTES:
-            raise KeyFileError(f"A key to wrap has 1 to {MAX_WRAP_PLAINTEXT_BYTES} bytes.")
+        require_wrappable(key)
         nonce = os.urandom(_NONCE_BYTES)
-        return _FORMAT + nonce + AESGCM(self._key(kek_id)).encrypt(nonce, key, _associated(kek_id, context))
+        return (
+            _FORMAT
+            + nonce
+            + AESGCM(self._key(kek_id)).encrypt(nonce, key, bound_to(_PURPOSE, kek_id, context))
+        )
 
     def unwrap(self, kek_id: str, wrapped: bytes, *, context: bytes) -> bytes:
         """Decrypt a key; raises UnwrapError, UnknownKeyError or KeyDestroyedError."""
@@ -118,7 +127,7 @@ class LocalKeyFile:
             raise UnwrapError("The wrapped key does not have the local key file's format.")
         nonce, sealed = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
         try:
-            return AESGCM(key).decrypt(nonce, sealed, _associated(kek_id, context))
+            return AESGCM(key).decrypt(nonce, sealed, bound_to(_PURPOSE, kek_id, context))
         except InvalidTag:
             raise UnwrapError("The wrapped key is damaged, or belongs to another key or context.") from None
 
@@ -131,18 +140,23 @@ class LocalKeyFile:
         with self._changing() as entries:
             if kek_id not in entries:
                 raise UnknownKeyError("The key file holds no key of this id.")
-            entries[kek_id] = _Entry(label=entries[kek_id].label, key=None)
+            entries[kek_id] = Entry(label=entries[kek_id].label, key=None)
 
     def kek_ids(self) -> tuple[str, ...]:
         """List the keys that can be used, oldest first."""
         with self._guard:
             self._load()
-            return tuple(kek_id for kek_id, entry in self._entries.items() if entry.key is not None)
+            return tuple(kek_id for kek_id, entry in self._ring.entries.items() if entry.key is not None)
+
+    def check(self) -> None:
+        """Raise when the file is missing, damaged or within reach of others."""
+        with self._guard:
+            self._load()
 
     def _key(self, kek_id: str) -> bytes:
         with self._guard:
             self._load()
-            entry = self._entries.get(kek_id)
+            entry = self._ring.entries.get(kek_id)
         if entry is None:
             raise UnknownKeyError(
                 "The key file holds no key of this id.", remedy="Restore the room's own key file."
@@ -159,60 +173,48 @@ class LocalKeyFile:
             stamp = file_stamp(os.fstat(file.fileno()))
             if stamp == self._stamp:
                 return
-            self._entries = _decode(file.read(MAX_KEY_FILE_BYTES + 1))
+            self._ring = decode_ring(file.read(MAX_KEY_FILE_BYTES + 1), self._root)
         self._stamp = stamp
 
+    def _root(self, seal: Seal) -> bytes | None:
+        known = self._ring.lock
+        return known.root if known is not None and known.seal.id == seal.id else self._root_of(seal)
+
     @contextmanager
-    def _changing(self) -> Iterator[dict[str, _Entry]]:
+    def _changing(self, lock: RootLock | None = None, *, keep: bool = True) -> Iterator[dict[str, Entry]]:
         with self._guard, locked(self._path.with_name(self._path.name + ".lock")):
             self._load()
-            entries = dict(self._entries)
+            entries = dict(self._ring.entries)
             yield entries
-            replace_erasing(self._path, _encode(entries))
+            changed = KeyRing(entries, self._ring.lock if keep else lock)
+            replace_erasing(self._path, encode_ring(changed))
+            # What this process has just written it need not be told how to open.
+            self._ring = changed
             self._load()
 
 
-def _associated(kek_id: str, context: bytes) -> bytes:
+def read_seal(path: Path) -> Seal | None:
+    """Read what seals a key file, without any key; None for one in clear; raises KeyFileError."""
+    require_private(path, "600")
+    return seal_of(path.read_bytes())
+
+
+def bound_to(purpose: bytes, kek_id: str, context: bytes) -> bytes:
+    """Return what a wrapped key is bound to: purpose, key and context, so that no two share their bytes."""
     named = kek_id.encode()
-    return _PURPOSE + len(named).to_bytes(2) + named + context
+    return purpose + len(named).to_bytes(2) + named + context
 
 
-def _check(kek_id: str, key: bytes) -> str:
-    """Tell a damaged key from a good one; a short hash of 256 random bits gives nothing away."""
-    return hashlib.sha256(b"cleanroom/kek-check/v1\n" + kek_id.encode() + key).hexdigest()[:16]
+def require_label(label: str) -> None:
+    """Refuse a key's label that is too long; raises KeyFileError."""
+    if len(label.encode()) > MAX_LABEL_BYTES:
+        raise KeyFileError(f"A key's label has at most {MAX_LABEL_BYTES} bytes.")
 
 
-def _encode(entries: dict[str, _Entry]) -> bytes:
-    keys: dict[str, dict[str, str | None]] = {}
-    for kek_id, entry in entries.items():
-        if entry.key is None:
-            keys[kek_id] = {"label": entry.label, "key": None, "check": None}
-        else:
-            key = base64.b64encode(entry.key).decode()
-            keys[kek_id] = {"label": entry.label, "key": key, "check": _check(kek_id, entry.key)}
-    return json.dumps({"v": 1, "keys": keys}, indent=1).encode()
-
-
-def _decode(data: bytes) -> dict[str, _Entry]:
-    damaged = KeyFileError("The key file is damaged.", remedy="Restore it from its backup.")
-    try:
-        document: Any = json.loads(data)
-        if document["v"] != 1:
-            raise KeyFileError(
-                "The key file has a version that this release does not know.", remedy="Upgrade first."
-            )
-        entries = {}
-        for kek_id, stored in document["keys"].items():
-            if stored["key"] is None:
-                entries[kek_id] = _Entry(label=stored["label"], key=None)
-                continue
-            key = base64.b64decode(stored["key"], validate=True)
-            if len(key) != KEY_BYTES or stored["check"] != _check(kek_id, key):
-                raise damaged
-            entries[kek_id] = _Entry(label=stored["label"], key=key)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise damaged from None
-    return entries
+def require_wrappable(key: bytes) -> None:
+    """Refuse what is too short or too long to be a key; raises KeyFileError."""
+    if not 1 <= len(key) <= MAX_WRAP_PLAINTEXT_BYTES:
+        raise KeyFileError(f"A key to wrap has 1 to {MAX_WRAP_PLAINTEXT_BYTES} bytes.")
 
 
 def file_stamp(status: os.stat_result) -> FileStamp:

@@ -1,13 +1,15 @@
 """Key-encryption keys behind one protocol, the local key file, and Ed25519 signatures."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from crypto.errors import CryptoError, KeyDestroyedError, UnknownKeyError, UnwrapError
-from crypto.key_file import KeyFileError, KeyFileExposedError, LocalKeyFile, read_seed
+from crypto.key_file import KeyFileExposedError, LocalKeyFile, read_seed
+from crypto.key_file_format import KeyFileError
 from crypto.limits import KEY_BYTES
 
 __all__ = [
@@ -72,6 +74,10 @@ class KeyProvider(Protocol):
 
     def kek_ids(self) -> tuple[str, ...]:
         """List the keys that can be used, oldest first."""
+        ...
+
+    def check(self) -> None:
+        """Raise when keys cannot be used now; cheap enough for a probe."""
         ...
 
 
@@ -143,6 +149,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
         raise SignatureError("The signature does not verify under this public key.") from None
 
 
+@lru_cache(maxsize=8)
 def _private(seed: bytes) -> Ed25519PrivateKey:
     if len(seed) != KEY_BYTES:
         raise SignatureError(

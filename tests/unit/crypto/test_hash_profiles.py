@@ -9,7 +9,9 @@ from crypto.hash_profiles import (
     UnknownHashProfileError,
     digest,
     hash_profile,
+    hashing_alike,
     parse_hashed,
+    person_digest,
 )
 from crypto.normalise import Identifier
 
@@ -90,3 +92,34 @@ def test_other_forms_are_refused_without_showing_them(profile: str, text: str, m
 def test_an_unknown_profile_is_answered_with_those_that_exist() -> None:
     with pytest.raises(UnknownHashProfileError, match="room, uid2, google"):
         hash_profile("sha1")
+
+
+@pytest.mark.parametrize("identifier", ["email", "phone", "maid"])
+def test_profiles_that_are_said_to_hash_alike_do_and_others_do_not(identifier: str) -> None:
+    texts = {
+        "email": ["An.Na+x@Gmail.com", "a b@example.org", "x.y@googlemail.com", "o@localhost"],
+        "phone": ["+7 916 123-45-67", "+14155552671"],
+        "maid": ["6D92078A-8246-4BA4-AE5B-76104861E7DC"],
+    }[identifier]
+    profiles = [name for name, one in HASH_PROFILES.items() if identifier in one.identifiers]
+
+    def digests(name: str) -> list[bytes | None]:
+        return [digest(HASH_PROFILES[name], identifier, text) for text in texts]  # type: ignore[arg-type]
+
+    for name in profiles:
+        alike = hashing_alike(identifier, name)  # type: ignore[arg-type]
+        assert name in alike
+        for other in profiles:
+            assert (digests(name) == digests(other)) == (other in alike), (name, other)
+
+
+def test_a_profile_that_does_not_hash_an_identifier_is_alike_with_none() -> None:
+    with pytest.raises(UnknownHashProfileError):
+        hashing_alike("maid", "uid2")
+
+
+def test_a_person_id_is_one_however_it_is_typed() -> None:
+    plain = hashlib.sha256("Й-123".encode()).digest()
+    decomposed = "\u0418\u0306-123"
+    assert [person_digest(text) for text in ("Й-123", " Й-123\n", decomposed)] == [plain] * 3
+    assert person_digest("й-123") != plain
