@@ -13,3 +13,15 @@ class LogUnreadableError(CleanroomError):
     """The log's database cannot be opened for verification."""
 
     code = "audit.unreadable"
+
+
+class CheckRangeError(CleanroomError):
+    """The log holds no such range to check, or too many checks wait."""
+
+    code = "audit.check_range"
+
+
+class UnknownCheckError(CleanroomError):
+    """The organisation asked for no check of this id."""
+
+    code = "audit.unknown_check"

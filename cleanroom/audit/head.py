@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 
+from cleanroom.remembered import Remembered
 from crypto.checkpoint import Checkpoint, CheckpointError, open_note
 from crypto.durable import write_private
 
-_NOTES = 4
+_NOTES = 16
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class HeadFile:
 
     def __init__(self, path: Path, verifier_key: str) -> None:
         self._path = path
+        self._guard = Lock()
+        self._newest = 0, ""
         # Mostly it is the text that was read or written last, or the one before: the same text has the same signature.
-        self._opened = lru_cache(maxsize=_NOTES)(partial(open_note, verifier=verifier_key))
+        self._verifier_key = verifier_key
+        self._known = Remembered[str, Checkpoint](_NOTES)
 
     def text(self) -> str:
         """Return what the file holds, unchecked; empty when it is missing or damaged."""
@@ -57,18 +61,32 @@ class HeadFile:
         except CheckpointError:
             return None
 
+    def signed(self, note: str, checkpoint: Checkpoint) -> None:
+        """Take note of a head that this process has signed itself: nobody has to verify that."""
+        self._known.put(note, checkpoint)
+
     def advance(self, note: str) -> None:
         """Keep a head that continues the one that is kept, unless another process was faster."""
         new = self._opened(note)
+        with self._guard:
+            if new.size >= self._newest[0]:
+                self._newest = new.size, note
         with self._locked():
             kept = self.read()
             if kept is None or kept.size < new.size:
-                self._write(note)
+                # Whatever this process committed while it waited is covered by the same write.
+                self._write(self._newest[1])
 
     def replace(self, note: str) -> None:
         """Keep a head whatever was kept before."""
+        with self._guard:
+            self._newest = 0, ""
         with self._locked():
             self._write(note)
+
+    def _opened(self, note: str) -> Checkpoint:
+        known = self._known.get(note)
+        return known if known is not None else self._known.put(note, open_note(note, self._verifier_key))
 
     def _write(self, note: str) -> None:
         write_private(self._path, note.encode("utf-8"), replace=True)

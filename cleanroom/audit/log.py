@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
+from cleanroom.audit.adding import ADD_ALL, add_all_values
 from cleanroom.audit.head import HeadFile, Restored
 from cleanroom.audit.models import AuditCheckpoint, AuditEvent, AuditHead, AuditNode
-from cleanroom.audit.reader import AuditReader, log_size, node_source
+from cleanroom.audit.reader import AuditReader, log_size
+from cleanroom.audit.records import dataset_of
 from cleanroom.audit.tree import Growth, Peaks, closed_by, peak_positions
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock, rfc3339
@@ -20,13 +21,16 @@ from cleanroom.db.base import Base
 from cleanroom.db.database import PendingEvent, Proven, Transaction
 from crypto import merkle
 from crypto.checkpoint import Checkpoint, format_checkpoint, sign_note, verifier_key
+from crypto.durable import sync_directory
 from crypto.keys import public_key
+from crypto.limits import DIGEST_BYTES
 
 RECORD_VERSION = 1
 _SALT_BYTES = 32
 # Any constant will do; it only has to differ from other users of advisory locks in the same database.
 _ADVISORY_LOCK = 0x636C65616E726F6F
 _HEAD_ID = 1
+RESTORED = "restored"
 
 # Made once: every commit runs them, and to put a statement together takes as long as to run it.
 _ADD_EVENTS, _ADD_NODES, _ADD_CHECKPOINT, _ADD_HEAD = (
@@ -34,14 +38,28 @@ _ADD_EVENTS, _ADD_NODES, _ADD_CHECKPOINT, _ADD_HEAD = (
     for model in (AuditEvent, AuditNode, AuditCheckpoint, AuditHead)
 )
 _MOVE_HEAD = update(Base.metadata.tables[AuditHead.__tablename__]).where(AuditHead.id == _HEAD_ID)
-_HEAD = select(AuditHead.size, AuditHead.note)
+_HEAD = select(AuditHead.size, AuditHead.note, AuditHead.peaks)
+_LOCK_HEAD = _HEAD.where(AuditHead.id == _HEAD_ID).with_for_update()
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_NODES, _EVENTS = (Base.metadata.tables[model.__tablename__].c for model in (AuditNode, AuditEvent))
+_CLOSED_BY = select(_NODES.closed_by, _NODES.level, _NODES.hash).where(
+    _NODES.closed_by.in_(bindparam("inner", expanding=True))
+)
+_LEAF = select(_EVENTS.leaf_hash).where(_EVENTS.index == bindparam("last"))
 
 
 class AuditLog(AuditReader):
     """The room's log; it implements `db.Appender`."""
 
-    def __init__(self, *, origin: str, seed: bytes, clock: Clock, head_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        origin: str,
+        seed: bytes,
+        clock: Clock,
+        head_file: Path | None = None,
+        restored_file: Path | None = None,
+    ) -> None:
         """Take the log's identity.
 
         Args:
@@ -50,7 +68,10 @@ class AuditLog(AuditReader):
             clock: tells when an event is recorded.
             head_file: where the newest head is kept outside the database; without one, an old database that was
                 put back is not noticed.
+            restored_file: stands there from a restore on; the database then counts as a backup whatever else is
+                found, until it is reconciled.
         """
+        self._restored_file = restored_file
         self._origin = origin
         self._seed = seed
         self._clock = clock
@@ -64,7 +85,7 @@ class AuditLog(AuditReader):
         """The public text with which anyone verifies the room's checkpoints."""
         return self._verifier_key
 
-    def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
+    def append(self, connection: Connection, events: Sequence[PendingEvent]) -> str | None:
         """Number, hash, store and sign the events of a transaction; `Database` calls it last.
 
         The order of commits is the order of indices, without gaps: one writer at a time holds the log's lock
@@ -73,33 +94,37 @@ class AuditLog(AuditReader):
         Returns:
             The new head for `committed`; None when the database lacks what the room has signed before.
         """
-        connection = session.connection()
-        if connection.dialect.name == "postgresql":
-            connection.execute(_LOCK, {"key": _ADVISORY_LOCK})
+        shared = connection.dialect.name == "postgresql"
         # Read first: what it names was committed before, so a healthy database holds it by now.
         known = self._outside.read() if self._outside else None
-        peaks = self._peaks(session)
+        # Before the lock, which orders all writers: what was committed once is not changed by any of them.
+        held = known is not None and shared and _holds(connection, known, size=log_size(connection))
+        if shared:
+            peaks = self._lock_and_read(connection)
+        else:
+            peaks = self._peaks(connection, connection.execute(_HEAD).one_or_none())
         size, tree = peaks.size, Growth(peaks)
-        continued = size == 0 if known is None else _holds(session, known, size=size, root=tree.root())
+        if known is None:
+            continued = size == 0
+        else:
+            continued = (held and known.size <= size) or _holds(
+                connection, known, size=size, root=tree.root()
+            )
         now = self._clock.now()
         rows = [_enter(pending, tree, now) for pending in events]
-        connection.execute(_ADD_EVENTS, rows)
-        if tree.completed:
-            nodes = [
-                {"closed_by": closed_by(level, position), "level": level, "hash": node}
-                for level, position, node in tree.completed
-            ]
-            connection.execute(_ADD_NODES, nodes)
-        head = {"size": tree.size, "note": self._sign(tree.size, tree.root())}
-        if size:
-            connection.execute(_MOVE_HEAD, head)
+        nodes = [
+            {"closed_by": closed_by(level, position), "level": level, "hash": node}
+            for level, position, node in tree.completed
+        ]
+        note = self._sign(tree.size, tree.root())
+        head = {"size": tree.size, "note": note, "peaks": b"".join(tree.peaks)}
+        # Its receipt will carry this head out of the room.
+        keep = any(pending.prove for pending in events)
+        if shared and size:
+            connection.execute(ADD_ALL, add_all_values(rows, nodes, head, keep=keep))
         else:
-            connection.execute(_ADD_HEAD, {"id": _HEAD_ID, **head})
-        note = str(head["note"])
+            _add(connection, rows, nodes, head, first=not size, keep=keep)
         self._tip = (note, tree.size, tree.peaks)
-        if any(pending.prove for pending in events):
-            # Its receipt will carry this head out of the room.
-            connection.execute(_ADD_CHECKPOINT, head)
         for pending, row in zip(events, rows, strict=True):
             if pending.prove:
                 index = row["index"]
@@ -119,21 +144,45 @@ class AuditLog(AuditReader):
         """
         if self._outside is None:
             return None
+        if self._restored_file is not None and self._restored_file.exists():
+            return self._declared(tx, self._outside)
+        # Whoever writes holds the database until the commit: it stays what it was for the others who share that.
+        if RESTORED in tx.shared:
+            found: Restored | None = tx.shared[RESTORED]
+            return found
+        tx.shared[RESTORED] = found = self._restored(tx, self._outside)
+        return found
+
+    def _declared(self, tx: Transaction, outside: HeadFile) -> Restored | None:
+        known, size = outside.read(), log_size(tx.connection)
+        return Restored(size, known.size if known and known.size > size else None) if size else None
+
+    def _restored(self, tx: Transaction, outside: HeadFile) -> Restored | None:
         # Read first: what it names was committed before, so a healthy database holds it by now.
-        text = self._outside.text()
-        head = tx.session.connection().execute(_HEAD).one_or_none()
+        text = outside.text()
+        head = tx.connection.execute(_HEAD).one_or_none()
         if head and head.note == text:
             return None
-        known = self._outside.checked(text)
+        known = outside.checked(text)
         size = head.size if head else 0
         if known is None:
             return Restored(size, None) if size else None
-        return None if _holds(tx.session, known, size=size) else Restored(size, known.size)
+        return None if _holds(tx.connection, known, size=size) else Restored(size, known.size)
+
+    def continues(self, tx: Transaction, signed: Checkpoint) -> bool:
+        """Tell whether nothing here contradicts a head that was signed; one of more events cannot be compared."""
+        return signed.origin == self._origin and (
+            signed.size > self.size(tx) or _holds(tx.connection, signed, size=self.size(tx))
+        )
 
     def adopt(self, tx: Transaction) -> None:
         """Take the database as it is for the newest, whatever was known before: after it was reconciled."""
         if self._outside:
             self._outside.replace(self.head(tx))
+        if self._restored_file is not None and self._restored_file.exists():
+            # Last: after a crash in between it is reconciled once more, which charges nothing more.
+            self._restored_file.unlink()
+            sync_directory(self._restored_file.parent)
 
     def checkpoint(self, tx: Transaction) -> str:
         """Return the signed head of the log and keep it for good, one per size.
@@ -148,22 +197,58 @@ class AuditLog(AuditReader):
         size, note = (head.size, head.note) if head else (0, self._sign(0, merkle.EMPTY_ROOT))
         if tx.session.scalar(select(AuditCheckpoint.size).where(AuditCheckpoint.size == size)) is None:
             # On PostgreSQL another transaction may keep the same one meanwhile.
-            dialect = postgresql if tx.session.get_bind().dialect.name == "postgresql" else sqlite
+            dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
             kept = dialect.insert(AuditCheckpoint).values(size=size, note=note)
             tx.session.execute(kept.on_conflict_do_nothing())
         return note
 
-    def _peaks(self, session: Session) -> Peaks:
+    def _lock_and_read(self, connection: Connection) -> Peaks:
+        """Wait for one's turn to append, and read the head as whoever was before has left it."""
+        head = connection.execute(_LOCK_HEAD).one_or_none()
+        if head is None:
+            # There is no row to hold yet: those that come first hold this instead.
+            connection.execute(_LOCK, {"key": _ADVISORY_LOCK})
+            head = connection.execute(_LOCK_HEAD).one_or_none()
+        return self._peaks(connection, head)
+
+    def _peaks(self, connection: Connection, head: Any) -> Peaks:
         """Return the peaks of the log: those of the head signed last, unless another process has added to it."""
         note, size, hashes = self._tip
-        head = session.connection().execute(_HEAD).one_or_none()
         if head is not None and (head.size, head.note) == (size, note):
             return Peaks(size, hashes)
-        size = log_size(session)
-        return Peaks(size, _peaks(session, size))
+        if head is not None and head.peaks is not None:
+            parts = range(0, len(head.peaks), DIGEST_BYTES)
+            return Peaks(head.size, [head.peaks[at : at + DIGEST_BYTES] for at in parts])
+        size = log_size(connection)
+        return Peaks(size, _peaks(connection, size))
 
     def _sign(self, size: int, root: bytes) -> str:
-        return sign_note(format_checkpoint(self._origin, size, root), name=self._origin, seed=self._seed)
+        text = format_checkpoint(self._origin, size, root)
+        note = sign_note(text, name=self._origin, seed=self._seed)
+        if self._outside:
+            self._outside.signed(note, Checkpoint(self._origin, size, root, text))
+        return note
+
+
+def _add(
+    connection: Connection,
+    rows: list[dict[str, Any]],
+    nodes: list[dict[str, Any]],
+    head: dict[str, Any],
+    *,
+    first: bool,
+    keep: bool,
+) -> None:
+    """Store what was appended, statement by statement."""
+    connection.execute(_ADD_EVENTS, rows)
+    if nodes:
+        connection.execute(_ADD_NODES, nodes)
+    if first:
+        connection.execute(_ADD_HEAD, {"id": _HEAD_ID, **head})
+    else:
+        connection.execute(_MOVE_HEAD, head)
+    if keep:
+        connection.execute(_ADD_CHECKPOINT, {"size": head["size"], "note": head["note"]})
 
 
 def _enter(pending: PendingEvent, tree: Growth, now: datetime) -> dict[str, Any]:
@@ -188,28 +273,28 @@ def _enter(pending: PendingEvent, tree: Growth, now: datetime) -> dict[str, Any]
         "kind": pending.kind,
         "organisation_id": pending.organisation_id,
         "subject_id": pending.subject_id,
+        "dataset_id": dataset_of(pending.subject_id, pending.body),
         "record": record,
         "leaf_hash": leaf,
     }
 
 
-def _holds(session: Session, known: Checkpoint, *, size: int, root: bytes | None = None) -> bool:
+def _holds(connection: Connection, known: Checkpoint, *, size: int, root: bytes | None = None) -> bool:
     """Tell whether a log of `size` events, and of this root when it is known, continues a signed head."""
     if known.size > size:
         return False
     if known.size == size and root is not None:
         return known.root == root
-    return merkle.root_from(node_source(session), known.size) == known.root
+    return Peaks(known.size, _peaks(connection, known.size)).root() == known.root
 
 
-def _peaks(session: Session, size: int) -> list[bytes]:
+def _peaks(connection: Connection, size: int) -> list[bytes]:
     """Read the hashes of the complete subtrees that make up a tree of this size, widest first."""
     places = [(closed_by(level, position), level) for level, position in peak_positions(size)]
     inner = [last for last, level in places if level]
     # By the first key column alone: a few rows too many are cheaper than what SQLite makes of pairs.
-    rows = select(AuditNode.closed_by, AuditNode.level, AuditNode.hash).where(AuditNode.closed_by.in_(inner))
-    found = {(last, level): node for last, level, node in session.execute(rows)} if inner else {}
+    rows = connection.execute(_CLOSED_BY, {"inner": inner}) if inner else ()
+    found = {(last, level): node for last, level, node in rows}
     if size & 1:
-        leaf = select(AuditEvent.leaf_hash).where(AuditEvent.index == size - 1)
-        found[size - 1, 0] = session.scalars(leaf).one()
+        found[size - 1, 0] = connection.execute(_LEAF, {"last": size - 1}).scalars().one()
     return [found[place] for place in places]

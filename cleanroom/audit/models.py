@@ -21,6 +21,7 @@ class AuditEvent(Base):
     kind: Mapped[str] = mapped_column(String(100), index=True)
     organisation_id: Mapped[str | None] = mapped_column(String(40), index=True)
     subject_id: Mapped[str] = mapped_column(String(100), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(String(40), index=True)
     record: Mapped[bytes] = mapped_column(LargeBinary)
     leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
@@ -56,6 +57,8 @@ class AuditHead(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[int] = mapped_column(_BIG)
     note: Mapped[str]
+    # The hashes of the tree's peaks, widest first, so that whoever appends next reads one row.
+    peaks: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 APPEND_ONLY_TABLES = ("audit_events", "audit_nodes", "audit_checkpoints")

@@ -1,20 +1,23 @@
 """Reading the log: records, the signed head, proofs. No key is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from cleanroom.audit.errors import UnknownEventError
 from cleanroom.audit.models import AuditEvent, AuditHead, AuditNode
 from cleanroom.audit.tree import closed_by
+from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from crypto import merkle
 
 _MAX_CACHED_NODES = 65_536
 # Made once: to put a statement together takes as long as to run it.
 _NEWEST = select(func.max(AuditEvent.index))
+_EVENTS = Base.metadata.tables[AuditEvent.__tablename__].c
+_KINDS_SINCE = select(_EVENTS.kind).where(_EVENTS.index >= bindparam("since"))
 
 
 class AuditReader:
@@ -22,7 +25,26 @@ class AuditReader:
 
     def size(self, tx: Transaction) -> int:
         """Return how many events the log holds, without those that the transaction itself has queued."""
-        return log_size(tx.session)
+        return log_size(tx.connection)
+
+    def unchanged(self, tx: Transaction, *, since: int, but: Collection[str]) -> bool:
+        """Tell whether nothing has happened since the log had so many events, but what is of these kinds.
+
+        What the transaction itself has queued, and what others have queued who share its commit, counts too.
+
+        Args:
+            tx: any transaction; one that holds the log's lock, or SQLite's, is told for good.
+            since: how many events there were.
+            but: kinds that do not count.
+        """
+        return self.continued(tx, since=since, but=but) is not None
+
+    def continued(self, tx: Transaction, *, since: int, but: Collection[str]) -> int | None:
+        """Return how many events the log holds if it is `unchanged`, without the transaction's own; else None."""
+        if any(event.kind not in but for event in (*tx.earlier, *tx.events)):
+            return None
+        kinds = tx.connection.scalars(_KINDS_SINCE, {"since": since}).all()
+        return since + len(kinds) if set(kinds) <= set(but) else None
 
     def record(self, tx: Transaction, index: int) -> bytes:
         """Return the canonical JSON of one event, the very bytes that its leaf hashes.
@@ -99,7 +121,7 @@ class AuditReader:
 
         Source: RFC 6962, section 2.1.1.
         """
-        if not 0 <= index < size <= log_size(tx.session):
+        if not 0 <= index < size <= log_size(tx.connection):
             raise UnknownEventError(
                 "A proof needs an index below the size, and a size up to the log's.",
                 remedy="Use an older size.",
@@ -117,7 +139,7 @@ class AuditReader:
 
         Source: RFC 6962, section 2.1.2.
         """
-        if not 1 <= old_size <= size <= log_size(tx.session):
+        if not 1 <= old_size <= size <= log_size(tx.connection):
             raise UnknownEventError(
                 "A proof goes from a size of at least 1 to a larger one up to the log's.", remedy="Swap them."
             )
@@ -138,7 +160,7 @@ def node_source(session: Session) -> merkle.NodeSource:
     return node
 
 
-def log_size(session: Session) -> int:
+def log_size(connection: Connection) -> int:
     """Return how many events the log holds."""
-    newest = session.scalar(_NEWEST)
+    newest = connection.scalar(_NEWEST)
     return 0 if newest is None else newest + 1

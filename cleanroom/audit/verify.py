@@ -1,6 +1,7 @@
 """Recomputing the whole log from its records, in one pass and bounded memory, with the public key alone."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,17 +22,17 @@ MAX_PROBLEMS = 100
 # Else a row with a huge index would make the walk as long as the number that somebody wrote there.
 _MAX_GAP = 1_000_000
 
-_HEAD = "SELECT size, note FROM audit_head"
+_HEAD = "SELECT size, note, peaks FROM audit_head"
 _EVENTS = (
-    'SELECT "index", record, leaf_hash, kind, organisation_id, subject_id, recorded_at '
+    'SELECT "index", record, leaf_hash, kind, organisation_id, subject_id, recorded_at, dataset_id '
     'FROM audit_events ORDER BY "index"'
 )
 _NODES = "SELECT closed_by, level, hash FROM audit_nodes ORDER BY closed_by, level"
 _CHECKPOINTS = "SELECT size, note FROM audit_checkpoints ORDER BY size"
 
 
-def verify_log(database: str | Path, *, verifier_key: str, against: str | None = None) -> VerifyReport:
-    """Check that a log is whole, unchanged and signed, and that it continues an older checkpoint.
+def verify_log(database: str | Path, *, verifier_key: str, against: Sequence[str] = ()) -> VerifyReport:
+    """Check that a log is whole, unchanged and signed, and that it continues older checkpoints.
 
     Every row is checked against the rows below it (record, leaf, node, root), and roots against signatures. A
     damaged row is reported once: what stands above it is checked against its stored value.
@@ -39,7 +40,7 @@ def verify_log(database: str | Path, *, verifier_key: str, against: str | None =
     Args:
         database: the path of the SQLite file, or SQLAlchemy's URL of either database; it is only read.
         verifier_key: the room's public verifier key, as text.
-        against: a checkpoint kept outside the room; without it a room rolled back as a whole looks intact.
+        against: checkpoints kept outside the room; without any a room rolled back as a whole looks intact.
 
     Returns:
         The report; `ok` when nothing is damaged.
@@ -105,6 +106,8 @@ class _Walk:
         self._node: Any = None
         self._checkpoints: Iterator[Any] = iter(())
         self._checkpoint: Any = None
+        self._older: deque[Checkpoint] = deque()
+        self._stored_peaks: object = None
 
     def report(self, what: str, place: str, reason: str) -> None:
         self.problems.append(Problem(what, place, reason))
@@ -118,9 +121,10 @@ class _Walk:
             root = None if peak is None or root is None else node_hash(peak, root)
         return root
 
-    def run(self, against: str | None) -> None:
+    def run(self, against: Sequence[str]) -> None:
         head = self._open_head()
-        older = self._open_against(against) if against is not None else None
+        opened = [one for note in against if (one := self._open_against(note)) is not None]
+        self._older = deque(sorted(opened, key=lambda one: one.size))
         with (
             suppress(_Stop),
             closing(stream(self._connection, _NODES)) as self._nodes,
@@ -129,7 +133,7 @@ class _Walk:
         ):
             self._node = next(self._nodes, None)
             self._checkpoint = next(self._checkpoints, None)
-            self._reached(older)
+            self._reached()
             for row in events:
                 if head is not None and row[0] >= head.size:
                     self.report("event", str(row[0]), f"stands beyond the signed head of {head.size} events")
@@ -137,9 +141,9 @@ class _Walk:
                     break
                 else:
                     self._take_event(row)
-                    self._reached(older)
+                    self._reached()
                 self._stop_when_enough()
-            self._finish(head, older)
+            self._finish(head)
 
     def _open_head(self) -> Checkpoint | None:
         rows = self._connection.exec_driver_sql(_HEAD).all()
@@ -154,6 +158,7 @@ class _Walk:
         if isinstance(head, str):
             self.report("head", "", head)
             return None
+        self._stored_peaks = rows[0][2]
         if head.size != rows[0][0]:
             self.report("head", f"of {rows[0][0]} events", f"its signed text counts {head.size}")
         return head
@@ -179,11 +184,13 @@ class _Walk:
         return True
 
     def _take_event(self, row: Any) -> None:
-        index, record, stored, kind, organisation_id, subject_id, recorded_at = row
+        index, record, stored, kind, organisation_id, subject_id, recorded_at, dataset_id = row
         columns = {"kind": kind, "organisation": organisation_id, "subject": subject_id}
         fault, file_roots = "the record is not bytes", dict[str, str]()
         if isinstance(record, bytes):
-            fault, file_roots = record_fault(record, columns=columns, recorded_at=_instant(recorded_at))
+            fault, file_roots = record_fault(
+                record, columns=columns, recorded_at=_instant(recorded_at), dataset_id=dataset_id
+            )
             if leaf_hash(record) != stored:
                 fault = "the record does not give its leaf hash: one of them was changed"
         if fault:
@@ -225,12 +232,16 @@ class _Walk:
         self._node = next(self._nodes, None)
         self._stop_when_enough()
 
-    def _reached(self, older: Checkpoint | None) -> None:
+    def _reached(self) -> None:
         while self._checkpoint is not None and self._checkpoint[0] <= self.size:
             self._check_checkpoint()
-        if older is not None and older.size == self.size and self._differs(older):
-            reason = "the log was rewritten: its first events do not give the root of the given checkpoint"
-            self.report("against", f"size {older.size}", reason)
+        while self._older and self._older[0].size <= self.size:
+            older = self._older.popleft()
+            if self._differs(older):
+                reason = (
+                    "the log was rewritten: its first events do not give the root of the given checkpoint"
+                )
+                self.report("against", f"size {older.size}", reason)
 
     def _check_checkpoint(self) -> None:
         size, note = self._checkpoint
@@ -246,6 +257,11 @@ class _Walk:
             self._signed_size = size
         self._stop_when_enough()
 
+    def _has_peaks(self, stored: object) -> bool:
+        # A log that was last written to before these were kept has none.
+        known = [peak for peak in self._peaks if peak is not None]
+        return stored is None or len(known) < len(self._peaks) or stored == b"".join(known)
+
     def _differs(self, checkpoint: Checkpoint) -> bool:
         root = self.root()
         return root is not None and root != checkpoint.root
@@ -255,7 +271,7 @@ class _Walk:
             f"records {_range(self._signed_size, size - 1)} do not give its signed root: they were rewritten"
         )
 
-    def _finish(self, head: Checkpoint | None, older: Checkpoint | None) -> None:
+    def _finish(self, head: Checkpoint | None) -> None:
         while self._node is not None:
             self._report_surplus_node()
         while self._checkpoint is not None:
@@ -268,7 +284,11 @@ class _Walk:
             self.report("event", missing, f"is missing: the log was cut, its signed head counts {head.size}")
         elif head is not None and head.size == self.size and self._differs(head):
             self.report("head", f"of {head.size} events", self._unsigned_change(head.size))
-        if older is not None and older.size > self.size:
+        elif head is not None and head.size == self.size and not self._has_peaks(self._stored_peaks):
+            self.report(
+                "head", f"of {head.size} events", "the hashes of the tree's peaks beside it are not its"
+            )
+        for older in self._older:
             reason = (
                 f"the log was rolled back: it holds {self.size} events, the given checkpoint {older.size}"
             )

@@ -1,0 +1,1 @@
+"""Evidence that leaves the room: bundles of events that verify offline, with nothing of the room's but its key."""
