@@ -51,7 +51,9 @@ class Links:
                 "There is no user with this id who can sign in.",
                 remedy="Invite the person, or invite them again.",
             )
-        made = self._make(tx, LinkKind.RESET, user_id, RESET_TERM, drop_second_factor=drop_second_factor)
+        made = self._make(
+            tx, LinkKind.RESET, user_id, RESET_TERM, drop_second_factor=drop_second_factor, by=by
+        )
         tx.audit(
             "signin.reset_link_made",
             subject_id=user_id,
@@ -100,6 +102,7 @@ class Links:
         term: timedelta,
         *,
         drop_second_factor: bool = False,
+        by: str | None = None,
     ) -> NewLink:
         before = select(LinkRow).where(LinkRow.kind == kind.value, LinkRow.user_id == user_id)
         for row in tx.session.scalars(before).all():
@@ -111,6 +114,7 @@ class Links:
                 kind=kind.value,
                 user_id=user_id,
                 drop_second_factor=drop_second_factor,
+                made_by=by,
                 expires_at=expires_at,
             )
         )

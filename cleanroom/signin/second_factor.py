@@ -9,8 +9,9 @@ from cleanroom.access.models import UserRow
 from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
 from cleanroom.signin import totp
-from cleanroom.signin.errors import SecondFactorError
+from cleanroom.signin.errors import SecondFactorError, SecondFactorRequiredError
 from cleanroom.signin.models import CredentialRow, RecoveryCodeRow
+from cleanroom.signin.requirement import Requirement
 from cleanroom.signin.secret import SignInSecret
 from cleanroom.signin.types import Enrolment
 
@@ -28,6 +29,7 @@ class SecondFactors:
     secret: SignInSecret
     clock: Clock
     issuer: str
+    requirement: Requirement
 
     def begin(self, tx: Transaction, user_id: str) -> Enrolment:
         """Make a new secret for a person; it does not count before `confirm`.
@@ -90,6 +92,20 @@ class SecondFactors:
         """Return how many recovery codes a person can still use."""
         unused = RecoveryCodeRow.user_id == user_id, RecoveryCodeRow.used_at.is_(None)
         return int(tx.session.scalar(select(func.count()).where(*unused)) or 0)
+
+    def give_up(self, tx: Transaction, user_id: str) -> None:
+        """Remove a person's second factor as the person wants it.
+
+        Raises:
+            SecondFactorRequiredError: the organisation or the room requires one.
+        """
+        organisation_id = tx.session.get_one(UserRow, user_id).organisation_id
+        if self.requirement.stands(tx, organisation_id):
+            raise SecondFactorRequiredError(
+                "Your organisation requires a second factor.",
+                remedy="To change the app, ask an owner for a link that removes the old one.",
+            )
+        self.remove(tx, user_id)
 
     def remove(self, tx: Transaction, user_id: str) -> None:
         """End a person's second factor and recovery codes; without any nothing changes."""

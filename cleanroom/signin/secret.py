@@ -2,24 +2,26 @@
 
 import os
 import secrets
+from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cleanroom.db.database import Transaction
 from cleanroom.signin.errors import SignInSecretError
 from cleanroom.signin.models import SignInSecretRow
+from cleanroom.wrapping import make_kek, retire_kek
 from crypto.keys import KeyProvider
 
 _ID = 1
 _LABEL = "sign-ins"
 _CONTEXT = b"cleanroom/signin-secret/v1\n"
 _MADE = ("signin", "secret made")
+_SHARED = {"read": True}
 _NONCE_BYTES, _SECRET_BYTES = 12, 32
 
 
@@ -34,10 +36,9 @@ class SignInSecret:
         self._derived: dict[bytes, bytes] = {}
 
     def _make(self, tx: Transaction) -> None:
-        kek_id = self._keys.create_kek(_LABEL)
-        event.listen(tx.session, "after_rollback", lambda _session: self._keys.destroy(kek_id), once=True)
+        kek_id = make_kek(tx, self._keys, _LABEL)
         wrapped = self._keys.wrap(kek_id, secrets.token_bytes(_SECRET_BYTES), context=_CONTEXT)
-        dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
+        dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
         adding = dialect.insert(SignInSecretRow).values(id=_ID, kek_id=kek_id, wrapped=wrapped)
         made = tx.session.execute(adding.on_conflict_do_nothing().returning(SignInSecretRow.id)).first()
         if made is None:
@@ -46,6 +47,33 @@ class SignInSecret:
             return
         tx.held[_MADE] = True
         tx.audit("signin.secret_made", subject_id=kek_id)
+
+    def kek_id(self, tx: Transaction) -> str | None:
+        """Return the key-encryption key in use; None when the room has no such secret yet."""
+        row = tx.session.get(SignInSecretRow, _ID)
+        return None if row is None else row.kek_id
+
+    def rotate(self, tx: Transaction, now: datetime) -> str | None:
+        """Wrap the secret under a new key-encryption key; the old one is destroyed after the commit.
+
+        The secret stays, and with it all that it seals and digests.
+
+        Args:
+            tx: the caller's transaction.
+            now: the instant.
+
+        Returns:
+            The new key's id; None when the room has no such secret yet.
+        """
+        row = tx.session.get(SignInSecretRow, _ID, with_for_update=True, populate_existing=True)
+        if row is None:
+            return None
+        old, new = row.kek_id, make_kek(tx, self._keys, _LABEL)
+        row.wrapped, row.kek_id = self._keys.rewrap(old, new, row.wrapped, context=_CONTEXT), new
+        tx.session.flush()
+        retire_kek(tx, self._keys, old, now=now)
+        tx.audit("signin.kek_rotated", subject_id=new, body={"old_kek_id": old})
+        return new
 
     def seal(self, tx: Transaction, plain: bytes, *, owner: str) -> bytes:
         """Encrypt a person's secret with AES-256-GCM, bound to the person.
@@ -90,7 +118,8 @@ class SignInSecret:
             return self._derived[use]
         if tx.session.get(SignInSecretRow, _ID) is None:
             self._make(tx)
-        row = tx.session.get_one(SignInSecretRow, _ID)
+        # A rotation waits until it was opened, and its key is not destroyed in between.
+        row = tx.session.get_one(SignInSecretRow, _ID, with_for_update=_SHARED, populate_existing=True)
         secret = self._keys.unwrap(row.kek_id, row.wrapped, context=_CONTEXT)
         derived = HKDF(SHA256(), _SECRET_BYTES, salt=None, info=_CONTEXT + use).derive(secret)
         # What this very transaction made may be rolled back.

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from datetime import timedelta
 
 from sqlalchemy import func, select
 
@@ -12,13 +12,21 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
-from cleanroom.signin.errors import FirstRunError, UnknownSessionError, WrongPasswordError
+from cleanroom.signin.entering import Entering
+from cleanroom.signin.errors import (
+    FirstRunError,
+    StaleSignInError,
+    UnknownSessionError,
+    WrongPasswordError,
+)
 from cleanroom.signin.links import Links
 from cleanroom.signin.models import CredentialRow
 from cleanroom.signin.passwords import hash_password, outdated, require_good, verify_password
+from cleanroom.signin.requirement import Requirement
 from cleanroom.signin.second_factor import SecondFactors
 from cleanroom.signin.secret import SignInSecret
 from cleanroom.signin.sessions import Sessions
+from cleanroom.signin.single_sign_on import SingleSignOn
 from cleanroom.signin.throttle import Throttle
 from cleanroom.signin.types import (
     EndReason,
@@ -31,8 +39,9 @@ from cleanroom.signin.types import (
     SecondStep,
     Stage,
 )
-from crypto.keys import KeyProvider
 
+FRESH = timedelta(minutes=15)
+"""So long a sign-in by an identity provider stands for a password that is given once more."""
 UNKNOWN = "unknown"
 """Whom an attempt is logged about when there is no such user; what was typed is never kept."""
 
@@ -50,9 +59,12 @@ class SignIn:
     sessions: Sessions
     second_factors: SecondFactors
     links: Links
+    requirement: Requirement
+    entering: Entering
+    sso: SingleSignOn
 
     def sign_in(
-        self, email: str, password: str, *, address: str, agent: str
+        self, email: str, password: str, *, address: str, agent: str, device: str = ""
     ) -> Entered | SecondStep | Refused:
         """Let somebody in who knows the password, as far as the password goes.
 
@@ -63,6 +75,7 @@ class SignIn:
             password: as typed.
             address: where the request came from; it is counted under a keyed digest, and not logged.
             agent: browser and system in a few words.
+            device: a secret that the browser keeps, by which it is known again; empty when it has none.
         """
         who = email.strip().lower()
         with self.db.transaction() as tx:
@@ -73,7 +86,7 @@ class SignIn:
             user_id, hashed = (known.user_id, known.password_hash) if known else (None, None)
         right = verify_password(hashed, password)
         if right:
-            self._sweep()
+            self.sweep()
         fresh = hash_password(password) if right and hashed and outdated(hashed) else None
         with self.db.transaction() as tx:
             # What was read before the hash may have changed while it was computed.
@@ -84,17 +97,22 @@ class SignIn:
             if fresh is not None:
                 standing.password_hash = fresh
             if standing.totp_confirmed_at is None:
-                return self._enter(tx, standing.user_id, agent=agent, method="password")
+                return self.entering.enter(
+                    tx, standing.user_id, agent=agent, device=device, method="password"
+                )
             token, row = self.sessions.begin(tx, standing.user_id, stage=Stage.SECOND_FACTOR, agent=agent)
             return SecondStep(token, row.expires_at)
 
-    def second_step(self, token: str, code: str, *, address: str) -> Entered | Refused | None:
+    def second_step(
+        self, token: str, code: str, *, address: str, device: str = ""
+    ) -> Entered | Refused | None:
         """Let somebody in who has given the password, and now a code.
 
         Args:
             token: of the second step.
             code: of the authenticator app, or a recovery code.
             address: where the request came from.
+            device: as for `sign_in`.
 
         Returns:
             None when the password has to be given anew: the second step took too long.
@@ -114,7 +132,7 @@ class SignIn:
                 return self._failed(tx, user_id, ("second_factor", user_id), ("address", address))
             self._let_through(tx, address, "second_factor", user_id)
             self.sessions.end(tx, pending.id, user_id=user_id, reason=EndReason.ROTATED)
-            return self._enter(tx, user_id, agent=agent, method="second_factor")
+            return self.entering.enter(tx, user_id, agent=agent, device=device, method="second_factor")
 
     def member(self, token: str) -> Member | None:
         """Tell who a session's token belongs to; None for nobody."""
@@ -133,9 +151,18 @@ class SignIn:
     def confirm_password(self, member: Member, password: str) -> None:
         """Make sure that it is still the same person, before something that outlives the session.
 
+        Whoever has no password must have signed in a moment ago instead.
+
         Raises:
             WrongPasswordError: it is not the password, or it was tried too often.
+            StaleSignInError: there is no password, and the person signed in longer ago.
         """
+        if not member.has_password:
+            if self.clock.now() >= member.entered_at + FRESH:
+                raise StaleSignInError(
+                    "You signed in more than 15 minutes ago.", remedy="Sign out and in, and do it then."
+                )
+            return
         with self.db.transaction() as tx:
             wait = self._take(tx, ("account", member.email))
             hashed = tx.session.get_one(CredentialRow, member.user_id).password_hash
@@ -161,7 +188,7 @@ class SignIn:
         self.confirm_password(member, current)
         hashed = hash_password(new)
         with self.db.transaction() as tx:
-            self._set_password(tx, member.user_id, hashed)
+            self._set_password(tx, member.user_id, hashed, linked=False)
             self.sessions.end_all(
                 tx, member.user_id, reason=EndReason.PASSWORD_CHANGED, except_id=member.session_id
             )
@@ -171,7 +198,7 @@ class SignIn:
         user = self.users.invited(tx, invitation)
         return Invited(user, self.accounts.organisation(tx, user.organisation_id).name)
 
-    def accept(self, invitation: str, password: str, *, agent: str) -> Entered:
+    def accept(self, invitation: str, password: str, *, agent: str, device: str = "") -> Entered:
         """Let somebody in who was invited and sets a password.
 
         Raises:
@@ -184,8 +211,9 @@ class SignIn:
         hashed = hash_password(password)
         with self.db.transaction() as tx:
             user = self.users.accept(tx, invitation)
-            self._set_password(tx, user.id, hashed)
-            return self._enter(tx, user.id, agent=agent, method="invitation")
+            by = tx.session.get_one(UserRow, user.id).invited_by
+            self._set_password(tx, user.id, hashed, link_by=by)
+            return self.entering.enter(tx, user.id, agent=agent, device=device, method="invitation")
 
     def reset(self, token: str, password: str) -> None:
         """Set a new password by a one-time link; every session of the person ends, and nobody is let in by it.
@@ -202,7 +230,7 @@ class SignIn:
             used = self.links.use_up(tx, LinkKind.RESET, token)
             if used.drop_second_factor:
                 self.second_factors.remove(tx, user.id)
-            self._set_password(tx, user.id, hashed)
+            self._set_password(tx, user.id, hashed, link_by=used.made_by)
             self.throttle.clear(tx, "account", user.email)
             self.sessions.end_all(tx, user.id, reason=EndReason.PASSWORD_CHANGED)
 
@@ -218,7 +246,15 @@ class SignIn:
         return self.links.first_run(tx) if self.needs_first_run(tx) else None
 
     def first_run(
-        self, token: str, *, organisation: str, kind: OrganisationKind, email: str, password: str, agent: str
+        self,
+        token: str,
+        *,
+        organisation: str,
+        kind: OrganisationKind,
+        email: str,
+        password: str,
+        agent: str,
+        device: str = "",
     ) -> Entered:
         """Make the first organisation and the person who leads it, and let that person in.
 
@@ -228,7 +264,7 @@ class SignIn:
             kind: provider or operator.
             email: of the person.
             password: of the person.
-            agent: browser and system in a few words.
+            agent, device: as for `sign_in`.
 
         Raises:
             LinkError: the link does not count.
@@ -260,7 +296,7 @@ class SignIn:
             invited = self.users.invite(tx, organisation_id=made.id, email=email, role=role)
             user = self.users.accept(tx, invited.invitation)
             self._set_password(tx, user.id, hashed)
-            return self._enter(tx, user.id, agent=agent, method="first_run")
+            return self.entering.enter(tx, user.id, agent=agent, device=device, method="first_run")
 
     def set_language(self, member: Member, language: str) -> None:
         """Keep the language that a person chose."""
@@ -276,6 +312,19 @@ class SignIn:
     def end_all(self, tx: Transaction, user_id: str) -> int:
         """End every session of a person whose access ends; returns how many."""
         return self.sessions.end_all(tx, user_id, reason=EndReason.REVOKED)
+
+    def sweep(self) -> None:
+        """Forget what is over: sessions, failures, links, ways to identity providers, browsers not seen for long."""
+        # In transactions of their own: they take rows in any order.
+        for sweep in (
+            self.sessions.sweep,
+            self.throttle.sweep,
+            self.links.sweep,
+            self.sso.sweep,
+            self.entering.sweep,
+        ):
+            with self.db.transaction() as tx:
+                sweep(tx)
 
     def _take(self, tx: Transaction, *counted: tuple[str, str]) -> int:
         waits = [self.throttle.blocked(tx, kind, who) for kind, who in counted]
@@ -313,7 +362,15 @@ class SignIn:
                 )
         return Refused(max(waits.values()))
 
-    def _set_password(self, tx: Transaction, user_id: str, password_hash: str) -> None:
+    def _set_password(
+        self,
+        tx: Transaction,
+        user_id: str,
+        password_hash: str,
+        *,
+        linked: bool = True,
+        link_by: str | None = None,
+    ) -> None:
         row, now = tx.session.get(CredentialRow, user_id), self.clock.now()
         if row is None:
             row = CredentialRow(
@@ -321,51 +378,13 @@ class SignIn:
             )
             tx.session.add(row)
         row.password_hash, row.password_set_at = password_hash, now
+        if linked:
+            row.linked_by, row.linked_at = link_by, now
         tx.session.flush()
         organisation_id = tx.session.get_one(UserRow, user_id).organisation_id
         tx.audit("signin.password_set", subject_id=user_id, organisation_id=organisation_id)
-
-    def _enter(self, tx: Transaction, user_id: str, *, agent: str, method: str) -> Entered:
-        token, row = self.sessions.begin(tx, user_id, stage=Stage.OPEN, agent=agent)
-        organisation_id = tx.session.get_one(UserRow, user_id).organisation_id
-        tx.audit(
-            "signin.entered",
-            subject_id=row.id,
-            organisation_id=organisation_id,
-            body={"user_id": user_id, "method": method},
-        )
-        return Entered(token, user_id, organisation_id, row.expires_at)
 
     def _let_through(self, tx: Transaction, address: str, kind: str, who: str) -> None:
         # In the order in which `_take` locks them.
         self.throttle.forgive(tx, "address", address)
         self.throttle.clear(tx, kind, who)
-
-    def _sweep(self) -> None:
-        # In transactions of their own: they take rows in any order.
-        for sweep in (self.sessions.sweep, self.throttle.sweep, self.links.sweep):
-            with self.db.transaction() as tx:
-                sweep(tx)
-
-
-def make_sign_in(
-    db: Database, clock: Clock, accounts: Accounts, users: Users, keys: KeyProvider, *, public_url: str
-) -> SignIn:
-    """Put the service together.
-
-    Args:
-        db, clock, accounts, users, keys: of the room.
-        public_url: the room's; authenticator apps show its host.
-    """
-    secret = SignInSecret(keys)
-    return SignIn(
-        db=db,
-        clock=clock,
-        accounts=accounts,
-        users=users,
-        secret=secret,
-        throttle=Throttle(secret, clock),
-        sessions=Sessions(db, clock),
-        second_factors=SecondFactors(secret, clock, f"Cleanroom {urlsplit(public_url).hostname}"),
-        links=Links(users, accounts, clock),
-    )

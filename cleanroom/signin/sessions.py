@@ -14,7 +14,7 @@ from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
 from cleanroom.ids import new_id
 from cleanroom.signin.errors import UnknownSessionError
-from cleanroom.signin.models import CredentialRow, SessionRow
+from cleanroom.signin.models import CredentialRow, SessionRow, SignInPolicyRow
 from cleanroom.signin.types import EndReason, Member, Session, Stage
 
 IDLE = timedelta(hours=1)
@@ -30,12 +30,23 @@ _LABEL = b"cleanroom/session/v1\n"
 class Sessions:
     """Who is signed in, where, and until when."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, *, all_need_second_factor: bool = False) -> None:
         self._db = db
         self._clock = clock
+        self._all_need_second_factor = all_need_second_factor
 
-    def begin(self, tx: Transaction, user_id: str, *, stage: Stage, agent: str) -> tuple[str, SessionRow]:
-        """Start a session under a token of its own; returns the token and the row."""
+    def begin(
+        self, tx: Transaction, user_id: str, *, stage: Stage, agent: str, vouched: bool = False
+    ) -> tuple[str, SessionRow]:
+        """Start a session under a token of its own; returns the token and the row.
+
+        Args:
+            tx: the caller's transaction.
+            user_id: whose.
+            stage: how far its owner has come.
+            agent: browser and system in a few words.
+            vouched: whether an identity provider has seen a second factor.
+        """
         now, token = self._clock.now(), secrets.token_urlsafe(_TOKEN_BYTES)
         row = SessionRow(
             id=new_id("ses", now),
@@ -43,6 +54,7 @@ class Sessions:
             user_id=user_id,
             stage=stage.value,
             agent=agent[:MAX_AGENT],
+            vouched=vouched,
             created_at=now,
             seen_at=now,
             expires_at=now + (LONGEST if stage is Stage.OPEN else SECOND_STEP),
@@ -60,15 +72,16 @@ class Sessions:
         digest, now = _digest(token), self._clock.now()
         with self._db.reading() as tx:
             found = tx.session.execute(
-                select(SessionRow, UserRow, OrganisationRow, CredentialRow)
+                select(SessionRow, UserRow, OrganisationRow, CredentialRow, SignInPolicyRow.second_factor)
                 .join(UserRow, UserRow.id == SessionRow.user_id)
                 .join(OrganisationRow, OrganisationRow.id == UserRow.organisation_id)
                 .join(CredentialRow, CredentialRow.user_id == UserRow.id)
+                .outerjoin(SignInPolicyRow, SignInPolicyRow.organisation_id == OrganisationRow.id)
                 .where(SessionRow.digest == digest, SessionRow.stage == Stage.OPEN.value)
             ).one_or_none()
             if found is None:
                 return None
-            session, user, organisation, credential = found
+            session, user, organisation, credential, required = found
             over = now >= session.expires_at or now >= session.seen_at + IDLE
             if over or user.disabled_at is not None or organisation.offboarded_at is not None:
                 return None
@@ -85,6 +98,11 @@ class Sessions:
                 scopes=scopes_of_role(kind, user.role),
                 language=credential.language,
                 second_factor=credential.totp_confirmed_at is not None,
+                entered_at=session.created_at,
+                has_password=credential.password_hash is not None,
+                must_enrol=(self._all_need_second_factor or bool(required))
+                and credential.totp_confirmed_at is None
+                and not session.vouched,
             )
         if stale:
             self._note(member.session_id)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cleanroom.addresses import subscriber_of
 from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
 from cleanroom.signin.models import ThrottleRow
@@ -33,6 +33,7 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 PACES = {
     "account": Pace(free=5, pause=timedelta(seconds=30), longest=timedelta(minutes=15)),
     "second_factor": Pace(free=5, pause=timedelta(seconds=30), longest=timedelta(minutes=15)),
+    "forgotten": Pace(free=3, pause=timedelta(minutes=10), longest=timedelta(hours=1)),
     "address": Pace(free=30, pause=timedelta(seconds=30), longest=timedelta(hours=1)),
 }
 
@@ -92,7 +93,7 @@ class Throttle:
 
     def _row(self, tx: Transaction, kind: str, who: str) -> ThrottleRow:
         digest, now = self._digest(tx, kind, who), self._clock.now()
-        dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
+        dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
         first = dialect.insert(ThrottleRow).values(
             digest=digest, failures=0, blocked_until=now, expires_at=now + FORGOTTEN_AFTER
         )
@@ -101,13 +102,4 @@ class Throttle:
         return tx.session.get_one(ThrottleRow, digest, with_for_update=True, populate_existing=True)
 
     def _digest(self, tx: Transaction, kind: str, who: str) -> bytes:
-        return self._secret.digest(tx, f"throttle/{kind}", _network(who) if kind == "address" else who)
-
-
-def _network(address: str) -> str:
-    """Return an address, or of IPv6 the network that one subscriber has."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    return address if known.version == 4 else str(ip_network((known, 64), strict=False))
+        return self._secret.digest(tx, f"throttle/{kind}", subscriber_of(who) if kind == "address" else who)

@@ -47,6 +47,9 @@ class Member:
         scopes: what the role may do, now.
         language: that the person chose; None for none.
         second_factor: whether signing in takes one.
+        entered_at: when the person signed in.
+        has_password: whether there is one; without it an identity provider is the only way in.
+        must_enrol: whether the organisation or the room requires a second factor that the person has not set up.
     """
 
     session_id: str
@@ -59,6 +62,9 @@ class Member:
     scopes: frozenset[str]
     language: str | None
     second_factor: bool
+    entered_at: datetime
+    has_password: bool
+    must_enrol: bool
 
     def may(self, scope: str) -> bool:
         """Tell whether the person's role carries a scope."""
@@ -93,12 +99,14 @@ class Entered:
         user_id: who.
         organisation_id: for whom.
         expires_at: when the session ends at the latest.
+        device: a secret that the browser keeps for long, by which it is known again; it lets nobody in.
     """
 
     token: str = field(repr=False)
     user_id: str
     organisation_id: str
     expires_at: datetime
+    device: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -179,3 +187,58 @@ class Standing:
     joined: bool
     second_factor: bool
     last_seen_at: datetime | None
+
+
+class Way(StrEnum):
+    """What somebody goes to an identity provider for."""
+
+    SIGN_IN = "sign_in"
+    INVITATION = "invitation"
+    CONNECT = "connect"
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Somebody is to go to an identity provider.
+
+    Attributes:
+        address: where to.
+        browser: a secret that only this browser keeps until it comes back.
+        expires_at: until when it may come back.
+    """
+
+    address: str
+    browser: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Somebody has come back from an identity provider.
+
+    Attributes:
+        way: what for.
+        entered: who is in, or owes the second step; None when a way to sign in was connected.
+        next_path: where the person wanted to go.
+        kept: a form that came too late, as the surface wrote it down.
+    """
+
+    way: Way
+    entered: Entered | SecondStep | None
+    next_path: str
+    kept: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Connected:
+    """An identity provider, and whether a person is connected to it.
+
+    Attributes:
+        name: of the provider.
+        title: for people.
+        bound_at: since when; None when the person is not.
+    """
+
+    name: str
+    title: str
+    bound_at: datetime | None

@@ -18,8 +18,8 @@ from cleanroom.signin.errors import (
     UnknownSessionError,
     WrongPasswordError,
 )
+from cleanroom.signin.making import make_sign_in
 from cleanroom.signin.models import CredentialRow, SessionRow, SignInSecretRow
-from cleanroom.signin.service import make_sign_in
 from cleanroom.signin.sessions import IDLE, LONGEST, SECOND_STEP
 from cleanroom.signin.throttle import PACES
 from cleanroom.signin.types import EndReason, Entered, Refused, SecondStep
@@ -52,7 +52,7 @@ def test_the_right_password_lets_in_and_the_log_says_who(access_room: AccessRoom
     body = access_room.events("signin.entered")[-1]
     assert body["subject"] == member.session_id
     assert body["organisation"] == member.organisation_id
-    assert body["body"] == {"user_id": anna.user.id, "method": "password"}
+    assert body["body"] == {"user_id": anna.user.id, "method": "password", "new_device": True}
 
 
 def test_an_address_is_read_whatever_its_case(access_room: AccessRoom, anna: Person) -> None:
@@ -125,6 +125,11 @@ def test_one_address_cannot_try_many_people(
     # The next one of the same subscriber waits, whoever it names; others do not.
     assert signin.sign_in("x@example.org", WRONG, address="2001:db8:1:2:ffff::1", agent=AGENT) == Refused(30)
     assert signin.sign_in("x@example.org", WRONG, address="2001:db8:1:3::1", agent=AGENT) == Refused(0)
+    # As a socket for both kinds writes addresses of IPv4: they are not one subscriber's.
+    for number in range(PACES["address"].free):
+        signin.sign_in(f"q{number}@example.org", WRONG, address="::ffff:192.0.2.9", agent=AGENT)
+    assert signin.sign_in("y@example.org", WRONG, address="::ffff:192.0.2.9", agent=AGENT) == Refused(30)
+    assert signin.sign_in("y@example.org", WRONG, address="::ffff:192.0.2.8", agent=AGENT) == Refused(0)
 
 
 def test_neither_log_nor_database_hold_passwords_addresses_tokens_or_codes(
@@ -425,7 +430,7 @@ def test_an_organisation_keeps_somebody_who_administers_it(access_room: AccessRo
     with room.db.transaction() as tx:
         users.retire(tx, anna.user.id)
     event = access_room.events("access.role_changed")[-1]
-    assert event["body"] == {"from": "owner", "to": "finance"}
+    assert event["body"] == {"from": "owner", "to": "finance", "by": None}
     with pytest.raises(UnknownUserError), room.db.transaction() as tx:
         users.change_role(tx, anna.user.id, "owner")
     with pytest.raises(UnknownUserError), room.db.reading() as tx:
