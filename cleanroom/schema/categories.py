@@ -89,3 +89,8 @@ def is_special_value(value: str) -> bool:
 def is_identifying_name(name: str) -> bool:
     """Tell whether a name of an attribute or of its column is one of what identifies a person directly."""
     return "_".join(_words(name)) in _IDENTIFYING_NAMES
+
+
+def special_value_keys() -> frozenset[str]:
+    """Return what `is_special_value` knows, as words joined by `_`, for checks where this code does not run."""
+    return _SPECIAL_VALUES

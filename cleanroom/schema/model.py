@@ -302,6 +302,9 @@ def schema_to_dict(schema: Schema) -> dict[str, Any]:
         for key in ("bands", "clamp"):
             if key in one:
                 one[key] = [shown(attribute, stored) for stored in one[key]]
+        if attribute.type is AttributeType.DECIMAL:
+            # Read back without one, a decimal has two digits after the point.
+            one["scale"] = attribute.scale
     return {"v": 1, **plain}
 
 

@@ -11,6 +11,7 @@ from cleanroom.schema.errors import (
     SpecialCategoryError,
 )
 from cleanroom.schema.model import AttributeType, ConsentState
+from cleanroom.schema.writing import schema_to_yaml
 
 FULL = """
 person_id: {column: customer_id}
@@ -46,6 +47,14 @@ def test_every_key_of_the_file_is_read() -> None:
     assert schema.attribute("active").column == "is_active"
     assert schema.consents[0].granted == ("yes", "1", "true")
     assert schema.consents[0].states()["stop"] is ConsentState.WITHDRAWN
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2])
+def test_a_decimal_survives_plain_data_with_its_digits_after_the_point(scale: int) -> None:
+    schema = schema_from_yaml(ATTRIBUTE % f"type: decimal, scale: {scale}, clamp: [0, 70]")
+    assert schema.attributes[0].scale == scale
+    assert schema_from_dict(schema_to_dict(schema)) == schema
+    assert schema_from_yaml(schema_to_yaml(schema)) == schema
 
 
 def test_a_schema_survives_plain_data_and_keeps_its_order_and_hash() -> None:
