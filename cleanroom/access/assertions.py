@@ -99,6 +99,8 @@ class Assertions:
         }
         with self._db.transaction() as tx:
             new = insert_new(tx, UsedAssertionRow, row)
+            if new and self._clients.use_is_news(client):
+                self._clients.note_use(tx, client.id)
         if not new:
             raise InvalidClientError("assertion_used_before")
 

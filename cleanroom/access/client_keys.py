@@ -1,9 +1,16 @@
 """Public keys of clients: read from a JWKS, and refused unless they are fit to sign assertions."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc._rfc7515.model import JWSAlgModel
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -20,6 +27,9 @@ MAX_KID_LENGTH = 200
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _KEPT = frozenset({"kty", "crv", "x", "y", "n", "e"})
 _FITTING = {"EC": ("ES256",), "OKP": ("EdDSA", "Ed25519"), "RSA": ("PS256", "RS256")}
+
+_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
+_PEM_KINDS = ((EllipticCurvePublicKey, ECKey), (Ed25519PublicKey, OKPKey), (RSAPublicKey, RSAKey))
 
 PublicKey = ECKey | OKPKey | RSAKey
 
@@ -77,6 +87,45 @@ def read_key_set(key_set: Mapping[str, Any]) -> tuple[ReadKey, ...]:
     return keys
 
 
+def key_set_of_text(text: str) -> dict[str, Any]:
+    """Read public keys as somebody pastes them: a JWKS, one JWK, or PEM blocks `PUBLIC KEY`.
+
+    Returns:
+        A JWKS, for `read_key_set` to judge.
+
+    Raises:
+        ClientKeyError: it is none of these, or a private key in PEM.
+    """
+    if blocks := list(_PEM.finditer(text)):
+        return {"keys": [_jwk_of_pem(block[0], block[1]) for block in blocks]}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ClientKeyError(
+            "This is neither a public JWK, nor a JWKS, nor a public key in PEM.",
+            remedy="Paste the whole of it, from the first brace or dash to the last one.",
+        )
+    return value if "keys" in value else {"keys": [value]}
+
+
+def _jwk_of_pem(block: str, label: str) -> dict[str, Any]:
+    if "PRIVATE" in label:
+        raise _private()
+    try:
+        key = load_pem_public_key(block.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    for kind, read_by in _PEM_KINDS:
+        if isinstance(key, kind):
+            return dict(read_by.import_key(block).as_dict(private=False))
+    raise ClientKeyError(
+        "A PEM block is no public key that can sign assertions.",
+        remedy="Use P-256, Ed25519 or RSA, and export the key itself, not a certificate.",
+    )
+
+
 def generate_private_key() -> dict[str, Any]:
     """Make a P-256 key for a client, as a private JWK that names its id; `public_set` makes the half to register."""
     key = ECKey.generate_key("P-256")
@@ -105,10 +154,7 @@ def _read(jwk: object) -> ReadKey:
             "A key is not of a kind that can sign assertions.", remedy="Use P-256, Ed25519 or RSA."
         )
     if _PRIVATE_MEMBERS & set(jwk):
-        raise ClientKeyError(
-            "The set holds a private key, which must never leave the client.",
-            remedy="Consider it known to others: generate a new one, and give its public half.",
-        )
+        raise _private()
     try:
         key = import_public(jwk)
         key.check_use("sig")
@@ -132,6 +178,13 @@ def _read(jwk: object) -> ReadKey:
     kept: dict[str, Any] = {"kid": kid} if alg is None else {"kid": kid, "alg": alg}
     kept |= {str(name): value for name, value in key.as_dict(private=False).items() if name in _KEPT}
     return ReadKey(kid, thumbprint, kept)
+
+
+def _private() -> ClientKeyError:
+    return ClientKeyError(
+        "The set holds a private key, which must never leave the client.",
+        remedy="Consider it known to others: generate a new one, and give its public half.",
+    )
 
 
 def _require_strength(key: PublicKey) -> None:

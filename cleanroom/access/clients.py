@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
@@ -24,6 +24,7 @@ from cleanroom.ids import new_id
 
 MAX_NAME_LENGTH = 200
 SECRET_PREFIX = "crs_"  # noqa: S105 - lets scanners of leaked secrets know one
+USE_NOTED_EVERY = timedelta(minutes=5)
 _SECRET_BYTES = 32
 # Made once: every request runs it, and to put a statement together takes longer than to run it.
 _IN_FORCE = (
@@ -97,6 +98,7 @@ class Clients:
             scopes=sorted(listed),
             created_at=now,
             revoked_at=None,
+            last_used_at=None,
         )
         tx.session.add(row)
         tx.session.flush()
@@ -111,7 +113,7 @@ class Clients:
             secret = self._add_secret(tx, row, now)
         else:
             self._add_keys(tx, row, key_set, now)
-        return NewClient(_client(row, organisation.kind), secret)
+        return NewClient(client_of(row, organisation.kind), secret)
 
     def rotate(
         self,
@@ -189,19 +191,35 @@ class Clients:
         found = self._find(tx, client_id)
         if found is None:
             raise _unknown()
-        return _client(*found)
+        return client_of(*found)
 
     def in_force(self, tx: Transaction, client_id: str) -> Client | None:
         """Return a client that may call now; None when it is unknown or revoked, or its organisation has left."""
-        found = tx.session.connection().execute(_IN_FORCE, {"client": client_id}).one_or_none()
-        return None if found is None else _client(found, OrganisationKind(found.kind))
+        found = tx.connection.execute(_IN_FORCE, {"client": client_id}).one_or_none()
+        return None if found is None else client_of(found, OrganisationKind(found.kind))
 
     def of(self, tx: Transaction, organisation_id: str | None = None) -> tuple[Client, ...]:
         """List the clients of an organisation, or of all, oldest first, revoked ones too."""
         rows = select(ClientRow, OrganisationRow.kind).join(OrganisationRow).order_by(ClientRow.id)
         if organisation_id is not None:
             rows = rows.where(ClientRow.organisation_id == organisation_id)
-        return tuple(_client(row, OrganisationKind(kind)) for row, kind in tx.session.execute(rows))
+        return tuple(client_of(row, OrganisationKind(kind)) for row, kind in tx.session.execute(rows))
+
+    def owned(self, tx: Transaction, client_id: str, *, organisation_id: str) -> Client:
+        """Return a client of an organisation; raises UnknownClientError, for another's as for none."""
+        found = self._find(tx, client_id)
+        if found is None or found[0].organisation_id != organisation_id:
+            raise _unknown()
+        return client_of(*found)
+
+    def use_is_news(self, client: Client) -> bool:
+        """Tell whether it is worth a write that a client proved who it is just now."""
+        return client.last_used_at is None or self._clock.now() - client.last_used_at >= USE_NOTED_EVERY
+
+    def note_use(self, tx: Transaction, client_id: str) -> None:
+        """Note that a client proved who it is just now; it is no event of the log, which would tell its pace."""
+        used = update(ClientRow).where(ClientRow.id == client_id).values(last_used_at=self._clock.now())
+        tx.session.execute(used, execution_options={"synchronize_session": False})
 
     def credentials(self, tx: Transaction, client_id: str) -> tuple[Credential, ...]:
         """List the keys and secrets of a client, those that ended too, oldest first."""
@@ -301,7 +319,8 @@ def _unknown() -> UnknownClientError:
     return UnknownClientError("There is no client with this id.", remedy="List the clients.")
 
 
-def _client(row: ClientRow | Row[Any], kind: OrganisationKind) -> Client:
+def client_of(row: ClientRow | Row[Any], kind: OrganisationKind) -> Client:
+    """Return a row as a value."""
     scopes = (
         frozenset(row.scopes) & scopes_of_kind(kind) if row.role is None else scopes_of_role(kind, row.role)
     )
@@ -315,4 +334,5 @@ def _client(row: ClientRow | Row[Any], kind: OrganisationKind) -> Client:
         scopes=scopes,
         created_at=row.created_at,
         revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
     )

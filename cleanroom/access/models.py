@@ -23,6 +23,7 @@ class ClientRow(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class ClientKeyRow(Base):
@@ -98,5 +99,7 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(30))
     invitation_digest: Mapped[bytes | None]
     invitation_expires_at: Mapped[datetime | None]
+    # Who handed out the invitation; None for the operator on the server's own machine.
+    invited_by: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

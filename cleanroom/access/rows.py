@@ -16,6 +16,6 @@ def insert_new(
     Returns:
         Whether it was added: of several who try at once, on any number of hosts, one is told so.
     """
-    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
+    dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
     adding = dialect.insert(table).values(values).on_conflict_do_nothing()
     return tx.session.execute(adding.returning(table.client_id)).first() is not None

@@ -27,6 +27,10 @@ WEBHOOKS_WRITE = "webhooks:write"
 KEYS_WRITE = "keys:write"
 MANDATES_WRITE = "mandates:write"
 CLIENTS_WRITE = "clients:write"
+CONSENTS_READ = "consents:read"
+CONSENTS_WRITE = "consents:write"
+INCIDENTS_READ = "incidents:read"
+INCIDENTS_WRITE = "incidents:write"
 OPERATE = "operate"
 
 _BUYER_SEES = frozenset(
@@ -51,28 +55,45 @@ _PROVIDER_SEES = frozenset(
         STATEMENTS_READ,
     }
 )
-_ADMINISTERS = frozenset({EVENTS_READ, WEBHOOKS_WRITE, KEYS_WRITE, CLIENTS_WRITE})
+_ADMINISTERS = frozenset(
+    {EVENTS_READ, WEBHOOKS_WRITE, KEYS_WRITE, CLIENTS_WRITE, INCIDENTS_READ, INCIDENTS_WRITE}
+)
+# A compliance officer reads everything that answers who, what, when and under which rule; a provider's also answers
+# what people ask for, erasure included.
+_OVERSEES = frozenset({EVENTS_READ, INCIDENTS_READ, INCIDENTS_WRITE})
 
 _AGENCY = {
     "viewer": _BUYER_SEES,
     "analyst": _BUYER_SEES | {BASES_WRITE, ANALYSES_RUN, KEYS_WRITE},
     "buyer": _BUYER_SEES | {REQUESTS_WRITE},
+    "officer": _BUYER_SEES | _OVERSEES,
     "owner": _BUYER_SEES | _ADMINISTERS | {BASES_WRITE, ANALYSES_RUN, REQUESTS_WRITE},
 }
 # Only an advertiser lets others act for it.
 _ADVERTISER = _AGENCY | {"owner": _AGENCY["owner"] | {MANDATES_WRITE}}
 _PROVIDER = {
     "viewer": _PROVIDER_SEES,
-    "data_manager": _PROVIDER_SEES | {DATASETS_WRITE, LISTINGS_WRITE, KEYS_WRITE},
+    "data_manager": _PROVIDER_SEES
+    | {DATASETS_WRITE, LISTINGS_WRITE, KEYS_WRITE, CONSENTS_READ, CONSENTS_WRITE},
     "policy_manager": _PROVIDER_SEES | {POLICIES_WRITE, REQUESTS_DECIDE, ENTITLEMENTS_REVOKE, EVENTS_READ},
+    "officer": _PROVIDER_SEES | _OVERSEES | {CONSENTS_READ, CONSENTS_WRITE},
     "finance": frozenset({CATALOGUE_READ, ENTITLEMENTS_READ, USAGE_READ, STATEMENTS_READ}),
     "owner": _PROVIDER_SEES
     | _ADMINISTERS
-    | {DATASETS_WRITE, LISTINGS_WRITE, POLICIES_WRITE, REQUESTS_DECIDE, ENTITLEMENTS_REVOKE},
+    | {
+        DATASETS_WRITE,
+        LISTINGS_WRITE,
+        POLICIES_WRITE,
+        REQUESTS_DECIDE,
+        ENTITLEMENTS_REVOKE,
+        CONSENTS_READ,
+        CONSENTS_WRITE,
+    },
 }
 _OPERATOR = {
-    "operator": frozenset({OPERATE, CATALOGUE_READ, USAGE_READ, STATEMENTS_READ, EVENTS_READ, CLIENTS_WRITE}),
-    "officer": frozenset({EVENTS_READ}),
+    "operator": frozenset({OPERATE, CATALOGUE_READ, USAGE_READ, STATEMENTS_READ, EVENTS_READ, CLIENTS_WRITE})
+    | {INCIDENTS_READ, INCIDENTS_WRITE},
+    "officer": _OVERSEES,
 }
 
 ROLES: Mapping[OrganisationKind, Mapping[str, frozenset[str]]] = MappingProxyType(

@@ -80,7 +80,7 @@ class Access:
         """
         claims = self._tokens.read(token)
         with self._db.reading() as tx:
-            if tx.session.connection().scalar(_REVOKED, {"token": claims.token_id}):
+            if tx.connection.scalar(_REVOKED, {"token": claims.token_id}):
                 raise InvalidTokenError("revoked")
             client = self.clients.in_force(tx, claims.client_id)
         if client is None:
@@ -119,6 +119,9 @@ class Access:
             fits = self.clients.secret_fits(tx, client_id, secret)
         if client is None or client.method is not ClientMethod.CLIENT_SECRET_BASIC or not fits:
             raise InvalidClientError("not_recognised")
+        if self.clients.use_is_news(client):
+            with self._db.transaction() as tx:
+                self.clients.note_use(tx, client.id)
         return client
 
     def issue_token(self, client: Client, scopes: Iterable[str] | None = None) -> IssuedToken:
@@ -221,6 +224,10 @@ class Access:
             )
         return Acting(principal, advertiser_id, principal.organisation_id, mandate)
 
+    def request_hash(self, method: str, path: str, body: bytes, *, advertiser_id: str | None = None) -> str:
+        """Return what tells one request from another under the same key, see `Idempotency.request_hash`."""
+        return self._idempotency.request_hash(method, path, body, advertiser_id=advertiser_id)
+
     def idempotent(
         self, tx: Transaction, principal: Principal, key: str | None, request_hash: str
     ) -> Replay | None:
@@ -232,7 +239,7 @@ class Access:
             tx: the transaction of the work.
             principal: who calls.
             key: the header `Idempotency-Key`.
-            request_hash: of `idempotency.request_hash`.
+            request_hash: of `request_hash`.
 
         Raises:
             IdempotencyKeyMissingError: there is no key.
@@ -278,6 +285,7 @@ def make_access(
     clock: Clock,
     accounts: Accounts,
     token_keys: TokenKeys,
+    seed: bytes,
     issuer: str,
     token_minutes: int,
     allow_client_secret: bool,
@@ -287,6 +295,7 @@ def make_access(
     Args:
         db, clock, accounts: of the room.
         token_keys: sign access tokens.
+        seed: a secret of the room that is not in SQL; it keys what is kept of requests.
         issuer: the room's public address, which tokens name and are for.
         token_minutes: how long an access token is good.
         allow_client_secret: whether clients may prove who they are with a secret.
@@ -302,7 +311,7 @@ def make_access(
         assertions=Assertions(
             db=db, clients=clients, clock=clock, audiences=(issuer, f"{issuer}/oauth/token")
         ),
-        idempotency=Idempotency(clock),
+        idempotency=Idempotency(clock, seed),
         allow_client_secret=allow_client_secret,
     )
 

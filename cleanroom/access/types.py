@@ -1,6 +1,6 @@
 """Callers, clients, tokens and users as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -73,6 +73,7 @@ class Client:
         scopes: the most that its tokens can carry.
         created_at: when it was registered.
         revoked_at: the instant from which it is refused; None while it stands.
+        last_used_at: when it last proved who it is, to five minutes; None for never since this is noted.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Client:
     scopes: frozenset[str]
     created_at: datetime
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,12 @@ class Replay:
     Attributes:
         status: the HTTP status.
         body: the body as it was sent.
+        packed: the body as it is kept.
     """
 
     status: int
     body: bytes
+    packed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ class Users:
         self._accounts = accounts
         self._clock = clock
 
-    def invite(self, tx: Transaction, *, organisation_id: str, email: str, role: str) -> NewUser:
+    def invite(
+        self, tx: Transaction, *, organisation_id: str, email: str, role: str, by: str | None = None
+    ) -> NewUser:
         """Make a user's record.
 
         Args:
@@ -39,6 +41,7 @@ class Users:
             organisation_id: for whom the person works.
             email: unlike every other user's, whatever the case of its letters.
             role: one of the roles of the organisation's kind.
+            by: the user who invites; None for the operator on the server's own machine, and for the room itself.
 
         Returns:
             The user, and an invitation that nobody can read again; it ends after 7 days.
@@ -69,18 +72,27 @@ class Users:
             role=role,
             invitation_digest=_digest(invitation),
             invitation_expires_at=expires_at,
+            invited_by=by,
             created_at=now,
             disabled_at=None,
         )
         tx.session.add(row)
         tx.session.flush()
         tx.audit(
-            "access.user_invited", subject_id=row.id, organisation_id=organisation_id, body={"role": role}
+            "access.user_invited",
+            subject_id=row.id,
+            organisation_id=organisation_id,
+            body={"role": role, "by": by},
         )
         return NewUser(_user(row), invitation, expires_at)
 
-    def invite_again(self, tx: Transaction, user_id: str) -> NewUser:
+    def invite_again(self, tx: Transaction, user_id: str, *, by: str | None = None) -> NewUser:
         """Make a new invitation for somebody who has not accepted the one before, which ends now.
+
+        Args:
+            tx: the caller's transaction.
+            user_id: for whom.
+            by: as for `invite`.
 
         Raises:
             UnknownUserError: there is no such user, or it was disabled.
@@ -93,10 +105,15 @@ class Users:
                 remedy="Give out a link for a new password instead.",
             )
         invitation = "inv_" + secrets.token_urlsafe(_INVITATION_BYTES)
-        row.invitation_digest = _digest(invitation)
+        row.invitation_digest, row.invited_by = _digest(invitation), by
         row.invitation_expires_at = expires_at = self._clock.now() + timedelta(days=INVITATION_DAYS)
         tx.session.flush()
-        tx.audit("access.user_invited_again", subject_id=row.id, organisation_id=row.organisation_id)
+        tx.audit(
+            "access.user_invited_again",
+            subject_id=row.id,
+            organisation_id=row.organisation_id,
+            body={"by": by},
+        )
         return NewUser(_user(row), invitation, expires_at)
 
     def invited(self, tx: Transaction, invitation: str) -> User:
@@ -137,8 +154,14 @@ class Users:
             raise _unknown()
         return _user(row)
 
-    def change_role(self, tx: Transaction, user_id: str, role: str) -> User:
+    def change_role(self, tx: Transaction, user_id: str, role: str, *, by: str | None = None) -> User:
         """Give a user another role, which counts from the next request on; the same one again changes nothing.
+
+        Args:
+            tx: the caller's transaction.
+            user_id: whose.
+            role: one of the roles of the organisation's kind.
+            by: as for `invite`.
 
         Raises:
             UnknownUserError: there is no such user, or it was disabled.
@@ -157,12 +180,17 @@ class Users:
             "access.role_changed",
             subject_id=row.id,
             organisation_id=row.organisation_id,
-            body={"from": before, "to": role},
+            body={"from": before, "to": role, "by": by},
         )
         return _user(row)
 
-    def retire(self, tx: Transaction, user_id: str) -> User:
+    def retire(self, tx: Transaction, user_id: str, *, by: str | None = None) -> User:
         """End a user's access as `disable` does, unless nobody would be left to administer users.
+
+        Args:
+            tx: the caller's transaction.
+            user_id: whose.
+            by: as for `invite`.
 
         Raises:
             UnknownUserError: there is no such user.
@@ -171,9 +199,9 @@ class Users:
         row = tx.session.get(UserRow, user_id)
         if row is not None and row.disabled_at is None:
             self._require_another_leader(tx, row)
-        return self.disable(tx, user_id)
+        return self.disable(tx, user_id, by=by)
 
-    def disable(self, tx: Transaction, user_id: str) -> User:
+    def disable(self, tx: Transaction, user_id: str, *, by: str | None = None) -> User:
         """End a user's access and invitation now; a second time changes nothing. Raises UnknownUserError."""
         row = tx.session.get(UserRow, user_id)
         if row is None:
@@ -182,7 +210,13 @@ class Users:
             row.disabled_at = self._clock.now()
             row.invitation_digest = row.invitation_expires_at = None
             tx.session.flush()
-            tx.audit("access.user_disabled", subject_id=row.id, organisation_id=row.organisation_id)
+            self._accounts.revoke_keys_of(tx, user_id)
+            tx.audit(
+                "access.user_disabled",
+                subject_id=row.id,
+                organisation_id=row.organisation_id,
+                body={"by": by},
+            )
         return _user(row)
 
     def disable_all(self, tx: Transaction, organisation_id: str) -> tuple[str, ...]:

@@ -55,3 +55,6 @@ class EnrolledKeyRow(Base):
     public_key: Mapped[bytes] = mapped_column(unique=True)
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    # A key that a person's browser made, for one package: it ends by itself, and with the person's access.
+    user_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    expires_at: Mapped[datetime | None]

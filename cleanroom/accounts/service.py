@@ -1,6 +1,8 @@
 """Registering parties, verifying them, letting them go; and the keys that they sign uploads with."""
 
-from sqlalchemy import bindparam, select
+from datetime import datetime
+
+from sqlalchemy import bindparam, or_, select
 
 from cleanroom.accounts.errors import (
     EnrolmentError,
@@ -14,7 +16,7 @@ from cleanroom.accounts.mandates import Mandates
 from cleanroom.accounts.models import EnrolledKeyRow, OrganisationRow
 from cleanroom.accounts.rows import organisation_of, organisation_row, present_row
 from cleanroom.accounts.types import Organisation, OrganisationKind, SigningKey
-from cleanroom.clock import Clock
+from cleanroom.clock import Clock, rfc3339
 from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 from cleanroom.ids import new_id
@@ -122,7 +124,7 @@ class Accounts(Mandates):
 
     def sector(self, tx: Transaction, organisation_id: str) -> str | None:
         """Return what an organisation trades in, if it has declared that; None for one that does not exist too."""
-        sector: str | None = tx.session.connection().scalar(_SECTOR, {"id": organisation_id})
+        sector: str | None = tx.connection.scalar(_SECTOR, {"id": organisation_id})
         return sector
 
     def require_present(self, tx: Transaction, organisation_id: str) -> Organisation:
@@ -181,13 +183,23 @@ class Accounts(Mandates):
             tx.audit("accounts.organisation_offboarded", subject_id=row.id, organisation_id=row.id)
         return organisation_of(row)
 
-    def enrol_key(self, tx: Transaction, organisation_id: str, public_key: bytes) -> str:
+    def enrol_key(
+        self,
+        tx: Transaction,
+        organisation_id: str,
+        public_key: bytes,
+        *,
+        user_id: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
         """Let a public key sign an organisation's upload packages.
 
         Args:
             tx: the caller's transaction.
             organisation_id: whose key it is.
             public_key: 32 bytes of a raw Ed25519 public key.
+            user_id: in whose browser the key was made; it ends with this person's access.
+            expires_at: when it ends by itself; never when not given.
 
         Returns:
             The key's id, `ek_...`, which manifests name.
@@ -211,6 +223,8 @@ class Accounts(Mandates):
             public_key=public_key,
             enrolled_at=now,
             revoked_at=None,
+            user_id=user_id,
+            expires_at=expires_at,
         )
         tx.session.add(row)
         tx.session.flush()
@@ -218,7 +232,9 @@ class Accounts(Mandates):
             "accounts.key_enrolled",
             subject_id=row.id,
             organisation_id=organisation_id,
-            body={"public_key": public_key.hex()},
+            body={"public_key": public_key.hex()}
+            | ({"user_id": user_id} if user_id is not None else {})
+            | ({"expires_at": rfc3339(expires_at)} if expires_at is not None else {}),
         )
         return row.id
 
@@ -232,6 +248,14 @@ class Accounts(Mandates):
         if row.revoked_at is None:
             row.revoked_at = self._clock.now()
             tx.audit("accounts.key_revoked", subject_id=row.id, organisation_id=row.organisation_id)
+
+    def revoke_keys_of(self, tx: Transaction, user_id: str) -> None:
+        """End the keys that were made in a person's browser."""
+        rows = select(EnrolledKeyRow.id).where(
+            EnrolledKeyRow.user_id == user_id, EnrolledKeyRow.revoked_at.is_(None)
+        )
+        for key_id in tx.session.scalars(rows.order_by(EnrolledKeyRow.id)).all():
+            self.revoke_key(tx, key_id)
 
     def signing_key(self, tx: Transaction, key_id: str, *, organisation_id: str) -> SigningKey:
         """Return an organisation's key; raises UnknownSigningKeyError, also for another organisation's."""
@@ -262,6 +286,7 @@ class Accounts(Mandates):
         rows = select(EnrolledKeyRow).where(
             EnrolledKeyRow.organisation_id == organisation_id,
             EnrolledKeyRow.revoked_at.is_(None),
+            or_(EnrolledKeyRow.expires_at.is_(None), EnrolledKeyRow.expires_at > self._clock.now()),
         )
         return {row.id: row.public_key for row in tx.session.scalars(rows.order_by(EnrolledKeyRow.id))}
 
@@ -278,4 +303,6 @@ def _signing_key(row: EnrolledKeyRow) -> SigningKey:
         public_key=row.public_key,
         enrolled_at=row.enrolled_at,
         revoked_at=row.revoked_at,
+        user_id=row.user_id,
+        expires_at=row.expires_at,
     )

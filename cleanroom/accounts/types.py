@@ -112,6 +112,8 @@ class SigningKey:
         public_key: 32 bytes of a raw Ed25519 public key.
         enrolled_at: since when it counts.
         revoked_at: the instant from which it no longer counts; None while it stands.
+        user_id: in whose browser it was made; None for a key of a program.
+        expires_at: when it ends by itself; None for never.
     """
 
     id: str
@@ -119,3 +121,5 @@ class SigningKey:
     public_key: bytes
     enrolled_at: datetime
     revoked_at: datetime | None
+    user_id: str | None = None
+    expires_at: datetime | None = None

@@ -83,7 +83,7 @@ def _near(tx: Transaction, facts: Facts, pieces: Sequence[str], days: int) -> It
         "agency_id": facts.grant.agency_id,
         "since": facts.at - timedelta(days=days),
     }
-    earlier = tx.session.connection().execute(_EARLIER[facts.grant.agency_id is not None], asked)
+    earlier = tx.connection.execute(_EARLIER[facts.grant.agency_id is not None], asked)
     base = facts.base_version
     for earlier_id, outline, fingerprint, persons in earlier:
         same_base = fingerprint == base.fingerprint

@@ -112,7 +112,7 @@ class Completing:
         outcome = Outcome.RELEASED if changed is None else Outcome.REFUSED
         ended = {"asked": analysis_id, "status": outcome.value, "finished_at": at}
         # One that was cancelled meanwhile has ended; and two that complete it can never both release.
-        if tx.session.connection().execute(_END, ended).rowcount != 1:
+        if tx.connection.execute(_END, ended).rowcount != 1:
             raise EndedError("The question has ended meanwhile.", remedy="Ask again.")
         if changed is not None:
             return self.refusals.record(

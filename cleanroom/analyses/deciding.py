@@ -8,7 +8,7 @@ from cleanroom.accounts.types import AgencyAction
 from cleanroom.analyses.alarm import sound_alarm
 from cleanroom.analyses.approving import Approving
 from cleanroom.analyses.cells import Layout, layout_of, plan_of
-from cleanroom.analyses.entering import Refusals, enter
+from cleanroom.analyses.entering import Refusals, enter, entry
 from cleanroom.analyses.errors import NoStoredAnswerError
 from cleanroom.analyses.facts import Facts
 from cleanroom.analyses.receipt_facts import people_at_most, receipt_facts, size_band
@@ -20,13 +20,14 @@ from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant
 from cleanroom.matching.service import Matching
-from cleanroom.release.answers import Asked, Found, find_answer
+from cleanroom.release.answers import Asked, find_answer
 from cleanroom.release.gate import mechanism_of
 from cleanroom.release.service import Ticket
 from policies.decision import Deny, Gap, Permit
 from policies.engine import decide
+from policies.model import PolicyDocument
 from policies.outline import outline
-from policies.reasons import no_mandate
+from policies.reasons import consents_unconfirmed, no_mandate
 
 ANSWERED_AGAIN = "analyses.answered_again"
 
@@ -65,52 +66,80 @@ class Deciding:
         Raises:
             NoStoredAnswerError: `as_of` is given and there is no such answer.
         """
-        if asker_id != facts.grant.advertiser_id and not self.accounts.mandate_in_force(
-            tx,
-            agency_id=asker_id,
-            advertiser_id=facts.grant.advertiser_id,
-            at=facts.at,
-            action=AgencyAction.ASK,
-            purposes=(facts.question.purpose,),
-        ):
+        if not self._may_ask(tx, facts, asker_id):
             return self.refusals.at_once(tx, facts, analysis_id, Refused((no_mandate(),)))
         # Stored answers too: the database may have forgotten withdrawals that came after them.
-        stopped = self.grants.restored(tx)
+        stopped = self.grants.restored(tx) or (Deny((consents_unconfirmed(),)) if facts.unconfirmed else None)
         if stopped is not None:
             return self.refusals.at_once(tx, facts, analysis_id, Refused(stopped.reasons))
-        documents = [facts.document] if facts.document else []
-        # A stored answer costs nothing, so what is left of the grant must not stand in its way.
-        permitted = decide(documents, facts.request(left_micro=facts.grant.rho_micro))
-        if isinstance(permitted, Permit) and facts.version and facts.policy and not facts.missing:
-            asked = _asked(facts, permitted, version_id=facts.version.id, policy_id=facts.policy.id)
-            epoch = None if as_of else facts.epoch
-            stored = find_answer(tx, asked, epoch=epoch, rho_micro=permitted.rho_micro, at=as_of)
+        looked_for = _storable(facts)
+        if looked_for is not None:
+            permitted, asked = looked_for
+            stored = _stored(tx, facts, permitted, asked, as_of=as_of)
             if stored is not None:
-                return self._answer_again(tx, facts, analysis_id, stored, _layout(facts, permitted))
+                return self.answer_again(tx, facts, analysis_id, stored)
             if as_of is not None:
                 raise NoStoredAnswerError(
                     "No answer to this question was released until then.", remedy="Ask for a fresh one."
                 )
             if facts.within_quota and _pays(facts.grant, permitted):
                 return self._reserve(tx, facts, analysis_id, permitted, asked, queue=queue)
-        decision = decide(documents, facts.request())
+        decision = decide(_documents(facts), facts.request())
         if isinstance(decision, Deny):
             self.approving.put(tx, facts, decision)
             return self.refusals.at_once(tx, facts, analysis_id, Refused(decision.reasons))
         missing = decision.missing if isinstance(decision, Gap) else ()
         return self.refusals.at_once(tx, facts, analysis_id, Refused((), (*missing, *facts.missing)))
 
-    def _answer_again(
-        self, tx: Transaction, facts: Facts, analysis_id: str, stored: Found, layout: Layout
-    ) -> Answered:
-        enter(tx, facts, analysis_id, Outcome.STORED, rho_micro=0)
+    def permits(self, facts: Facts) -> Permit | None:
+        """Return how a question is permitted for which a stored answer may be given; None when none may."""
+        looked_for = _storable(facts)
+        return None if looked_for is None else looked_for[0]
+
+    def from_store(self, tx: Transaction, facts: Facts, *, asker_id: str) -> tuple[Permit, Answered] | None:
+        """Return the stored answer that a question would be given; None when it would be given none.
+
+        Args:
+            tx: any transaction.
+            facts: read in it.
+            asker_id: the advertiser, or the agency that acts for it.
+
+        Returns:
+            How it is permitted, and the answer.
+        """
+        looked_for = _storable(facts)
+        if looked_for is None or not self._may_ask(tx, facts, asker_id):
+            return None
+        answered = _stored(tx, facts, *looked_for, as_of=None)
+        return None if answered is None else (looked_for[0], answered)
+
+    def answer_again(self, tx: Transaction, facts: Facts, analysis_id: str, stored: Answered) -> Answered:
+        """Enter a question with its stored answer.
+
+        Args:
+            tx: a writing transaction.
+            facts: on which the decision was taken.
+            analysis_id: of the question.
+            stored: its answer.
+        """
+        enter(tx, entry(facts, analysis_id, Outcome.STORED, rho_micro=0))
         tx.audit(
             ANSWERED_AGAIN,
             subject_id=analysis_id,
             organisation_id=facts.grant.advertiser_id,
-            body={"answer_of": stored.analysis_id, "consent_epoch": stored.epoch},
+            body={"answer_of": stored.found.analysis_id, "consent_epoch": stored.found.epoch},
         )
-        return Answered(Outcome.STORED, stored, layout)
+        return stored
+
+    def _may_ask(self, tx: Transaction, facts: Facts, asker_id: str) -> bool:
+        return asker_id == facts.grant.advertiser_id or self.accounts.mandate_in_force(
+            tx,
+            agency_id=asker_id,
+            advertiser_id=facts.grant.advertiser_id,
+            at=facts.at,
+            action=AgencyAction.ASK,
+            purposes=(facts.question.purpose,),
+        )
 
     def _reserve(
         self, tx: Transaction, facts: Facts, analysis_id: str, permit: Permit, asked: Asked, *, queue: bool
@@ -150,8 +179,7 @@ class Deciding:
                 },
             },
         )
-        enter(
-            tx,
+        row = entry(
             facts,
             analysis_id,
             Outcome.RESERVED,
@@ -160,6 +188,7 @@ class Deciding:
             ticket=ticket_to_dict(ticket) if queue else None,
             tick_ms=self._tick_ms(facts) if queue else 0,
         )
+        enter(tx, row)
         tx.audit(
             "analyses.asked",
             subject_id=analysis_id,
@@ -205,6 +234,29 @@ class Deciding:
 def _pays(grant: Grant, permitted: Permit) -> bool:
     """Tell whether a decision stands that left aside how much of the grant is left."""
     return permitted.rho_micro <= grant.left_micro and permitted.delta_pico <= grant.left_delta_pico
+
+
+def _documents(facts: Facts) -> list[PolicyDocument]:
+    return [facts.document] if facts.document else []
+
+
+def _storable(facts: Facts) -> tuple[Permit, Asked] | None:
+    """Return how a question is permitted, and what an answer to it would be stored under; None when it is not."""
+    # A stored answer costs nothing, so what is left of the grant must not stand in its way.
+    if facts.unconfirmed:
+        return None
+    permitted = decide(_documents(facts), facts.request(left_micro=facts.grant.rho_micro))
+    if not isinstance(permitted, Permit) or not facts.version or not facts.policy or facts.missing:
+        return None
+    return permitted, _asked(facts, permitted, version_id=facts.version.id, policy_id=facts.policy.id)
+
+
+def _stored(
+    tx: Transaction, facts: Facts, permitted: Permit, asked: Asked, *, as_of: datetime | None
+) -> Answered | None:
+    epoch = None if as_of else facts.epoch
+    found = find_answer(tx, asked, epoch=epoch, rho_micro=permitted.rho_micro, at=as_of)
+    return None if found is None else Answered(Outcome.STORED, found, _layout(facts, permitted))
 
 
 def _asked(facts: Facts, permit: Permit, *, version_id: str, policy_id: str) -> Asked:

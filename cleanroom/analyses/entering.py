@@ -22,8 +22,7 @@ ENTERED = "analysis entered"
 _ENTER = insert(Base.metadata.tables[AnalysisRow.__tablename__])
 
 
-def enter(
-    tx: Transaction,
+def entry(
     facts: Facts,
     analysis_id: str,
     status: Outcome,
@@ -32,11 +31,10 @@ def enter(
     pieces: Sequence[str] = (),
     ticket: Mapping[str, Any] | None = None,
     tick_ms: int = 0,
-) -> None:
-    """Enter a question with what has become of it so far.
+) -> dict[str, Any]:
+    """Return the row of a question with what has become of it so far.
 
     Args:
-        tx: the transaction that decides on it.
         facts: of the question.
         analysis_id: of the question.
         status: what has become of it.
@@ -45,7 +43,7 @@ def enter(
         ticket: what a worker needs to complete it; None when the process that asks does.
         tick_ms: by which its answer is shown.
     """
-    row = {
+    return {
         "id": analysis_id,
         "grant_id": facts.grant.id,
         "dataset_id": facts.dataset.id,
@@ -64,8 +62,17 @@ def enter(
         "attempts": 0,
         "tick_ms": tick_ms,
     }
-    tx.session.connection().execute(_ENTER, row)
-    tx.held[ENTERED, analysis_id] = AnalysisRow(**row)
+
+
+def enter(tx: Transaction, row: Mapping[str, Any]) -> None:
+    """Enter a question, in the transaction that decides on it.
+
+    Args:
+        tx: a writing transaction.
+        row: made by `entry`.
+    """
+    tx.connection.execute(_ENTER, row)
+    tx.held[ENTERED, row["id"]] = AnalysisRow(**row)
 
 
 def entered(tx: Transaction, analysis_id: str) -> AnalysisRow:
@@ -83,7 +90,7 @@ class Refusals:
 
     def at_once(self, tx: Transaction, facts: Facts, analysis_id: str, refused: Refused) -> Refused:
         """Enter a question that is refused before anything was reserved."""
-        enter(tx, facts, analysis_id, Outcome.REFUSED, rho_micro=0)
+        enter(tx, entry(facts, analysis_id, Outcome.REFUSED, rho_micro=0))
         left_micro = facts.grant.left_micro
         unspent = {"left_before_micro": left_micro, "left_after_micro": left_micro}
         return self.record(

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.errors import NoSharedKeyError, NotYourBaseError, NotYourGrantError
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.consent.checks import unconfirmed
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.datasets.service import Datasets
@@ -61,6 +62,7 @@ class Facts:
         rulings: of the owner, for this grant, if the policy asks for approval.
         asked: fresh questions of this grant so far, if a quota limits them.
         quota: how many there may be in all; None without a quota.
+        unconfirmed: whether a restore may have lost withdrawals, and the owner has not confirmed the consents yet.
     """
 
     question: Question
@@ -82,6 +84,7 @@ class Facts:
     rulings: Mapping[str, Ruling] = field(default_factory=dict)
     asked: int = 0
     quota: int | None = None
+    unconfirmed: bool = False
 
     @property
     def document(self) -> PolicyDocument | None:
@@ -165,6 +168,20 @@ class FactFinder:
             NoSharedKeyError: nothing to match on.
         """
         self.datasets.hold(tx, question.dataset_id, question.base_id)
+        return self._find(tx, question, grant_id=grant_id, asker_id=asker_id, at=at)
+
+    def find_settled(
+        self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
+    ) -> Facts | None:
+        """Read as `find` does in a transaction that only reads; None when a new epoch of consents is due."""
+        self.datasets.hold(tx, question.dataset_id, question.base_id)
+        if self.consents.due(tx, question.dataset_id):
+            return None
+        return self._find(tx, question, grant_id=grant_id, asker_id=asker_id, at=at)
+
+    def _find(
+        self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
+    ) -> Facts:
         grant = self._grant(tx, grant_id, asker_id, question.dataset_id)
         epoch = self.consents.locked_epoch(tx, self.datasets.dataset(tx, question.dataset_id))
         dataset = self.datasets.dataset(tx, question.dataset_id)
@@ -184,6 +201,7 @@ class FactFinder:
             base_version=self.datasets.current(tx, base.id),
             policy=policy,
             stopped=self.rules.stopped(tx, dataset.id),
+            unconfirmed=unconfirmed(tx, dataset.id) is not None,
             epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,

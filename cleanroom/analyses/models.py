@@ -18,6 +18,10 @@ class AnalysisRow(Base):
         Index("ix_analyses_party", "dataset_id", "advertiser_id", "asked_at"),
         # What a party has asked is listed in pages.
         Index("ix_analyses_asker", "advertiser_id", "id"),
+        # What an owner is shown of questions about its datasets is counted and paged by this alone.
+        Index("ix_analyses_noticed", "dataset_id", "status", "asked_at", "id"),
+        # What an owner notices: the newest of each of its datasets.
+        Index("ix_analyses_newest", "dataset_id", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cleanroom.analyses.completing import COUNTS_PER_QUESTION
 from cleanroom.clock import Clock
+from cleanroom.consent.checks import unconfirmed
 from cleanroom.consent.service import Consents
 from cleanroom.consent.view import ConsentView
 from cleanroom.datasets.files import FILES_MOVED
@@ -97,6 +98,8 @@ class PublicSizes:
             return None
         policy = self.rules.current(tx, dataset_id)
         if policy is None or self.rules.stopped(tx, dataset_id) or self.grants.restored(tx) is not None:
+            return None
+        if unconfirmed(tx, dataset_id) is not None:
             return None
         limits = public_limits(
             [policy.document],

@@ -178,7 +178,7 @@ class Queue:
             .where(AnalysisRow.id == row.id, AnalysisRow.status == Outcome.RESERVED.value, AnalysisRow.queued)
             .values(status=Outcome.CANCELLED.value, finished_at=now)
         )
-        ended = tx.session.connection().execute(ending).rowcount
+        ended = tx.connection.execute(ending).rowcount
         tx.session.refresh(row)
         if row.cancel_asked_at is not None:
             return

@@ -1,4 +1,4 @@
-"""Deleting a dataset or a base for good: its sealed files go, its history stays, nothing is answered from it again."""
+"""Taking data out for good, a whole dataset or one version: sealed files go, the history stays."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,20 @@ from cleanroom.datasets.errors import VersionStatusError
 from cleanroom.datasets.models import DatasetRow, DatasetVersionRow
 from cleanroom.datasets.rows import remove_files
 from cleanroom.datasets.service import Datasets
-from cleanroom.datasets.types import Dataset, DatasetKind, VersionStatus
+from cleanroom.datasets.types import WITHOUT_FILES, Dataset, DatasetKind, VersionStatus
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
-from cleanroom.ingestion.junk import delete_after_commit
 from cleanroom.rules.service import Rules
 from cleanroom.storage import ObjectStore
+from cleanroom.storage.removing import delete_after_commit
+from cleanroom.workspaces.service import Workspaces
 
 
 @dataclass(frozen=True)
 class Removing:
-    """Deletes datasets and bases."""
+    """Deletes datasets, bases and versions."""
 
+    workspaces: Workspaces
     datasets: Datasets
     consents: Consents
     rules: Rules
@@ -78,6 +80,63 @@ class Removing:
         for file in files:
             self.cache.drop(file.file_id)
 
+    def retire(self, tx: Transaction, dataset_id: str) -> None:
+        """Take the published version of a dataset out of use: nothing is answered until another one is published.
+
+        Raises:
+            DatasetNotFoundError: there is none, or it was deleted.
+            VersionStatusError: none is published, or a question is being answered from it.
+        """
+        self.datasets.lock(tx, dataset_id)
+        dataset = self.datasets.living(tx, dataset_id)
+        if dataset.current_version_id is None:
+            raise VersionStatusError("No version is published.", remedy="Nothing is left to retire.")
+        self._refuse_questions(tx, dataset)
+        tx.session.get_one(DatasetVersionRow, dataset.current_version_id).status = VersionStatus.RETIRED.value
+        tx.session.get_one(DatasetRow, dataset_id).current_version_id = None
+        tx.session.flush()
+        tx.audit(
+            "datasets.version_retired",
+            subject_id=dataset.current_version_id,
+            organisation_id=self._owner(tx, dataset),
+            body={"dataset_id": dataset_id},
+        )
+
+    def delete_version(self, tx: Transaction, dataset_id: str, version_id: str) -> None:
+        """Delete the sealed files of a version that is not published.
+
+        Raises:
+            DatasetNotFoundError: there is no such dataset, or it was deleted.
+            VersionNotFoundError: the dataset has no such version.
+            VersionStatusError: it is published, being loaded or without files, or a question is being answered.
+        """
+        self.datasets.lock(tx, dataset_id)
+        dataset = self.datasets.living(tx, dataset_id)
+        version = self.datasets.owned_version(tx, dataset_id, version_id)
+        if version.status in WITHOUT_FILES or version.id == dataset.current_version_id:
+            raise VersionStatusError(
+                f"A version that is {version.status} cannot be deleted.",
+                remedy="Retire a published one first, or publish another.",
+            )
+        # A question that began before another version was published may still read this one.
+        self._refuse_questions(tx, dataset)
+        files = remove_files(tx, dataset_id, version_id=version_id)
+        row = tx.session.get_one(DatasetVersionRow, version_id)
+        row.status, row.files_root = VersionStatus.DELETED.value, None
+        tx.session.flush()
+        tx.audit(
+            "datasets.version_deleted",
+            subject_id=version_id,
+            organisation_id=self._owner(tx, dataset),
+            body={"dataset_id": dataset_id, "files_roots": {version_id: ""}},
+        )
+        delete_after_commit(tx, self.store, [file.object_key for file in files])
+        for file in files:
+            self.cache.drop(file.file_id)
+
+    def _owner(self, tx: Transaction, dataset: Dataset) -> str:
+        return self.workspaces.workspace(tx, dataset.workspace_id).organisation_id
+
     def _refuse_work(self, tx: Transaction, dataset: Dataset) -> None:
         loading = select(DatasetVersionRow.id).where(
             DatasetVersionRow.dataset_id == dataset.id,
@@ -85,6 +144,9 @@ class Removing:
         )
         if tx.session.scalars(loading.limit(1)).first() is not None:
             raise VersionStatusError("A file is being loaded.", remedy="Wait until that has ended.")
+        self._refuse_questions(tx, dataset)
+
+    def _refuse_questions(self, tx: Transaction, dataset: Dataset) -> None:
         open_ = select(AnalysisRow.id).where(
             AnalysisRow.status == Outcome.RESERVED.value,
             or_(AnalysisRow.dataset_id == dataset.id, AnalysisRow.base_id == dataset.id),

@@ -1,17 +1,18 @@
 """A question's way: decide and reserve in one transaction, count without any lock, release in another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cleanroom.analyses.deciding import Deciding
-from cleanroom.analyses.entering import entered
+from cleanroom.analyses.entering import entered, entry
 from cleanroom.analyses.errors import EndedError
 from cleanroom.analyses.estimate_types import Estimate
 from cleanroom.analyses.estimating import charged_by, estimate_of, left_by
 from cleanroom.analyses.facts import FactFinder, Facts
+from cleanroom.analyses.foreseeing import Foreseeing, Foreseen
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.queue import Queue
 from cleanroom.analyses.reading import Reading
@@ -53,6 +54,7 @@ class Analyses:
         clock: Clock,
         finder: FactFinder,
         deciding: Deciding,
+        foreseeing: Foreseeing,
         queue: Queue,
         reading: Reading,
         grants: Grants,
@@ -65,6 +67,7 @@ class Analyses:
         self._clock = clock
         self._finder = finder
         self._deciding = deciding
+        self._foreseeing = foreseeing
         self._grants = grants
         self._receipts = receipts
         self._leases = leases
@@ -177,6 +180,44 @@ class Analyses:
             return Begun(analysis, None, None)
         answer, event = self._answer(facts, analysis_id, begun, begun)
         return Begun(analysis, answer, event)
+
+    def foresee(
+        self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, said: Hashable = None
+    ) -> tuple[Foreseen, Begun] | None:
+        """Find out, before its transaction, whether a question will be answered from the store, and how.
+
+        Args:
+            tx: of one state of the database; nothing is written.
+            question: what to count.
+            grant_id: which grant pays.
+            asker_id: the advertiser, or the agency that acts for it.
+            said: under which `foresee_again` finds it: who asks, and in which words.
+
+        Returns:
+            What `enter` takes, and the question as `begin` would return it; None when `begin` has to see.
+
+        Raises:
+            QuestionError, NotYourGrantError, NotYourBaseError: as for `ask`.
+        """
+        return self._begun(
+            self._foreseeing.look(tx, question, grant_id=grant_id, asker_id=asker_id, said=said)
+        )
+
+    def foresee_again(self, tx: Transaction, said: Hashable) -> tuple[Foreseen, Begun] | None:
+        """Return what `foresee` found for the one who said the same just before; None when that has to be seen anew."""
+        return self._begun(self._foreseeing.again(tx, said))
+
+    def _begun(self, foreseen: Foreseen | None) -> tuple[Foreseen, Begun] | None:
+        if foreseen is None:
+            return None
+        facts, answered, analysis_id = foreseen.facts, foreseen.answered, foreseen.analysis_id
+        row = AnalysisRow(**entry(facts, analysis_id, answered.outcome, rho_micro=0))
+        answer, event = self._answer(facts, analysis_id, answered, answered)
+        return foreseen, Begun(self.reading.view(row), answer, event)
+
+    def enter(self, tx: Transaction, foreseen: Foreseen) -> bool:
+        """Ask a question that was foreseen, if what was found out still stands; see `Foreseeing.enter`."""
+        return self._foreseeing.enter(tx, foreseen)
 
     def settle(self, begun: Begun) -> None:
         """Write the receipt of what was answered at once; without it, it is made when somebody asks for it."""

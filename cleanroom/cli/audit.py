@@ -1,8 +1,11 @@
 """`cleanroom audit`: what an auditor does with the log; none of it needs a private key."""
 
 import base64
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -18,20 +21,33 @@ from cleanroom.audit.reader import AuditReader
 from cleanroom.audit.reading import open_log
 from cleanroom.audit.types import Problem
 from cleanroom.audit.verify import verify_log
+from cleanroom.cli.gossip import fork, gossip
 from cleanroom.cli.keys import read_text, verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
-from cleanroom.consent.published import published_epochs
+from cleanroom.cli.server import opened
+from cleanroom.client.room_log import fetch, http_client
+from cleanroom.client.witnessed import vouched_now
+from cleanroom.clock import SystemClock
+from cleanroom.consent.published import published_epochs, published_opt_outs
 from cleanroom.datasets.published import published_versions, replayed_versions
 from cleanroom.db.database import Transaction
+from cleanroom.evidence.types import MACHINE, wanted_from_data
+from cleanroom.evidence.writing import Order, write_bundle
 from cleanroom.grants.verifying import ledger_problems
+from cleanroom.ids import new_id
 from cleanroom.settings import Settings, load_settings
 from cleanroom.storage import LocalDirectory
-from crypto.checkpoint import open_note
+from crypto.checkpoint import open_note, parse_verifier_key
+from crypto.cosignature import parse_witness_key
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Verify the audit log, and take evidence out of it."
 )
 
+app.command()(gossip)
+app.command()(fork)
+
+_WITNESS = re.compile(r"(.+?)@(https?://.+)")
 Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]
 Key = Annotated[
     str | None,
@@ -43,15 +59,25 @@ Key = Annotated[
 def verify(
     home: Home = None,
     against: Annotated[
-        Path | None,
-        typer.Option(help="A checkpoint kept outside the room: shows a room that was rolled back."),
+        list[Path] | None,
+        typer.Option(
+            help="A checkpoint kept outside the room: shows a room that was rolled back, or forked."
+        ),
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY@URL",
+            help="A witness's verifier key, or its file, and its address: what it vouches for now is compared too.",
+        ),
     ] = None,
     key: Key = None,
 ) -> None:
     """Recompute the whole log, check every sealed file and all budgets; exit code 1 names what is damaged."""
     settings = load_settings(os.environ, home=home)
-    note = read_text(against) if against is not None else None
-    report = verify_log(settings.database_url, verifier_key=_verifier_key(settings, key), against=note)
+    trusted = _verifier_key(settings, key)
+    notes = [read_text(kept) for kept in against or ()] + _shown_by_witnesses(witness or (), trusted)
+    report = verify_log(settings.database_url, verifier_key=trusted, against=notes)
     problems = list(report.problems)
     files = 0
     if not any(problem.what == "database" for problem in problems):
@@ -113,6 +139,46 @@ def export(
             typer.echo(line)
 
 
+@app.command()
+def bundle(
+    output: Annotated[Path, typer.Option(help="The file to write, such as evidence.zip.", dir_okay=False)],
+    home: Home = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="Whose events, org_...; everybody's when not given.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="About this dataset or base alone, ds_...")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="From this instant on, RFC 3339.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to this instant, RFC 3339.")] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint kept outside the room that the bundle is to be comparable with."),
+    ] = None,
+) -> None:
+    """Write a bundle of evidence that verifies offline; that it was made stands in the log."""
+    wanted = wanted_from_data(
+        {"organisation_id": organisation, "dataset_id": dataset, "since": since, "until": until}
+    )
+    with opened(home) as room:
+        if organisation is not None:
+            with room.db.reading() as tx:
+                room.accounts.organisation(tx, organisation)
+        key = room.audit.verifier_key
+        cuts = [open_note(read_text(kept), key).size for kept in against or ()]
+        order = Order(new_id("eb", room.clock.now()), organisation, MACHINE, None, wanted, cuts)
+        shown = sys.stderr.isatty()
+        made = write_bundle(
+            room.db,
+            room.audit,
+            room.clock,
+            output.absolute(),
+            order,
+            progress=lambda count: typer.echo(f"\r{count} events", err=True, nl=False) if shown else None,
+        )
+    if shown:
+        typer.echo("", err=True)
+    typer.echo(f"MADE {output} with {made.events} of {made.size} events, sha256 {made.sha256}")
+
+
 def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[list[Problem], int]:
     store = LocalDirectory(settings.objects_dir)
     count = 0
@@ -123,9 +189,26 @@ def _verify_files(settings: Settings, stated_roots: Mapping[str, str]) -> tuple[
         return store.path(key)
 
     with _reading(settings) as tx:
-        published = chain(published_versions(tx), published_epochs(tx))
+        published = chain(published_versions(tx), published_epochs(tx), published_opt_outs(tx))
         problems = list(verify_files(published, path_of=counted, stated_roots=stated_roots))
         return [*problems, *replayed_versions(tx), *ledger_problems(tx)], count
+
+
+def _shown_by_witnesses(witnesses: Sequence[str], key: str) -> list[str]:
+    """Fetch what witnesses vouch for now."""
+    place = hashlib.sha256(parse_verifier_key(key).name.encode()).hexdigest()
+    notes = []
+    with http_client() as client:
+        for given in witnesses:
+            matched = _WITNESS.fullmatch(given)
+            if matched is None:
+                raise typer.BadParameter(
+                    "a witness is KEY@URL: its verifier key, or its file, and its address"
+                )
+            witness, url = parse_witness_key(verifier_key(matched[1])), matched[2]
+            data = fetch(client, f"{url.rstrip('/')}/{place}/checkpoint")
+            notes.append(vouched_now(url, data, key, witness, SystemClock().now()).note)
+    return notes
 
 
 @contextmanager

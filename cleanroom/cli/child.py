@@ -1,7 +1,8 @@
 """A process beside this one: started again when it dies, ended when this one ends."""
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Event, Thread
 from typing import Self
 
@@ -15,8 +16,25 @@ class Child:
     The command's standard input is a pipe that nobody writes to: it ends when this process is gone, however it went.
     """
 
-    def __init__(self, command: Sequence[str], *, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        pause_seconds: float = PAUSE_SECONDS,
+        files: Sequence[int] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the command.
+
+        Args:
+            command: with its arguments.
+            pause_seconds: before it is started again.
+            files: descriptors that it has under the same numbers.
+            environ: its variables; they are added to those of this process.
+        """
         self._command = list(command)
+        self._files = tuple(files)
+        self._environ = {**os.environ, **(environ or {})}
         self._pause_seconds = pause_seconds
         self._ending = Event()
         self._process = self._start()
@@ -38,7 +56,9 @@ class Child:
         self._watcher.join()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 - a command of this program
+        return subprocess.Popen(  # noqa: S603 - a command of this program
+            self._command, stdin=subprocess.PIPE, pass_fds=self._files, env=self._environ
+        )
 
     def _watch(self) -> None:
         while True:

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.demo import play
 from cleanroom.demo.as_json import as_json
 from cleanroom.demo.proof import keep_evidence
 from cleanroom.demo.report import Report
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 from policies.codec import PRESETS
 

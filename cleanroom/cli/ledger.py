@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
-from cleanroom.bootstrap import open_room, reconcile_room
-from cleanroom.cli.keys import UnreadableFileError
+from cleanroom.backup.mark import mark
+from cleanroom.bootstrap import open_room
+from cleanroom.cli.keys import UnreadableFileError, read_text
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
+from cleanroom.cli.server import opened
 from cleanroom.client.receipts import MAX_RECEIPT_BYTES
+from cleanroom.clock import rfc3339
+from cleanroom.consent.checks import unconfirmed_all
 from cleanroom.errors import CleanroomError
+from cleanroom.reconciling import RoomReconciled, reconcile_room
 from cleanroom.settings import Settings, load_settings
-from crypto.durable import sync_directory
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Settle the privacy budget after a backup was put back."
@@ -33,11 +37,15 @@ def status(home: Home = None) -> None:
     room = open_room(load_settings(os.environ, home=home))
     try:
         with room.db.reading() as tx:
-            restored = room.audit.restored(tx)
+            restored, doubted = room.audit.restored(tx), unconfirmed_all(tx)
     finally:
         room.close()
     if restored is None:
         typer.echo("CURRENT the database holds everything that the room has signed")
+        for dataset_id, since in doubted:
+            typer.echo(
+                f"UNCONFIRMED {dataset_id}: its owner has to confirm the consents since {rfc3339(since)}"
+            )
         return
     known = "unknown" if restored.known is None else str(restored.known)
     typer.echo(f"RESTORED the log holds {restored.held} events, the newest signed head counts {known}")
@@ -49,8 +57,7 @@ def mark_restored(home: Home = None) -> None:
     """Declare that keys and database were put back together, which the room cannot notice by itself."""
     settings = load_settings(os.environ, home=home)
     _room_exists(settings)
-    settings.head_path.unlink(missing_ok=True)
-    sync_directory(settings.head_path.parent)
+    mark(settings)
     typer.echo("MARKED the room answers and sells nothing until it is reconciled")
 
 
@@ -65,8 +72,23 @@ def reconcile(
             help="Receipts of questions asked since the backup; all that are left.",
         ),
     ] = None,
+    withdrawals: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="The mirror, if all of it has outlived the loss: what holds people back.",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="The newest checkpoint that somebody outside has kept."
+        ),
+    ] = None,
 ) -> None:
     """Charge all budget that may have been spent since the backup, and let the room work again."""
+    signed = None if checkpoint is None else read_text(checkpoint)
     room = open_room(load_settings(os.environ, home=home))
     try:
         with room.db.reading() as tx:
@@ -75,14 +97,39 @@ def reconcile(
                     "The room's database holds everything that it has signed: there is nothing to reconcile.",
                     remedy="If keys and database were put back together, first run: cleanroom ledger mark-restored",
                 )
-        done = reconcile_room(room, _files(receipts) if receipts else ())
+        done = reconcile_room(
+            room, _files(receipts) if receipts else (), mirror=withdrawals, checkpoint=signed
+        )
     finally:
         room.close()
+    _tell(done)
+
+
+@app.command()
+def confirm_consents(
+    dataset: Annotated[str, typer.Argument(help="The dataset's id, ds_...")],
+    home: Home = None,
+) -> None:
+    """Let people of a dataset be counted again: its owner has sent all that was withdrawn since the backup."""
+    with opened(home) as room, room.db.transaction() as tx:
+        epoch = room.consents.confirm(tx, dataset, by="operator")
+    typer.echo(f"CONFIRMED {dataset} is counted again, from epoch {epoch} on")
+
+
+def _tell(done: RoomReconciled) -> None:
     typer.echo(f"RECONCILED {done.receipts_entered} questions entered from receipts")
     typer.echo(
         f"{done.grants_written_off} grants count as spent, {done.written_off.rho_micro} micro-rho of them unproven; "
         f"{done.allocations_lost} grants and public releases that the backup does not know are charged"
     )
+    if done.events_missing is not None:
+        typer.echo(f"{done.events_missing} events of the log are lost at least")
+    typer.echo(f"{done.batches_replayed} batches that hold people back taken again from the mirror")
+    for dataset_id in done.to_confirm:
+        typer.echo(
+            f"CONFIRM {dataset_id}: nobody is counted until its owner has sent again whom to hold back since "
+            f"the backup, and confirmed it: cleanroom ledger confirm-consents {dataset_id}"
+        )
     if done.allocations_unchargeable:
         typer.echo(
             f"WARNING {done.allocations_unchargeable} more are about people of workspaces that the backup does not "

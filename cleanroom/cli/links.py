@@ -1,6 +1,6 @@
 """Links to the room's pages that commands print; whoever follows one is let in once."""
 
-from cleanroom.bootstrap import Room
+from cleanroom.room import Room
 
 
 def invitation_link(room: Room, invitation: str) -> str:

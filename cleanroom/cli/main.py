@@ -43,12 +43,18 @@ _EXITS_BY_STATUS = {
 
 # Name -> module with a Typer application called `app`.
 _GROUPS = {
+    "alarms": "cleanroom.cli.alarms",
     "audit": "cleanroom.cli.audit",
+    "backup": "cleanroom.cli.backup",
     "base": "cleanroom.cli.base",
     "client": "cleanroom.cli.client",
+    "consent": "cleanroom.cli.consent",
     "demo": "cleanroom.cli.demo",
     "entitlements": "cleanroom.cli.entitlements",
+    "erasure": "cleanroom.cli.erasure",
     "estimate": "cleanroom.cli.estimate",
+    "four-eyes": "cleanroom.cli.four_eyes",
+    "incident": "cleanroom.cli.incident",
     "keys": "cleanroom.cli.token_keys",
     "ledger": "cleanroom.cli.ledger",
     "listing": "cleanroom.cli.listing",
@@ -60,14 +66,19 @@ _GROUPS = {
     "policy": "cleanroom.cli.policy",
     "publish": "cleanroom.cli.publish",
     "receipt": "cleanroom.cli.receipt",
+    "records": "cleanroom.cli.records",
     "request": "cleanroom.cli.request",
     "requests": "cleanroom.cli.requests",
+    "restore": "cleanroom.cli.restore",
     "result": "cleanroom.cli.result",
+    "retention": "cleanroom.cli.retention",
     "schema": "cleanroom.cli.schema",
     "serve": "cleanroom.cli.serve",
     "statement": "cleanroom.cli.statement",
     "statements": "cleanroom.cli.statements",
+    "unseal": "cleanroom.cli.unseal",
     "user": "cleanroom.cli.user",
+    "witness": "cleanroom.cli.witness",
     "worker": "cleanroom.cli.worker",
 }
 _SERVER_PACKAGES = {"alembic", "fpdf", "joserfc", "opendp", "psycopg", "sqlalchemy"}

@@ -53,13 +53,16 @@ def redteam(
         int, typer.Option(min=40, help="Games per attack; fewer than usual give no verdict.")
     ] = GAMES,
     jobs: Annotated[int, typer.Option(min=1, help="Attacks at the same time.")] = _JOBS,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Print the percent that is done to standard error, line by line.")
+    ] = False,
 ) -> None:
     """Run every attack against a policy, in throw-away rooms; exit code 1 when one succeeds."""
     document = _document(policy)
     if plant is not None and plant not in plant_names():
         raise typer.BadParameter(f"--plant is one of {', '.join(plant_names())}")
     chosen = secrets.randbelow(2**32) if seed is None else seed
-    report = _run(document, plant=plant, seed=chosen, games=games, jobs=jobs)
+    report = _run(document, plant=plant, seed=chosen, games=games, jobs=jobs, steps=steps)
     written = write_report(report, out)
     if as_json:
         typer.echo(report.to_json(), nl=False)
@@ -79,18 +82,25 @@ def _document(policy: str) -> PolicyDocument:
     return policy_from_yaml(read_text(path))
 
 
-def _run(document: PolicyDocument, *, plant: str | None, seed: int, games: int, jobs: int) -> Report:
+def _run(
+    document: PolicyDocument, *, plant: str | None, seed: int, games: int, jobs: int, steps: bool
+) -> Report:
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     attacks = attacks_for(plant)
     # Standard output is for the report.
     console = Console(stderr=True)
-    with lab_home() as home, Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with (
+        lab_home() as home,
+        Progress(*columns, console=console, disable=steps or not console.is_terminal) as bar,
+    ):
         task = bar.add_task("red team", total=len(attacks))
         shares = dict[str, float]()
 
         def show(name: str, share: float) -> None:
             shares[name] = share
             bar.update(task, description=name, completed=sum(shares.values()))
+            if steps:
+                typer.echo(str(int(100 * sum(shares.values()) / len(attacks))), err=True)
 
         return run(document, home=home, seed=seed, games=games, plant=plant, jobs=jobs, progress=show)
 

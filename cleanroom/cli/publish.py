@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,14 +10,24 @@ from cleanroom.cli.base import check_lines, rehearse
 from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, calling, echo, read_plain
 from cleanroom.errors import CleanroomError
 
+if TYPE_CHECKING:
+    from cleanroom.client.remote.tables import Table
+
 app = typer.Typer(add_completion=False)
 _UNITS = {"cpm": "cpm", "question": "question", "month": "flat"}
 
 
 @app.command()
-def publish(
+def publish(  # noqa: PLR0917 - a command takes its options in no order
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")],
-    schema: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Its schema file.")],
+    schema: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Its schema file; not needed with --into."),
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(help="A dataset that is registered, ds_...: a new version of it, and nothing else."),
+    ] = None,
     preset: Annotated[str, typer.Option(help="The rule: strict, standard or relaxed.")] = "standard",
     price: Annotated[
         list[str] | None,
@@ -37,6 +47,11 @@ def publish(
     """Hash and encrypt a file here, load it, put a rule in force, and leave a draft listing."""
     from cleanroom.schema.codec import schema_from_dict
 
+    if into is not None:
+        _load(file, into, junk_over_shared, profile, as_json=as_json, dry_run=dry_run)
+        return
+    if schema is None:
+        raise OptionError("There is no schema.", remedy="Add --schema, or --into for a registered dataset.")
     plain = read_plain(schema, "schema")
     described = schema_from_dict(plain)
     purposes = [consent.purpose for consent in described.consents]
@@ -66,16 +81,33 @@ def publish(
         made = room.datasets.create(file, schema=plain, name=name, **over_shared)  # type: ignore[arg-type]
         room.datasets.set_policy(made.id, rule)
         listing = room.offer(made.id, content)
-    lines = [f"DATASET {made.id}", f"version\t{made.version_id}"]
-    if made.rejected is not None:
-        lines += [f"rows\t{made.rows}"] + [
-            f"left out\t{why}\t{n}" for why, n in sorted(made.rejected.items())
-        ]
-    lines += [
+    lines = [
+        *_table_lines(made),
         f"DRAFT LISTING {listing['id']}",
         f"Look it over, then: cleanroom listing submit {listing['id']}",
     ]
     echo({"dataset": asdict(made), "listing": listing}, as_json=as_json, lines=lines)
+
+
+def _load(
+    file: Path, dataset_id: str, junk: bool, profile: str | None, *, as_json: bool, dry_run: bool
+) -> None:
+    over_shared = {"over_shared": "junk"} if junk else {}
+    with calling(profile, as_json=as_json) as room:
+        if dry_run:
+            checked = rehearse(file, room.datasets.get(dataset_id)["schema"])
+            echo(checked, as_json=as_json, lines=check_lines(checked))
+            return
+        made = room.datasets.upload(dataset_id, file, **over_shared)  # type: ignore[arg-type]
+    echo({"dataset": asdict(made)}, as_json=as_json, lines=_table_lines(made))
+
+
+def _table_lines(made: "Table") -> list[str]:
+    lines = [f"DATASET {made.id}", f"version\t{made.version_id}"]
+    if made.rejected is not None:
+        lines += [f"rows\t{made.rows}"]
+        lines += [f"left out\t{why}\t{n}" for why, n in sorted(made.rejected.items())]
+    return lines
 
 
 def plan_of(prices: list[str]) -> dict[str, Any]:

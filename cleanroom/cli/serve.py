@@ -1,6 +1,5 @@
 """`cleanroom serve`: answers HTTP from a room, which it makes in an empty home."""
 
-import importlib
 import os
 import socket
 import sys
@@ -12,29 +11,29 @@ from typing import Annotated
 
 import typer
 
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.cli.child import Child
 from cleanroom.cli.links import first_run_link
+from cleanroom.cli.listening import listen
+from cleanroom.cli.memory import forbid_core_dumps
+from cleanroom.cli.processes import load_surfaces, processes_beside, shared_counts, usual_processes
+from cleanroom.cli.sealed import answer_sealed
 from cleanroom.errors import CleanroomError
+from cleanroom.room import Room
 from cleanroom.settings import DEFAULT_PUBLIC_URL, Settings, load_settings
+from cleanroom.unsealing import ask_standing, gathering
+from crypto.key_file import read_seal
 
 app = typer.Typer(add_completion=False)
 
 _BEGUN = "making-room"
 _MAY_STAND = frozenset({_BEGUN, "cleanroom.toml", "lost+found"})
-_BACKLOG = 1024
 
 
 class ExposedError(CleanroomError):
     """The room would be reachable from outside without encryption."""
 
     code = "cli.exposed"
-
-
-class PortTakenError(CleanroomError):
-    """Nobody can listen at the address."""
-
-    code = "cli.port_taken"
 
 
 @app.command()
@@ -56,26 +55,51 @@ def serve(
             max=65535,
         ),
     ] = 0,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="How many processes answer; 0 for one on each processor, up to four.",
+            envvar="CLEANROOM_PROCESSES",
+            min=0,
+            max=64,
+        ),
+    ] = 0,
 ) -> None:
     """Answer HTTP until told to end; requests under way are finished."""
+    forbid_core_dumps()
     settings = load_settings(os.environ, home=home)
     _require_safe(settings, host)
+    processes = processes or usual_processes()
     with ExitStack() as stack:
-        listening = stack.enter_context(_listen(host, port))
+        counts = stack.enter_context(shared_counts(processes))
+        listening = stack.enter_context(listen(host, port))
         address = _address(host, listening.getsockname()[1])
         if settings.public_url == DEFAULT_PUBLIC_URL:
             settings = replace(settings, public_url=address)
+        made = (settings.keys_dir / "keyring.json").exists()
+        if made:
+            stack.enter_context(gathering(settings.keys_dir))
+            _await_shares(settings, listening)
         room = _make_or_open(settings, may_make=home is not None)
+        if not made:
+            stack.enter_context(gathering(settings.keys_dir))
         stack.callback(room.close)
         if (home is not None) if with_worker is None else with_worker:
             _with_worker(stack, settings)
-        # By name: the domain knows no web framework.
-        serving = importlib.import_module("advertiser_api.serving")
-        portal = importlib.import_module("provider_portal.app")
+        surfaces = load_surfaces()
         _invite_first(room)
+        stack.enter_context(processes_beside(processes - 1, settings, listening, counts))
         typer.echo(f"Answering at {address} as {settings.public_url}.")
         sys.stdout.flush()
-        serving.serve(room, listening, metrics_port=metrics_port, pages=portal.create_portal)
+        surfaces.answer(room, listening, counts, metrics_port=metrics_port)
+
+
+def _await_shares(settings: Settings, listening: socket.socket) -> None:
+    """Answer that the room is sealed until people have given their shares."""
+    if read_seal(settings.keys_dir / "keyring.json") is not None and ask_standing(settings.keys_dir).sealed:
+        typer.echo("SEALED: people give their shares with: cleanroom unseal")
+        sys.stdout.flush()
+        answer_sealed(listening, until=lambda: not ask_standing(settings.keys_dir).sealed)
 
 
 def _invite_first(room: Room) -> None:
@@ -109,16 +133,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise PortTakenError(
-            f"Port {port} of {host} cannot be used ({error.strerror}).", remedy="Choose another with --port."
-        ) from None
-
-
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -148,4 +162,6 @@ def _is_empty(home: Path) -> bool:
 
 def _with_worker(stack: ExitStack, settings: Settings) -> None:
     run = "from cleanroom.cli.main import main; main()"
-    stack.enter_context(Child([sys.executable, "-c", run, "worker", "--home", str(settings.home)]))
+    command = [sys.executable, "-c", run, "worker", "--home", str(settings.home)]
+    # Letters lead to where this server answers, whatever port it got.
+    stack.enter_context(Child(command, environ={"CLEANROOM_PUBLIC_URL": settings.public_url}))

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.cli.keys import UnreadableFileError, read_text
 from cleanroom.clock import rfc3339
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 
 Home = Annotated[Path | None, typer.Option(help="The room's home; CLEANROOM_HOME when not given.")]

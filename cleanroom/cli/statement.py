@@ -7,7 +7,8 @@ import typer
 
 from cleanroom.cli.server import Home, opened
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.types import Format, Language
+from cleanroom.marketplace.statement_files.types import Format
+from cleanroom.papers.text import Language
 
 app = typer.Typer(add_completion=False)
 

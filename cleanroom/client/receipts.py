@@ -43,10 +43,13 @@ class VerifiedReceipt:
     origin: str
 
 
-def assemble_receipt(*, record: bytes, index: int, proof: list[bytes], checkpoint: str) -> bytes:
+def assemble_receipt(
+    *, record: bytes, index: int, proof: list[bytes], checkpoint: str, form: str = FORMAT
+) -> bytes:
     """Put the proof and the signed checkpoint around a log record.
 
     Args:
+        form: what the file calls itself.
         record: the record exactly as it stands in the log: canonical JSON.
         index: its place in the log.
         proof: hashes of 32 bytes, from the leaf up, to the checkpoint's root.
@@ -56,7 +59,7 @@ def assemble_receipt(*, record: bytes, index: int, proof: list[bytes], checkpoin
         The receipt file: indented JSON, UTF-8.
     """
     # The record stands as it was hashed, on one line: to lay out hundreds of figures takes longer than to release them.
-    head = json.dumps({"format": FORMAT, "index": index}, indent=2).removesuffix("\n}")
+    head = json.dumps({"format": form, "index": index}, indent=2).removesuffix("\n}")
     rest = {"proof": [base64.b64encode(node).decode() for node in proof], "checkpoint": checkpoint}
     tail = json.dumps(rest, ensure_ascii=False, indent=2).removeprefix("{\n")
     return f'{head},\n  "record": '.encode() + record + f",\n{tail}\n".encode()
@@ -76,7 +79,27 @@ def verify_receipt(receipt: bytes, *, verifier_key: str) -> VerifiedReceipt:
 
     Source: RFC 6962 (leaf, proof); C2SP tlog-checkpoint and signed-note.
     """
-    fields = _parse(receipt)
+    proven = prove_record(receipt, verifier_key=verifier_key, form=FORMAT)
+    if proven.record.get("kind") not in KINDS:
+        raise ReceiptError(
+            "The record is proven, but it is no release and no refusal.",
+            remedy="Use `cleanroom audit proof` for other records.",
+        )
+    return proven
+
+
+def prove_record(receipt: bytes, *, verifier_key: str, form: str) -> VerifiedReceipt:
+    """Prove that a file's record stands in the room's log, whatever kind of record it is.
+
+    Args:
+        receipt: the file's bytes.
+        verifier_key: the room's, from elsewhere.
+        form: what the file has to call itself.
+
+    Raises:
+        ReceiptError: as `verify_receipt`.
+    """
+    fields = _parse(receipt, form)
     try:
         checkpoint = open_note(fields["checkpoint"], verifier_key)
         proof = [base64.b64decode(node, validate=True) for node in fields["proof"]]
@@ -87,15 +110,10 @@ def verify_receipt(receipt: bytes, *, verifier_key: str) -> VerifiedReceipt:
             f"The receipt does not verify: {error}",
             remedy="Ask the room for its receipt and its verifier key anew.",
         ) from None
-    if fields["record"].get("kind") not in KINDS:
-        raise ReceiptError(
-            "The record is proven, but it is no release and no refusal.",
-            remedy="Use `cleanroom audit proof` for other records.",
-        )
     return VerifiedReceipt(fields["record"], fields["index"], checkpoint.size, checkpoint.origin)
 
 
-def _parse(receipt: bytes) -> dict[str, Any]:
+def _parse(receipt: bytes, form: str) -> dict[str, Any]:
     if len(receipt) > MAX_RECEIPT_BYTES:
         raise ReceiptError(f"A receipt has at most {MAX_RECEIPT_BYTES} bytes.")
     try:
@@ -107,7 +125,7 @@ def _parse(receipt: bytes) -> dict[str, Any]:
     shaped = (
         isinstance(fields, dict)
         and set(fields) == _FIELDS
-        and fields["format"] == FORMAT
+        and fields["format"] == form
         and isinstance(fields["record"], dict)
         and type(fields["index"]) is int
         and isinstance(fields["proof"], list)
@@ -115,5 +133,5 @@ def _parse(receipt: bytes) -> dict[str, Any]:
         and isinstance(fields["checkpoint"], str)
     )
     if not shaped:
-        raise ReceiptError(f"The file is not a receipt of the format {FORMAT}.")
+        raise ReceiptError(f"The file is not a receipt of the format {form}.")
     return dict(fields)

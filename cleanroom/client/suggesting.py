@@ -16,6 +16,7 @@ from cleanroom.client.readers import SEPARATORS
 from cleanroom.client.text_source import utf8_blocks
 from cleanroom.schema.categories import is_identifying_name, is_special_name, is_special_value
 from cleanroom.schema.codec import DATE_FORMATS
+from cleanroom.schema.naming import CONSENT_NAME, IDENTIFIER_NAMES, PERSON_NAME
 
 SAMPLE_ROWS = 200_000
 MOST_VALUES = 50
@@ -31,17 +32,6 @@ _CONTENTS = {
     "maid": r"^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$",
     "phone": r"^\+?[\d\s()\-.]{10,20}$",
 }
-_NAMES = {
-    "phone": re.compile(r"phone|mobile|msisdn|^tel|телефон", re.IGNORECASE),
-    "cookie": re.compile(r"cookie", re.IGNORECASE),
-    "loyalty_id": re.compile(r"loyalty|card_?(id|no|number)|карта", re.IGNORECASE),
-}
-_PERSON = re.compile(
-    r"^(id|(client|customer|user|person|crm|member)[_ ]?id"
-    r"|ид|(id|ид|код|номер)[_ ](клиента|покупателя|абонента|пользователя))$",
-    re.IGNORECASE,
-)
-_CONSENT = re.compile(r"consent|opt_?in|agree|permission|^ads$|соглас", re.IGNORECASE)
 _GRANTED = ("yes", "true", "1", "granted", "y", "да", "opt-in", "optin")
 _WITHDRAWN = ("withdrawn", "stop", "revoked", "отозвано")
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"0", "1"}, {"y", "n"})
@@ -90,11 +80,11 @@ def suggest_schema(path: Path) -> str:
         kind = _identifier(column)
         if column.values.is_empty():
             left_out.append(f"# {_text(column.name)}: empty in the rows looked at")
-        elif person is None and _PERSON.match(column.name):
+        elif person is None and PERSON_NAME.match(column.name):
             person = column.name
         elif kind is not None:
             keys.setdefault(kind, []).append(column.name)
-        elif _CONSENT.search(column.name) and not consent:
+        elif CONSENT_NAME.search(column.name) and not consent:
             consent = _consent(column)
         else:
             lines, reason = _attribute(column)
@@ -147,9 +137,11 @@ def _identifier(column: _Column) -> str | None:
     for kind in ("email", "maid"):
         if column.share(_CONTENTS[kind]) >= _MOSTLY:
             return kind
-    if _NAMES["phone"].search(column.name) and column.share(_CONTENTS["phone"]) > 0.5:
+    if IDENTIFIER_NAMES["phone"].search(column.name) and column.share(_CONTENTS["phone"]) > 0.5:
         return "phone"
-    return next((kind for kind in ("cookie", "loyalty_id") if _NAMES[kind].search(column.name)), None)
+    return next(
+        (kind for kind in ("cookie", "loyalty_id") if IDENTIFIER_NAMES[kind].search(column.name)), None
+    )
 
 
 def _consent(column: _Column) -> list[str]:

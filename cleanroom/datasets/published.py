@@ -15,6 +15,7 @@ from cleanroom.datasets.types import WITHOUT_FILES
 from cleanroom.db.database import Transaction
 
 PUBLISHED = "ingestion.published"
+RETIRED = "datasets.version_retired"
 DELETED = "datasets.deleted"
 
 
@@ -51,12 +52,14 @@ def replayed_versions(tx: Transaction) -> Iterator[Problem]:
         A problem for each dataset whose current version is another one.
     """
     newest: dict[str, str | None] = {}
-    events = select(AuditEvent.record).where(AuditEvent.kind.in_((PUBLISHED, DELETED)))
+    events = select(AuditEvent.record).where(AuditEvent.kind.in_((PUBLISHED, RETIRED, DELETED)))
     for record in tx.session.scalars(events.order_by(AuditEvent.index)):
         try:
             content = json.loads(record)
             if content["kind"] == DELETED:
                 newest[content["subject"]] = None
+            elif content["kind"] == RETIRED:
+                newest[content["body"]["dataset_id"]] = None
             else:
                 newest[content["body"]["dataset_id"]] = content["subject"]
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -33,9 +33,17 @@ def add_files(tx: Transaction, version_id: str, files: "tuple[SealedFile, ...] |
     tx.session.flush()
 
 
-def remove_files(tx: Transaction, dataset_id: str) -> tuple[SealedFile, ...]:
-    """Strike every sealed file of a dataset from the catalogue; returns them, to be removed from the store."""
+def remove_files(
+    tx: Transaction, dataset_id: str, *, version_id: str | None = None
+) -> tuple[SealedFile, ...]:
+    """Strike every sealed file of a dataset, or of one version, from the catalogue; the store still has them.
+
+    Returns:
+        What was struck, to be removed from the store.
+    """
     of_it = select(DatasetVersionRow.id).where(DatasetVersionRow.dataset_id == dataset_id)
+    if version_id is not None:
+        of_it = of_it.where(DatasetVersionRow.id == version_id)
     rows = tx.session.scalars(select(SealedFileRow).where(SealedFileRow.version_id.in_(of_it))).all()
     files = tuple(sealed_file(row) for row in rows)
     tx.session.execute(delete(SealedFileRow).where(SealedFileRow.version_id.in_(of_it)))

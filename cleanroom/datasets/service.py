@@ -66,7 +66,7 @@ _VERSIONS = (
     .execution_options(populate_existing=True)
 )
 _FILES = (
-    select(*[*SealedFileRow.__table__.columns, DatasetVersionRow.token_key_version])
+    select(*[*SealedFileRow.__table__.columns, DatasetVersionRow.files_root])
     .join(DatasetVersionRow, DatasetVersionRow.id == SealedFileRow.version_id)
     .where(SealedFileRow.version_id.in_(bindparam("ids", expanding=True)))
     .order_by(SealedFileRow.version_id, SealedFileRow.role, SealedFileRow.column)
@@ -220,7 +220,7 @@ class Datasets:
         """
         locked = _LOCKED_SHARED if shared else _LOCKED
         if ("dataset", dataset_id) in tx.held:
-            row = tx.session.connection().execute(locked, {"id": dataset_id}).one_or_none()
+            row = tx.connection.execute(locked, {"id": dataset_id}).one_or_none()
             tx.held["dataset", dataset_id] = self._held_dataset(tx, row)
             return
         anew = _LOCKED_ROW_SHARED if shared else _LOCKED_ROW
@@ -235,7 +235,7 @@ class Datasets:
             tx: which holds them until it ends; it must not change them.
             dataset_ids: those that do not exist are passed over.
         """
-        for row in tx.session.connection().execute(_WITH_CURRENT, {"ids": dataset_ids}):
+        for row in tx.connection.execute(_WITH_CURRENT, {"ids": dataset_ids}):
             values = iter(row)
             dataset, workspace, version = (
                 SimpleNamespace(**{column.name: next(values) for column in part}) for part in _PARTS
@@ -248,7 +248,7 @@ class Datasets:
     def _held_dataset(self, tx: Transaction, row: Any) -> Dataset | None:
         if row is None:
             return None
-        schema = schema_of(row, lambda: tx.session.connection().scalar(_SCHEMA, {"id": row.id}))
+        schema = schema_of(row, lambda: tx.connection.scalar(_SCHEMA, {"id": row.id}))
         return dataset_of(row, schema)
 
     def hold_versions(self, tx: Transaction, *version_ids: str) -> None:
@@ -261,9 +261,10 @@ class Datasets:
         while True:
             held = tx.session.execute(_VERSIONS, {"ids": version_ids}).all()
             rows = tx.session.execute(_FILES, {"ids": version_ids}).all()
-            keys = {version.id: version.token_key_version for version, *_ in held}
-            # A rotation that ends between the two statements would leave the old key with files of the new one.
-            if all(keys.get(row.version_id) == row.token_key_version for row in rows):
+            roots = {version.id: version.files_root for version, *_ in held}
+            # What replaces files between the two statements, a rotation or an erasure, would leave the old key, or
+            # the old number of persons, with the new files.
+            if all(roots.get(row.version_id) == row.files_root for row in rows):
                 break
         tx.held["versions", ""] = held
         tx.held |= {("version", version.id): version_of(version) for version, *_ in held}

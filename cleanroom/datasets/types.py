@@ -53,6 +53,12 @@ class Role(IntEnum):
     SPOOL = 13
     WITHDRAWALS = 14
     DICTIONARY = 15
+    CHANGES = 16
+    CONSENT_TERMS = 17
+    OVERLAY = 18
+    # Of opt-outs: the bars of a dataset, and the entries of a list. Numbers between are for other slices.
+    BARS = 24
+    OPT_OUT_LIST = 25
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,9 @@ class OwnerFigure:
         over_shared_total: how many there are; `over_shared` lists at most 10,000.
         consent: persons by state, by purpose.
         distinct_values: distinct values, by open category.
+        erased: persons whose rows went since, as they were erased.
+        came_back: of erased people, those whom this load brought again; their rows went too.
+        outdated: persons whose rows went since, as their consents were collected too long ago.
     """
 
     rows: int
@@ -198,6 +207,9 @@ class OwnerFigure:
     over_shared_total: int
     consent: Mapping[str, Mapping[str, int]]
     distinct_values: Mapping[str, int] = field(default_factory=dict)
+    erased: int = 0
+    came_back: int = 0
+    outdated: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Write the report as plain data."""

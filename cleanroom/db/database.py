@@ -1,18 +1,26 @@
 """The unit of work: one transaction, its audit events appended last, committed here and nowhere else."""
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.session import JoinTransactionMode
 
 from cleanroom.db.together import Gathering, Piece
 
 Made = TypeVar("Made")
 _SQLITE_CONNECTIONS = 40
+_SQLITE_PATIENCE_SECONDS = 60
+_SQLITE_RETRY_SECONDS = 0.0005
+# In pages of 4 KiB: most of what is written are the same few pages again, which a checkpoint writes once.
+_CHECKPOINTS = "wal_autocheckpoint=8000"
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,12 @@ class PendingEvent:
 class Appender(Protocol):
     """Writes the events of a transaction as its last statements."""
 
-    def append(self, session: Session, events: Sequence[PendingEvent]) -> str | None:
+    def append(self, connection: Connection, events: Sequence[PendingEvent]) -> str | None:
         """Number and store the events, in order; set each one's index, and the proof of those that want one.
+
+        Args:
+            connection: of the transaction.
+            events: of all who share it.
 
         Returns:
             The head that `committed` is told of; None when there is nothing to tell.
@@ -76,14 +88,49 @@ class Transaction:
     """What a service gets to write with; only `Database` commits it.
 
     Attributes:
-        session: of the transaction; it forgets rows that nobody holds, and would read them again.
+        opened: what it runs on: a session; or a connection, perhaps one that an engine has yet to give, as many
+            transactions are too short for a session to be worth its time.
         events: queued for the log.
         held: what was read for the whole transaction, by kind and id; rows are kept alive by it.
+        earlier: events of those who share the commit and came before.
+        shared: what one of those who share the commit has found out for all of them.
+        joining: what a session that joins the connection does to its transaction.
+        joined: the session, once somebody has asked for it.
+        connected: the connection, likewise.
     """
 
-    session: Session
+    opened: Session | Connection | Engine
     events: list[PendingEvent] = field(default_factory=list)
     held: dict[tuple[str, str], Any] = field(default_factory=dict)
+    earlier: Sequence[PendingEvent] = ()
+    shared: dict[str, Any] = field(default_factory=dict)
+    joining: JoinTransactionMode = "create_savepoint"
+    joined: Session | None = field(default=None, init=False)
+    connected: Connection | None = field(default=None, init=False)
+
+    # Both are made when somebody first asks. Not with `cached_property`: up to Python 3.11 it makes one for all
+    # transactions at a time, and whoever waits for the database would hold up the one who has it.
+    @property
+    def session(self) -> Session:
+        """For rows as objects; it forgets rows that nobody holds, and would read them again."""
+        if self.joined is None:
+            if isinstance(self.opened, Session):
+                self.joined = self.opened
+            else:
+                self.joined = Session(
+                    self.connection, expire_on_commit=False, join_transaction_mode=self.joining
+                )
+        return self.joined
+
+    @property
+    def connection(self) -> Connection:
+        """For statements made once, whose rows are not wanted as objects; it flushes nothing."""
+        if self.connected is None:
+            if isinstance(self.opened, Session):
+                self.connected = self.opened.connection()
+            else:
+                self.connected = self.opened if isinstance(self.opened, Connection) else self.opened.connect()
+        return self.connected
 
     def audit(
         self,
@@ -119,16 +166,16 @@ class Database:
 
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a plain BEGIN loses concurrent writes.
         """
-        head = None
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             tx = Transaction(session)
             yield tx
-            session.flush()
-            # Last, because the log's lock orders all writers and must be held as briefly as possible.
-            if tx.events:
-                head = self._appender.append(session, tx.events)
-        if head is not None:
-            self._appender.committed(head)
+            head = self._close(tx)
+        self._note(head)
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether writers wait for each other from their first statement to their commit."""
+        return bool(self.engine.dialect.name == "sqlite")
 
     def together(self, work: Callable[["Transaction"], Made]) -> Made:
         """Do some work in a writing transaction, which it may share with the work of others that came meanwhile.
@@ -142,20 +189,29 @@ class Database:
         Returns:
             What the work returned.
         """
-        if self.engine.dialect.name != "sqlite":
+        if not self.one_writer:
             with self.transaction() as tx:
                 return work(tx)
         made: Made = self._gathering(work)
         return made
 
-    def _do(self, pieces: Sequence[Piece[Callable[[Transaction], Any]]]) -> None:
-        head, events = None, list[PendingEvent]()
+    def _do(self, take: Callable[[], Sequence[Piece[Callable[[Transaction], Any]]]]) -> Callable[[], None]:
+        events, shared = list[PendingEvent](), dict[str, Any]()
         with self.engine.begin() as connection:
-            for piece in pieces:
-                events += _apart(connection, piece)
-            if events:
-                with Session(connection) as session:
-                    head = self._appender.append(session, events)
+            # Not before: other processes may hold the database for a while.
+            for piece in take():
+                events += _apart(connection, piece, tuple(events), shared)
+            head = self._close(Transaction(connection, events))
+        return partial(self._note, head)
+
+    def _close(self, tx: Transaction) -> str | None:
+        """Do the last of a transaction; returns the head that it moves the log to."""
+        if tx.joined is not None:
+            tx.joined.flush()
+        # Last, because the log's lock orders all writers and must be held as briefly as possible.
+        return self._appender.append(tx.connection, tx.events) if tx.events else None
+
+    def _note(self, head: str | None) -> None:
         if head is not None:
             self._appender.committed(head)
 
@@ -174,30 +230,50 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads: it takes no write lock and is rolled back at its end."""
-        with Session(self._only_reading, expire_on_commit=False) as session:
-            try:
-                yield Transaction(session)
-            finally:
-                session.rollback()
+        tx = Transaction(self._only_reading, joining="rollback_only")
+        try:
+            yield tx
+        finally:
+            if tx.joined is not None:
+                tx.joined.close()
+            if tx.connected is not None:
+                tx.connected.close()
 
 
-def _apart(connection: Connection, piece: Piece[Callable[[Transaction], Any]]) -> list[PendingEvent]:
-    """Do a piece behind a savepoint; returns its events."""
+@contextmanager
+def _upon(connection: Connection, **shared: Any) -> Iterator[Transaction]:
+    """Open a transaction on a connection, whose own is somebody else's to end."""
+    tx = Transaction(connection, **shared)
     try:
-        with (
-            Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session,
-            session.begin(),
-        ):
-            tx = Transaction(session)
+        yield tx
+        if tx.joined is not None:
+            tx.joined.commit()
+    finally:
+        if tx.joined is not None:
+            tx.joined.close()
+
+
+def _apart(
+    connection: Connection,
+    piece: Piece[Callable[[Transaction], Any]],
+    earlier: Sequence[PendingEvent],
+    shared: dict[str, Any],
+) -> list[PendingEvent]:
+    """Do a piece behind a savepoint; returns its events."""
+    connection.exec_driver_sql("SAVEPOINT piece")
+    try:
+        with _upon(connection, earlier=earlier, shared=shared) as tx:
             piece.made = piece.work(tx)
-        return tx.events
+        events = tx.events
     except Exception as error:
         # Whatever it is, it is its caller's, who is in another thread and raises it there.
         if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
             # The database is in trouble, and may have ended the whole transaction by itself: nothing of it counts.
             raise
-        piece.error = error
-        return []
+        connection.exec_driver_sql("ROLLBACK TO piece")
+        piece.error, events = error, []
+    connection.exec_driver_sql("RELEASE piece")
+    return events
 
 
 def open_engine(url: str) -> Engine:
@@ -212,7 +288,7 @@ def open_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
-            connect_args={"timeout": 60.0, "check_same_thread": False},
+            connect_args={"timeout": float(_SQLITE_PATIENCE_SECONDS), "check_same_thread": False},
             # One for every thread that serves requests: one that is opened anew has read no page of the file yet.
             pool_size=_SQLITE_CONNECTIONS,
         )
@@ -226,7 +302,13 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes late and deferred; ours is sent by `_begin_sqlite`.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        _CHECKPOINTS,
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
     # SQLite's own knows the Latin alphabet alone; PostgreSQL's knows them all.
@@ -238,5 +320,31 @@ def _lower(value: Any) -> Any:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    read_only = connection.get_execution_options().get("cleanroom_read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("cleanroom_read_only", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.dbapi_connection
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        if not _begun(driver):
+            # Once more by way of SQLAlchemy, whose errors everybody else knows.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={_SQLITE_PATIENCE_SECONDS * 1000}")
+
+
+def _begun(driver: sqlite3.Connection) -> bool:
+    """Try for the write lock until it is there; returns whether it is.
+
+    SQLite's own way of waiting sleeps longer with every try, up to a tenth of a second: another process, which comes
+    later and finds the lock free, overtakes it again and again.
+    """
+    last = time.monotonic() + _SQLITE_PATIENCE_SECONDS
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                return False
+        time.sleep(_SQLITE_RETRY_SECONDS)

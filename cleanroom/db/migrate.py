@@ -39,6 +39,11 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         command.upgrade(_config(connection), revision)
 
 
+def upgrade_within(connection: Connection, revision: str) -> None:
+    """Bring a database up to a revision in the caller's transaction."""
+    command.upgrade(_config(connection), revision)
+
+
 def downgrade(engine: Engine, revision: str = "base") -> None:
     """Take a database back to a revision in one transaction; what later revisions store is lost."""
     with engine.begin() as connection:

@@ -2,7 +2,8 @@
 
 A commit waits for the disk, and SQLite lets one writer in at a time. So callers that come while a commit is under way
 gather; the first of them that may, does the work of all, one after the other, each behind a savepoint of its own.
-Nobody is told anything before the commit, and a failure of one piece undoes that piece and no other.
+Nobody is told anything before the commit, and a failure of one piece undoes that piece and no other. What is left to
+do between the commit and telling them goes on beside the next one's commit.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,11 +37,13 @@ class Piece(Generic[Work]):
 class Gathering(Generic[Work]):
     """Lets one of the callers that wait do the work of all of them."""
 
-    def __init__(self, do: Callable[[Sequence[Piece[Work]]], None]) -> None:
+    def __init__(self, do: Callable[[Callable[[], Sequence[Piece[Work]]]], Callable[[], None]]) -> None:
         """Take what does the work.
 
         Args:
-            do: does the pieces in order and sets what each has made, or its error; when it raises, none was done.
+            do: calls its argument for the pieces, once it need not wait any more: whoever comes until then is among
+                them. It does them in order and sets what each has made, or its error; when it raises, none was done.
+                It returns what is left to do before anybody is told.
         """
         self._do = do
         self._guard = Lock()
@@ -64,19 +67,34 @@ class Gathering(Generic[Work]):
         return piece.made
 
     def _lead(self) -> None:
-        with self._guard:
-            pieces, self._waiting = self._waiting[:MOST_PIECES], self._waiting[MOST_PIECES:]
+        pieces: list[Piece[Work]] = []
+
+        def take() -> Sequence[Piece[Work]]:
+            with self._guard:
+                pieces[:], self._waiting = self._waiting[:MOST_PIECES], self._waiting[MOST_PIECES:]
+            return pieces
+
         try:
-            self._do(pieces)
+            try:
+                finish = self._do(take)
+            finally:
+                if not pieces:
+                    # It did not come so far: whoever waits is told why.
+                    take()
+                self._hand_over()
+            finish()
         except BaseException as error:
             for each in pieces:
                 each.error = error
             raise
         finally:
-            with self._guard:
-                following = self._waiting[:1]
-                self._led = bool(following)
             for each in pieces:
                 each.done = True
-            for each in (*pieces, *following):
                 each.turn.release()
+
+    def _hand_over(self) -> None:
+        with self._guard:
+            following = self._waiting[:1]
+            self._led = bool(following)
+        for each in following:
+            each.turn.release()

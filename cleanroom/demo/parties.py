@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cleanroom import client
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.demo.results import Loaded, Prepared
+from cleanroom.room import Room
 from cleanroom.schema.model import Schema
 from crypto.keys import generate_signing_key, public_key
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.demo import parties, proof, scenario, withdrawals
 from cleanroom.demo.chart import Bar, draw
 from cleanroom.demo.population import BASE_SHARE_KNOWN, write_population
@@ -15,6 +14,7 @@ from cleanroom.demo.report import Report
 from cleanroom.demo.results import Asked, Loaded, Proven
 from cleanroom.demo.truth import Truth, true_counts
 from cleanroom.matching.views import info_of
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.model import Schema
 from policies.text import DocumentError, load_yaml

@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from cleanroom.audit.verify import verify_log
-from cleanroom.bootstrap import Room
 from cleanroom.client.receipts import verify_receipt
 from cleanroom.demo.results import Proven
+from cleanroom.room import Room
 
 _COPY = "copy.sqlite3"
 
@@ -29,7 +29,7 @@ def prove(room: Room, receipts: Sequence[Path], *, work_dir: Path) -> Proven:
     key = room.audit.verifier_key
     with room.db.transaction() as tx:
         checkpoint = room.audit.checkpoint(tx)
-    report = verify_log(room.settings.database_url, verifier_key=key, against=checkpoint)
+    report = verify_log(room.settings.database_url, verifier_key=key, against=[checkpoint])
     for path in receipts:
         verify_receipt(path.read_bytes(), verifier_key=key)
     copy = work_dir / _COPY

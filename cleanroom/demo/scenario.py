@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from cleanroom.analyses.types import Answer, Outcome
-from cleanroom.bootstrap import Room
 from cleanroom.consent.types import Withdrawal
 from cleanroom.demo.parties import Party
 from cleanroom.demo.results import Asked, Refused, Respelled, Terms, Withdrawn
 from cleanroom.demo.wording import changes, respell_question
 from cleanroom.grants.types import Grant
+from cleanroom.room import Room
 from policies.accounting import MICRO, advantage
 from policies.codec import load_preset
 from policies.decision import Limits

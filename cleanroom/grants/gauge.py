@@ -1,13 +1,18 @@
 """How much of a population's privacy budget is given out, under the rule of a dataset: what a gauge shows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
+
+from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Transaction
 from cleanroom.grants.budget_view import Bound, bound_of
 from cleanroom.grants.service import Grants
 from cleanroom.grants.types import AccountKind, Amount
 from cleanroom.grants.window import aged
+from cleanroom.workspaces.models import WorkspaceRow
 from policies.decision import Limits
 
 
@@ -33,6 +38,16 @@ class Gauge:
     def percent(self) -> int:
         """What is given out, of the cap; 100 when it is more."""
         return min(100, round(100 * self.given.rho_micro / self.cap.rho_micro)) if self.cap.rho_micro else 100
+
+
+def populations_of(tx: Transaction, dataset_ids: Iterable[str]) -> dict[str, str]:
+    """Return whom datasets are about, by id, in one statement; those that there are not are missing."""
+    rows = (
+        select(DatasetRow.id, WorkspaceRow.population_id)
+        .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
+        .where(DatasetRow.id.in_(sorted(dataset_ids)))
+    )
+    return dict(tx.session.execute(rows).all())
 
 
 def gauge_of(tx: Transaction, grants: Grants, population_id: str, limits: Limits, now: datetime) -> Gauge:

@@ -43,7 +43,7 @@ def lock_accounts(
             "allocated_micro": 0,
             "allocated_delta_pico": 0,
         }
-        postgres = tx.session.get_bind().dialect.name == "postgresql"
+        postgres = tx.connection.dialect.name == "postgresql"
         opened = postgresql.insert if postgres else sqlite.insert
         tx.session.execute(opened(BudgetAccountRow).values(values).on_conflict_do_nothing())
         locked = (
@@ -109,7 +109,7 @@ def record(
         "delta_pico": amount.delta_pico,
         "at": now,
     }
-    tx.session.connection().execute(_RECORD, movement)
+    tx.connection.execute(_RECORD, movement)
 
 
 def recorded(tx: Transaction, kind: str, subject_id: str) -> Row[Any] | None:
@@ -119,7 +119,7 @@ def recorded(tx: Transaction, kind: str, subject_id: str) -> Row[Any] | None:
 
 def movements(tx: Transaction, subject_id: str) -> dict[str, Row[Any]]:
     """Return every movement about one subject, by kind."""
-    return {row.kind: row for row in tx.session.connection().execute(_MOVEMENTS, {"subject_id": subject_id})}
+    return {row.kind: row for row in tx.connection.execute(_MOVEMENTS, {"subject_id": subject_id})}
 
 
 def accounts_of(tx: Transaction, population_id: str) -> tuple[Account, ...]:

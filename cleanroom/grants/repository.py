@@ -25,7 +25,7 @@ _BY_ID = select(_GRANTS).where(_GRANTS.c.id == bindparam("id"))
 
 def load(tx: Transaction, grant_id: str) -> Grant:
     """Return a grant as the database has it now; raises UnknownGrantError."""
-    row = tx.session.connection().execute(_BY_ID, {"id": grant_id}).one_or_none()
+    row = tx.connection.execute(_BY_ID, {"id": grant_id}).one_or_none()
     if row is None:
         raise UnknownGrantError("There is no grant with this id.", remedy="Look it up in the audit log.")
     return grant_of(row)

@@ -357,7 +357,9 @@ class Grants:
         """Return the refusal of everything that costs, while the database is a backup that was put back."""
         return None if self._log.restored(tx) is None else Deny((restored(),))
 
-    def reconcile(self, tx: Transaction, receipts: Iterable[VerifiedReceipt] = ()) -> Reconciled:
+    def reconcile(
+        self, tx: Transaction, receipts: Iterable[VerifiedReceipt] = (), *, events_missing: int | None = None
+    ) -> Reconciled:
         """Charge everything that a restored database may have forgotten; the caller then adopts the log's head.
 
         A second time charges nothing more.
@@ -366,6 +368,7 @@ class Grants:
             tx: the caller's transaction.
             receipts: of questions asked since the backup, verified with this room's key: they enter with their
                 own cost and instant; the rest of every active grant counts as spent.
+            events_missing: how many the database lacks at least, if anything outside it tells; for the log.
         """
         found = self._log.restored(tx)
         done = reconcile(
@@ -381,6 +384,7 @@ class Grants:
             body={
                 "events_held": found.held if found else None,
                 "events_known": found.known if found else None,
+                "events_missing": events_missing,
                 "receipts_entered": done.receipts_entered,
                 "grants_written_off": done.grants_written_off,
                 "written_off_micro": done.written_off.rho_micro,

@@ -37,7 +37,7 @@ def spend(
 ) -> Reservation | Deny:
     """Reserve a cost for an analysis, or say why the grant does not pay it."""
     parameters = {"grant": grant.id, "now": now, "rho": cost.rho_micro, "delta": cost.delta_pico}
-    spent = tx.session.connection().execute(_SPEND, parameters).one_or_none()
+    spent = tx.connection.execute(_SPEND, parameters).one_or_none()
     if spent is None:
         return _refusal(repository.load(tx, grant.id), cost, now)
     ledger.record(

@@ -97,7 +97,7 @@ def person_columns(
         elif index in kinds:
             values = as_kind(values, kinds[index])
         columns.append((Role.ATTRIBUTE, index, values))
-        fill[attribute.name] = _filled(attribute.type, values)
+        fill[attribute.name] = filled(attribute.type, values)
     for index, consent in enumerate(layout.consents):
         states = add(Role.CONSENT_STATE, index, f"c{index}")
         states_of[consent.purpose] = np.bincount(states, minlength=len(ConsentState))
@@ -176,7 +176,8 @@ def _pairs(
     return pairs.tobytes()
 
 
-def _filled(kind: AttributeType, values: NDArray[Any]) -> int:
+def filled(kind: AttributeType, values: NDArray[Any]) -> int:
+    """Return how many persons have a value of an attribute, as a version stores it."""
     if kind is AttributeType.SET:
         return int(values.any(axis=1).sum())
     # The smallest number is "no value", be it a signed one or a code.

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 import numpy as np
-from sqlalchemy import delete, event
+from sqlalchemy import delete
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.errors import VersionStatusError
@@ -17,6 +17,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.ingestion.errors import JunkError
 from cleanroom.ingestion.junk_list import ref_of
 from cleanroom.storage import ObjectStore
+from cleanroom.storage.removing import delete_after_commit
 from cleanroom.workspaces.service import Workspaces
 
 
@@ -92,13 +93,3 @@ class JunkLists:
         tx.session.execute(delete(SealedFileRow).where(SealedFileRow.id.in_([file.id for file in old])))
         add_files(tx, version_id, writer.files)
         delete_after_commit(tx, self._store, [file.object_key for file in old])
-
-
-def delete_after_commit(tx: Transaction, store: ObjectStore, keys: Collection[str]) -> None:
-    """Remove replaced objects once the transaction has committed; a crash leaves them to `recover`."""
-
-    def remove(_session: object) -> None:
-        for key in keys:
-            store.delete(key)
-
-    event.listen(tx.session, "after_commit", remove, once=True)

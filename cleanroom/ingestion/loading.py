@@ -13,7 +13,7 @@ import numpy as np
 
 from cleanroom.canonical import canonical_json
 from cleanroom.clock import Clock
-from cleanroom.consent.withdrawals import microseconds
+from cleanroom.consent.changes import microseconds
 from cleanroom.datasets.dictionary import read_dictionary
 from cleanroom.datasets.files import Place, PlaceReader, PlaceWriter
 from cleanroom.datasets.junk import JUNK_DTYPE

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from cleanroom.clock import Clock
-from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.models import ConsentEpochRow, ConsentFileRow
+from cleanroom.consent.optout_models import BarSegmentRow, OptOutListRow
 from cleanroom.datasets.files import Place
 from cleanroom.datasets.models import DatasetVersionRow, SealedFileRow
 from cleanroom.datasets.service import Datasets
@@ -20,7 +21,7 @@ from cleanroom.workspaces.service import Workspaces
 
 _INTERRUPTED = "ingestion.interrupted"
 _GRACE_SECONDS = 900
-_OURS = re.compile(r"ws_[0-9a-f]{32}/(dv|ce)_[0-9a-f]{32}/fl_[0-9a-f]{32}")
+_OURS = re.compile(r"ws_[0-9a-f]{32}/(dv|ce|bs|ol)_[0-9a-f]{32}/fl_[0-9a-f]{32}")
 """The keys of sealed files; whatever else lies in the store is not the room's to remove."""
 
 
@@ -93,6 +94,9 @@ class Recovery:
             kept = {self.datasets.place(tx, version_id).prefix for version_id in tx.session.scalars(loading)}
             known = set(tx.session.scalars(select(SealedFileRow.object_key)))
             known |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
+            known |= set(tx.session.scalars(select(ConsentFileRow.object_key)))
+            known |= {key for key in tx.session.scalars(select(BarSegmentRow.object_key)) if key}
+            known |= set(tx.session.scalars(select(OptOutListRow.object_key)))
         now = self.clock.now().timestamp()
         orphans = defaultdict(list)
         for key in [*self.store.keys(), *self.store.unfinished()]:

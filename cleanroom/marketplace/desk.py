@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
 from cleanroom.accounts.models import OrganisationRow
 from cleanroom.db.database import Transaction
@@ -14,12 +14,16 @@ from cleanroom.marketplace.requests import request_of
 from cleanroom.marketplace.types import EntitlementRequest, RequestState
 from cleanroom.marketplace.views import read_content
 
+# Distinct, so that a name is folded once for each buyer and not for each of its requests.
+_BUYERS = (
+    select(OrganisationRow.id, func.lower(OrganisationRow.name).label("name")).distinct().subquery("buyers")
+)
 _SIZE = case({"S": 1, "M": 2, "L": 3}, value=EntitlementRequestRow.size, else_=4)
 _SORTS: Mapping[str, Any] = MappingProxyType(
     {
         # Ids carry the time.
         "asked": EntitlementRequestRow.id,
-        "buyer": func.lower(OrganisationRow.name),
+        "buyer": _BUYERS.c.name,
         "size": _SIZE,
         "days": EntitlementRequestRow.days,
         "state": EntitlementRequestRow.state,
@@ -37,6 +41,9 @@ class DeskEntry:
         buyer: name of the advertiser.
         agency: name of the agency; None without one.
         title_ru, title_en: of the listing, as it read when it was asked for.
+        verified: whether an operator has confirmed who the advertiser is.
+        attributes: of the dataset, that the listing offers.
+        segments: titles of its ready-made segments, in Russian and in English.
     """
 
     request: EntitlementRequest
@@ -44,6 +51,9 @@ class DeskEntry:
     agency: str | None
     title_ru: str
     title_en: str
+    verified: bool
+    attributes: tuple[str, ...]
+    segments: tuple[tuple[str, str], ...]
 
 
 def entries(
@@ -78,22 +88,24 @@ def entries(
         wanted.append(request.state == state.value)
     counted, chosen = select(func.count()).select_from(request), select(request.id)
     if buyer:
-        wanted.append(OrganisationRow.name.icontains(buyer, autoescape=True))
-        counted = counted.join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
-    if buyer or sort == "buyer":
-        chosen = chosen.join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
+        named = select(OrganisationRow.id).where(OrganisationRow.name.icontains(buyer, autoescape=True))
+        wanted.append(request.advertiser_id.in_(named))
+    if sort == "buyer":
+        chosen = chosen.join(_BUYERS, _BUYERS.c.id == request.advertiser_id)
     total = tx.session.scalar(counted.where(*wanted)) or 0
     order = _SORTS.get(sort, _SORTS["asked"])
     ordered = (order.desc() if descending else order, request.id)
     # Ids are sorted first, and what stands beside them is read for one page alone.
     page = chosen.where(*wanted).order_by(*ordered).offset(offset).limit(limit).subquery()
     rows = (
-        select(request, OrganisationRow.name, ListingVersionRow)
+        select(request, OrganisationRow, ListingVersionRow)
         .join(page, page.c.id == request.id)
         .join(OrganisationRow, OrganisationRow.id == request.advertiser_id)
         .join(ListingVersionRow, ListingVersionRow.id == request.listing_version_id)
-        .order_by(*ordered)
     )
+    if sort == "buyer":
+        rows = rows.join(_BUYERS, _BUYERS.c.id == request.advertiser_id)
+    rows = rows.order_by(*ordered)
     found = tx.session.execute(rows).all()
     agencies = {row.agency_id for row, _, _ in found if row.agency_id is not None}
     names = dict(
@@ -101,21 +113,48 @@ def entries(
             select(OrganisationRow.id, OrganisationRow.name).where(OrganisationRow.id.in_(agencies))
         ).all()
     )
-    return tuple(_entry(row, name, version, names) for row, name, version in found), int(total)
+    return tuple(
+        _entry(request_of(row), buyer, version, names.get(row.agency_id or ""))
+        for row, buyer, version in found
+    ), int(total)
 
 
 def entry(tx: Transaction, request: EntitlementRequest) -> DeskEntry:
     """Return a request that a service gave with the names that stand beside it."""
-    ids = [one for one in (request.advertiser_id, request.agency_id) if one is not None]
-    names = {one: tx.session.get_one(OrganisationRow, one).name for one in ids}
-    title = read_content(tx.session.get_one(ListingVersionRow, request.listing_version_id)).title
-    agency = names[request.agency_id] if request.agency_id is not None else None
-    return DeskEntry(request, names[request.advertiser_id], agency, title.ru, title.en)
+    buyer = tx.session.get_one(OrganisationRow, request.advertiser_id)
+    agency = (
+        None if request.agency_id is None else tx.session.get_one(OrganisationRow, request.agency_id).name
+    )
+    return _entry(request, buyer, tx.session.get_one(ListingVersionRow, request.listing_version_id), agency)
+
+
+def buyers_of(tx: Transaction, provider_id: str, *, limit: int = 100) -> tuple[tuple[str, str], ...]:
+    """Return id and name of the advertisers and agencies that have asked a provider for anything, by name."""
+    request = EntitlementRequestRow
+    asked = [
+        select(party).where(request.provider_id == provider_id, party.is_not(None))
+        for party in (request.advertiser_id, request.agency_id)
+    ]
+    rows = (
+        select(OrganisationRow.id, OrganisationRow.name)
+        .where(or_(*(OrganisationRow.id.in_(one) for one in asked)))
+        .order_by(func.lower(OrganisationRow.name), OrganisationRow.id)
+        .limit(limit)
+    )
+    return tuple((organisation_id, name) for organisation_id, name in tx.session.execute(rows))
 
 
 def _entry(
-    row: EntitlementRequestRow, buyer: str, version: ListingVersionRow, names: Mapping[str, str]
+    request: EntitlementRequest, buyer: OrganisationRow, version: ListingVersionRow, agency: str | None
 ) -> DeskEntry:
-    title = read_content(version).title
-    agency = names[row.agency_id] if row.agency_id is not None else None
-    return DeskEntry(request_of(row), buyer, agency, title.ru, title.en)
+    content = read_content(version)
+    return DeskEntry(
+        request=request,
+        buyer=buyer.name,
+        agency=agency,
+        title_ru=content.title.ru,
+        title_en=content.title.en,
+        verified=buyer.verified_at is not None,
+        attributes=tuple(sorted(content.attributes)),
+        segments=tuple((one.title.ru, one.title.en) for one in content.segments),
+    )

@@ -15,13 +15,14 @@ from cleanroom.ids import new_id
 from cleanroom.marketplace.content import ListingContent, content_to_data
 from cleanroom.marketplace.errors import ListingFormError, ListingStateError
 from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVersionRow
-from cleanroom.marketplace.offerable import check_offer, open_sectors
-from cleanroom.marketplace.types import Listing, ListingState, Review
+from cleanroom.marketplace.offerable import Offerable, check_offer, offerable, open_sectors
+from cleanroom.marketplace.types import Barrier, Listing, ListingState, Review, Way
 from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, read_content, unknown_listing
 from cleanroom.matching.views import info_of
 from cleanroom.rules.ownership import require_owner
 from cleanroom.rules.service import Rules
 from cleanroom.rules.types import PolicyVersion
+from policies.attributes import AttributeInfo
 
 _DRAFT, _REVIEW, _LIVE, _PAUSED, _RETIRED = (
     ListingState.DRAFT,
@@ -115,7 +116,14 @@ class Listings:
         return self._listing(tx, row)
 
     def move(
-        self, tx: Transaction, listing_id: str, to: ListingState | str, *, organisation_id: str, by: str
+        self,
+        tx: Transaction,
+        listing_id: str,
+        to: ListingState | str,
+        *,
+        organisation_id: str,
+        by: str,
+        version_id: str | None = None,
     ) -> Listing:
         """Take a listing to another state.
 
@@ -129,10 +137,11 @@ class Listings:
             to: draft, review, live, paused or retired.
             organisation_id: the listing's owner; the operator may let it go live and send it back.
             by: the person or client that acts.
+            version_id: the newest version that whoever acts has seen; None when it does not matter.
 
         Raises:
             UnknownListingError: the organisation has no such listing.
-            ListingStateError: it cannot go there from where it is, or needs another person.
+            ListingStateError: it cannot go there from where it is, needs another person, or has a newer version.
             ListingFormError: the dataset's rule has changed since the wording was written.
         """
         operator = self._accounts.organisation(tx, organisation_id).kind is OrganisationKind.OPERATOR
@@ -142,6 +151,10 @@ class Listings:
             raise ListingStateError(
                 "The operator only lets a wording in review go live, or sends it back.",
                 remedy="Ask its provider.",
+            )
+        if version_id not in (None, newest.id):
+            raise ListingStateError(
+                "The listing has a newer version than the one that was looked at.", remedy="Look at it."
             )
         before = row.state
         if to == _RETIRED and row.state != _RETIRED:
@@ -170,6 +183,42 @@ class Listings:
         )
         return self._listing(tx, row)
 
+    def offerable(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> Offerable:
+        """Return what a listing of a dataset can offer; raises as `create` does when there can be none."""
+        require_owner(tx, dataset_id, organisation_id)
+        dataset = self._datasets.dataset(tx, dataset_id)
+        policy = self._policy(tx, dataset_id)
+        return offerable(dataset_id, dataset.name, policy.document, self._attributes(tx, dataset_id))
+
+    def ways(self, listing: Listing, *, operator: bool, by: str) -> tuple[Way, ...]:
+        """Return where a listing may go from where it is, for somebody who looks at it; `move` decides once more.
+
+        Args:
+            listing: with its newest version.
+            operator: whether the operator looks.
+            by: the person or client.
+        """
+        newest, state = listing.version, listing.state
+        if state is _RETIRED:
+            return ()
+        found = []
+        if newest.state is _DRAFT and not operator:
+            found.append(Way(_REVIEW))
+        if newest.state is _REVIEW:
+            barrier = None
+            if self._review is Review.OPERATOR and not operator:
+                barrier = Barrier.OPERATOR
+            elif self._review is Review.SECOND and by == newest.written_by:
+                barrier = Barrier.SECOND
+            found += [Way(_LIVE, barrier), Way(_DRAFT)]
+        elif state is _PAUSED and not operator:
+            found.append(Way(_LIVE))
+        if operator:
+            return tuple(found)
+        if state is _LIVE:
+            found.append(Way(_PAUSED))
+        return (*found, Way(_RETIRED))
+
     def own(
         self, tx: Transaction, *, organisation_id: str, after: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:
@@ -187,6 +236,14 @@ class Listings:
         if after is not None:
             rows = rows.where(ListingRow.id > after)
         return self._page(tx, rows.order_by(ListingRow.id).limit(limit))
+
+    def waiting(self, tx: Transaction, listing_id: str) -> Listing:
+        """Return a listing whose newest version waits for review, for the operator; else raises UnknownListingError."""
+        row = tx.session.get(ListingRow, listing_id)
+        found = None if row is None or row.state == _RETIRED else self._listing(tx, row)
+        if found is None or found.version.state is not _REVIEW:
+            raise unknown_listing()
+        return found
 
     def listing(self, tx: Transaction, listing_id: str, *, organisation_id: str) -> Listing:
         """Return a provider's listing with its newest version; raises UnknownListingError."""
@@ -294,9 +351,11 @@ class Listings:
     def _check(
         self, tx: Transaction, dataset_id: str, content: ListingContent, policy: PolicyVersion
     ) -> None:
+        check_offer(content, policy.document, self._attributes(tx, dataset_id))
+
+    def _attributes(self, tx: Transaction, dataset_id: str) -> dict[str, AttributeInfo]:
         schema = self._datasets.dataset(tx, dataset_id).schema
-        attributes = {attribute.name: info_of(attribute) for attribute in schema.attributes}
-        check_offer(content, policy.document, attributes)
+        return {attribute.name: info_of(attribute) for attribute in schema.attributes}
 
     def _policy(self, tx: Transaction, dataset_id: str) -> PolicyVersion:
         policy = self._rules.current(tx, dataset_id)

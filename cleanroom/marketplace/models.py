@@ -116,7 +116,16 @@ class UsageRow(Base):
 
     __tablename__ = "usage_records"
     __table_args__ = (
-        Index("ix_usage_records_month", "entitlement_id", "month"),
+        # What a month's answers came to is added up from this alone.
+        Index(
+            "ix_usage_records_month",
+            "entitlement_id",
+            "month",
+            "outcome",
+            "currency",
+            "amount_minor",
+            "fee_minor",
+        ),
         CheckConstraint("fee_minor >= 0 AND fee_minor <= amount_minor", name="fee_within_amount"),
         CheckConstraint("cpm_minor + question_minor = amount_minor", name="parts_add_up"),
     )
@@ -146,3 +155,12 @@ class UsageCursorRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     next_index: Mapped[int] = mapped_column(BigInteger)
+
+
+class StatementMonthRow(Base):
+    """A month of which the log has said that its statements are ready."""
+
+    __tablename__ = "statement_months"
+
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    announced_at: Mapped[datetime]

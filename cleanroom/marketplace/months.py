@@ -55,6 +55,11 @@ class Month:
         """The next month."""
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
+    def last(self, count: int) -> "tuple[Month, ...]":
+        """Return the months that end with this one, the oldest first."""
+        newest = self.year * 12 + self.month - 1
+        return tuple(Month(one // 12, one % 12 + 1) for one in range(newest - count + 1, newest + 1))
+
     def starts_at(self, zone: ZoneInfo) -> datetime:
         """Return its first instant, in UTC."""
         return datetime(self.year, self.month, 1, tzinfo=zone).astimezone(UTC)

@@ -1,6 +1,7 @@
 """Whether a listing can be offered: it promises nothing that the dataset's analysis rule would refuse."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cleanroom.marketplace.content import ListingContent
 from cleanroom.marketplace.errors import ListingFormError
@@ -11,9 +12,49 @@ from policies.combine import combine
 from policies.condition import attributes_of
 from policies.errors import QuestionError
 from policies.model import PolicyDocument
-from policies.question import Question
+from policies.question import KINDS, Question
 from policies.rules import Analyses, Attributes, Purposes, Sectors
 from policies.sectors import SECTORS
+
+
+@dataclass(frozen=True)
+class Offerable:
+    """What a listing of a dataset can offer under the rule in force.
+
+    Attributes:
+        dataset_id: which.
+        dataset: its name.
+        purposes: that its rule allows.
+        kinds: of analysis, likewise, in their usual order.
+        attributes: that its rule lets into questions, by name.
+    """
+
+    dataset_id: str
+    dataset: str
+    purposes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    attributes: Mapping[str, AttributeInfo]
+
+
+def offerable(
+    dataset_id: str, dataset: str, document: PolicyDocument, attributes: Mapping[str, AttributeInfo]
+) -> Offerable:
+    """Return what can be offered; `check_offer` takes exactly what lies within it.
+
+    Args:
+        dataset_id: which.
+        dataset: its name.
+        document: the rule in force.
+        attributes: the dataset's, by name.
+    """
+    purposes, kinds, readable = _allowed(document, attributes)
+    return Offerable(
+        dataset_id=dataset_id,
+        dataset=dataset,
+        purposes=tuple(sorted(purposes)),
+        kinds=tuple(kind for kind in KINDS if kind in kinds),
+        attributes={name: info for name, info in attributes.items() if name in readable},
+    )
 
 
 def check_offer(
@@ -29,12 +70,10 @@ def check_offer(
     Raises:
         ListingFormError: the first thing that cannot be offered.
     """
-    rules = combine([document])
-    purposes, kinds, rule = rules.get(Purposes), rules.get(Analyses), rules.get(Attributes)
+    purposes, kinds, readable = _allowed(document, attributes)
     terms = content.terms
-    _within("purposes", terms.purposes, purposes.allowed if isinstance(purposes, Purposes) else frozenset())
-    _within("kinds", terms.kinds, kinds.allowed if isinstance(kinds, Analyses) else frozenset())
-    readable = readable_attributes(rule, attributes) if isinstance(rule, Attributes) else frozenset()
+    _within("purposes", terms.purposes, purposes)
+    _within("kinds", terms.kinds, kinds)
     _within("attributes", content.attributes, readable)
     for segment in content.segments:
         _within("attributes", frozenset(attributes_of(segment.condition)), content.attributes)
@@ -80,6 +119,18 @@ def read_by(question: Question) -> frozenset[str]:
     filtered = {name for segment in question.segments for name in attributes_of(segment.condition)}
     grouped = {name for group in question.breakdowns for name in group}
     return frozenset(filtered | grouped | set(question.sums))
+
+
+def _allowed(
+    document: PolicyDocument, attributes: Mapping[str, AttributeInfo]
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    rules, nothing = combine([document]), frozenset[str]()
+    purposes, kinds, rule = rules.get(Purposes), rules.get(Analyses), rules.get(Attributes)
+    return (
+        purposes.allowed if isinstance(purposes, Purposes) else nothing,
+        kinds.allowed if isinstance(kinds, Analyses) else nothing,
+        readable_attributes(rule, attributes) if isinstance(rule, Attributes) else nothing,
+    )
 
 
 def _within(name: str, asked: frozenset[str], allowed: frozenset[str]) -> None:

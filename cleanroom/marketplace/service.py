@@ -16,6 +16,7 @@ from cleanroom.marketplace.quoting import Quoting
 from cleanroom.marketplace.requests import Requests
 from cleanroom.marketplace.statement_files.service import StatementFiles
 from cleanroom.marketplace.statements import Statements
+from cleanroom.marketplace.statements_ready import StatementsReady
 from cleanroom.marketplace.types import Review
 from cleanroom.marketplace.usage import Usage
 from cleanroom.rules.service import Rules
@@ -35,6 +36,7 @@ class Marketplace:
         quoting: what a question will cost.
         statements: what a month comes to.
         statement_files: the same as files.
+        statements_ready: says when a month's statements are.
     """
 
     listings: Listings
@@ -45,6 +47,7 @@ class Marketplace:
     quoting: Quoting
     statements: Statements
     statement_files: StatementFiles
+    statements_ready: StatementsReady
 
 
 def make_marketplace(
@@ -84,4 +87,5 @@ def make_marketplace(
         quoting=Quoting(clock, workspaces, datasets, entitlements, usage, buyers),
         statements=statements,
         statement_files=StatementFiles(accounts, statements),
+        statements_ready=StatementsReady(clock, usage),
     )

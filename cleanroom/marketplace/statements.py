@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,12 @@ from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.content import Words
 from cleanroom.marketplace.entitlements import entitlement_of
-from cleanroom.marketplace.models import EntitlementRow, ListingVersionRow, UsageRow
+from cleanroom.marketplace.models import EntitlementRow, UsageRow
 from cleanroom.marketplace.months import Month
 from cleanroom.marketplace.pricing import Answered, MonthSoFar, Part, monthly
 from cleanroom.marketplace.types import Entitlement
-from cleanroom.marketplace.usage import Usage, UsageRecord
-from cleanroom.marketplace.views import read_content
+from cleanroom.marketplace.usage import Usage, UsageRecord, UsageSums
+from cleanroom.marketplace.views import content_of
 from cleanroom.money import Money, total
 
 _Row = TypeVar("_Row")
@@ -168,20 +169,32 @@ class Statements:
         if kind is OrganisationKind.AGENCY:
             agency_id = organisation_id
         entitlements = self._entitlements(tx, organisation_id, side, month, advertiser_id)
-        by_entitlement = defaultdict(list)
-        for record in self.usage.records(tx, [one.id for one in entitlements], month, agency_id=agency_id):
-            by_entitlement[record.entitlement_id].append(record)
+        by_entitlement: dict[str, list[UsageRecord]] = defaultdict(list)
+        sums: dict[tuple[str, Month], UsageSums] = {}
+        if side is Side.BUYER:
+            ids = [one.id for one in entitlements]
+            for record in self.usage.records(tx, ids, month, agency_id=agency_id):
+                by_entitlement[record.entitlement_id].append(record)
+        else:
+            provider_id = organisation_id if side is Side.PROVIDER else None
+            sums = self.usage.sums(tx, month, month, provider_id=provider_id)
         over = self.clock.now() >= month.ends_at(self.usage.zone)
         complete = over and not self.usage.behind(tx)
-        lines = [
-            line
-            for entitlement in entitlements
-            for line in self._lines(tx, entitlement, by_entitlement[entitlement.id], month, side)
-            # Read after every question, a provider's growing sum would tell the count of each.
-            if complete or side is Side.BUYER or line.position is Position.FLAT
-            # What lacks to a minimum tells what all answers came to, also those that are no longer its books.
-            if agency_id is None or line.position is not Position.MINIMUM or self._stands(tx, line, month)
-        ]
+        lines: list[StatementLine] = []
+        for entitlement in entitlements:
+            if side is Side.BUYER:
+                own = self._buyers_lines(tx, entitlement, by_entitlement[entitlement.id], month)
+            else:
+                used = sums.get((entitlement.id, month), UsageSums())
+                own = self._sellers_lines(tx, entitlement, used, month, side)
+            lines += [
+                line
+                for line in own
+                # Read after every question, a provider's growing sum would tell the count of each.
+                if complete or side is Side.BUYER or line.position is Position.FLAT
+                # What lacks to a minimum tells what all answers came to, also those that are no longer its books.
+                if agency_id is None or line.position is not Position.MINIMUM or self._stands(tx, line, month)
+            ]
         return Statement(
             organisation_id=organisation_id,
             side=side,
@@ -229,31 +242,40 @@ class Statements:
         rows = _concerning(rows, organisation_id, side, advertiser_id)
         return [entitlement_of(tx, row) for row in tx.session.scalars(rows.order_by(EntitlementRow.id))]
 
-    def _lines(
-        self,
-        tx: Transaction,
-        entitlement: Entitlement,
-        records: Sequence[UsageRecord],
-        month: Month,
-        side: Side,
+    def _buyers_lines(
+        self, tx: Transaction, entitlement: Entitlement, records: Sequence[UsageRecord], month: Month
     ) -> Iterable[StatementLine]:
-        title = read_content(tx.session.get_one(ListingVersionRow, entitlement.listing_version_id)).title
-        groups: dict[tuple[date | None, Position], list[UsageRecord]] = defaultdict(list)
+        groups: dict[tuple[date, Position], list[UsageRecord]] = defaultdict(list)
         for record in records:
             answered = record.outcome is Answered.RELEASED
-            if answered or side is Side.BUYER:
-                day = record.at.astimezone(self.usage.zone).date() if side is Side.BUYER else None
-                groups[day, Position.QUESTIONS if answered else Position.NO_CHARGE].append(record)
-        for (day, position), group in sorted(
-            groups.items(), key=lambda item: (item[0][0] or date.min, item[0][1])
-        ):
+            day = record.at.astimezone(self.usage.zone).date()
+            groups[day, Position.QUESTIONS if answered else Position.NO_CHARGE].append(record)
+        line = partial(_line, entitlement, _title(tx, entitlement), Side.BUYER)
+        for (day, position), group in sorted(groups.items()):
             currency = entitlement.plan.currency
-            amount = total([record.amount for record in group], currency)
-            fee = total([record.fee for record in group], currency)
-            yield _line(entitlement, title, position, side, amount, fee, day=day, records=group)
+            yield line(
+                position,
+                total([record.amount for record in group], currency),
+                total([record.fee for record in group], currency),
+                day=day,
+                questions=len(group),
+                people=sum(record.people for record in group),
+                rho_micro=sum(record.rho_micro for record in group),
+            )
         for part, amount in month_charges(entitlement, records, month, self.usage.zone):
-            fee = amount.share(entitlement.fee_bp)
-            yield _line(entitlement, title, Position(part.value), side, amount, fee)
+            yield line(Position(part.value), amount, amount.share(entitlement.fee_bp))
+
+    def _sellers_lines(
+        self, tx: Transaction, entitlement: Entitlement, sums: UsageSums, month: Month, side: Side
+    ) -> Iterable[StatementLine]:
+        line = partial(_line, entitlement, _title(tx, entitlement), side)
+        if sums.questions:
+            currency = entitlement.plan.currency
+            amount, fee = Money(sums.amount_minor, currency), Money(sums.fee_minor, currency)
+            yield line(Position.QUESTIONS, amount, fee, questions=sums.questions)
+        so_far = MonthSoFar(sums.questions, sums.amount_minor)
+        for part, amount in rest_of_month(entitlement, so_far, month, self.usage.zone):
+            yield line(Position(part.value), amount, amount.share(entitlement.fee_bp))
 
 
 def month_charges(
@@ -261,11 +283,24 @@ def month_charges(
 ) -> list[tuple[Part, Money]]:
     """Return what an entitlement's month costs besides its answers, by part."""
     answered = [record for record in records if record.outcome is Answered.RELEASED]
-    # A minimum is met by questions and counts together, so they need not be told apart here.
     so_far = MonthSoFar(len(answered), sum(record.amount.minor for record in answered))
+    return rest_of_month(entitlement, so_far, month, zone)
+
+
+def rest_of_month(
+    entitlement: Entitlement, so_far: MonthSoFar, month: Month, zone: ZoneInfo
+) -> list[tuple[Part, Money]]:
+    """Return what an entitlement's month costs besides its answers, by part, from what these came to.
+
+    A minimum is met by questions and counts together, so in `so_far` they need not be told apart.
+    """
     days = month.days_within(entitlement.valid_from, entitlement.ends_at, zone)
     charge = monthly(entitlement.plan, so_far, days=days, of=month.days)
     return [(line.part, line.amount) for line in charge.lines]
+
+
+def _title(tx: Transaction, entitlement: Entitlement) -> Words:
+    return content_of(tx, entitlement.listing_version_id).title
 
 
 def _concerning(
@@ -290,13 +325,15 @@ def _used(month: str) -> ColumnElement[bool]:
 def _line(
     entitlement: Entitlement,
     title: Words,
-    position: Position,
     side: Side,
+    position: Position,
     amount: Money,
     fee: Money,
     *,
     day: date | None = None,
-    records: Sequence[UsageRecord] = (),
+    questions: int = 0,
+    people: int = 0,
+    rho_micro: int = 0,
 ) -> StatementLine:
     buyer = side is Side.BUYER
     return StatementLine(
@@ -307,9 +344,9 @@ def _line(
         agency_id=entitlement.agency_id,
         position=position,
         day=day,
-        questions=len(records),
-        people=sum(record.people for record in records) if buyer else 0,
-        rho_micro=sum(record.rho_micro for record in records) if buyer else 0,
+        questions=questions,
+        people=people,
+        rho_micro=rho_micro,
         amount=amount,
         fee=None if buyer else fee,
         share=None if buyer else amount - fee,

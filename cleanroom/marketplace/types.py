@@ -33,6 +33,26 @@ class Review(StrEnum):
     NONE = "none"
 
 
+class Barrier(StrEnum):
+    """Why somebody may not let a wording go live: it takes a second person, or the operator."""
+
+    SECOND = "second"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where a listing may go.
+
+    Attributes:
+        to: the state.
+        barrier: what stands in the way of whoever looks; None when nothing does.
+    """
+
+    to: ListingState
+    barrier: Barrier | None = None
+
+
 class RequestState(StrEnum):
     """What became of a request."""
 

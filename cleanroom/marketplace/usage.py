@@ -62,6 +62,21 @@ class UsageRecord:
 
 
 @dataclass(frozen=True)
+class UsageSums:
+    """What the answers of one entitlement came to in a month.
+
+    Attributes:
+        questions: that were answered and charged.
+        amount_minor: what the buyer pays for them, in minor units of the plan's currency.
+        fee_minor: the operator's share of it, rounded answer by answer.
+    """
+
+    questions: int = 0
+    amount_minor: int = 0
+    fee_minor: int = 0
+
+
+@dataclass(frozen=True)
 class Usage:
     """The service of usage records."""
 
@@ -147,6 +162,40 @@ class Usage:
             rows = rows.where(_through(agency_id))
         return tuple(_usage(row) for row in tx.session.scalars(rows))
 
+    def sums(
+        self, tx: Transaction, first: Month, last: Month, *, provider_id: str | None = None
+    ) -> dict[tuple[str, Month], UsageSums]:
+        """Return what answers came to by entitlement and month, added up where the records are.
+
+        Args:
+            tx: any transaction.
+            first, last: the months, both included.
+            provider_id: only what this one earns; None for the whole room.
+
+        Returns:
+            Sums by entitlement's id and month; those without an answer are missing.
+        """
+        rows = select(
+            UsageRow.entitlement_id,
+            UsageRow.month,
+            func.count(),
+            func.sum(UsageRow.amount_minor),
+            func.sum(UsageRow.fee_minor),
+        ).where(
+            UsageRow.outcome == Answered.RELEASED.value,
+            UsageRow.month >= str(first),
+            UsageRow.month <= str(last),
+        )
+        if provider_id is not None:
+            rows = rows.join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id).where(
+                EntitlementRow.provider_id == provider_id
+            )
+        grouped = rows.group_by(UsageRow.entitlement_id, UsageRow.month)
+        return {
+            (entitlement_id, Month.parse(month)): UsageSums(int(count), int(amount), int(fee))
+            for entitlement_id, month, count, amount, fee in tx.session.execute(grouped)
+        }
+
     def of_buyer(
         self,
         tx: Transaction,
@@ -228,7 +277,7 @@ class Usage:
         return [(index, record) for index, record in tx.session.execute(found)]
 
     def _lock_cursor(self, tx: Transaction) -> UsageCursorRow:
-        postgres = tx.session.get_bind().dialect.name == "postgresql"
+        postgres = tx.connection.dialect.name == "postgresql"
         first = (postgresql.insert if postgres else sqlite.insert)(UsageCursorRow)
         tx.session.execute(first.values(id=_CURSOR, next_index=0).on_conflict_do_nothing())
         return tx.session.get_one(UsageCursorRow, _CURSOR, with_for_update=True, populate_existing=True)

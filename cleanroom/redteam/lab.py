@@ -1,5 +1,6 @@
 """The laboratory: the policy under attack, its promises, and rooms made for the purpose."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -189,9 +190,14 @@ class Lab:
 
 @contextmanager
 def lab_home() -> Iterator[Path]:
-    """Make a directory for a lab's rooms, in memory where the system has such a place, and remove it afterwards."""
+    """Make a directory for a lab's rooms, and remove it afterwards.
+
+    It lies where TMPDIR says, or else in memory where the system has such a place.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - made private by TemporaryDirectory
     with tempfile.TemporaryDirectory(
-        prefix="cleanroom-redteam-", dir=memory if memory.is_dir() else None, ignore_cleanup_errors=True
+        prefix="cleanroom-redteam-",
+        dir=memory if memory.is_dir() and "TMPDIR" not in os.environ else None,
+        ignore_cleanup_errors=True,
     ) as directory:
         yield Path(directory)

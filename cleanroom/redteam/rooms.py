@@ -12,11 +12,12 @@ import polars as pl
 
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.types import Answer
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import open_room
 from cleanroom.client import Recipient, Signer, prepare
-from cleanroom.consent.types import Withdrawal, WithdrawalOutcome
+from cleanroom.consent.types import ChangeOutcome, Withdrawal
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.types import Grant
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_dict
 from cleanroom.settings import Settings
 from crypto.keys import generate_signing_key, public_key
@@ -161,7 +162,9 @@ class LabRoom:
         if preset_above(document) is None:
             document = with_unsafe_override(document, "under attack by the red team")
         with self.room.db.transaction() as tx:
-            self.room.rules.set_policy(tx, dataset_id, document, organisation_id=owner.organisation_id)
+            self.room.rules.set_policy(
+                tx, dataset_id, document, organisation_id=owner.organisation_id, confirmed="a throw-away room"
+            )
 
     def try_grant(
         self, dataset_id: str, advertiser: Party, size: str = "L", **changed: Any
@@ -202,7 +205,7 @@ class LabRoom:
             question, grant_id=grant.id, asker_id=asker.organisation_id, as_of=as_of
         )
 
-    def withdraw(self, dataset_id: str, *emails: str, purpose: str = "*") -> WithdrawalOutcome:
+    def withdraw(self, dataset_id: str, *emails: str, purpose: str = "*") -> ChangeOutcome:
         """Take consents back, named by e-mail."""
         digests = b"".join(hashlib.sha256(email.encode()).digest() for email in emails)
         return self.room.consents.withdraw(dataset_id, [Withdrawal("email/room", digests, purpose)])

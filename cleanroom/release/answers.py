@@ -125,7 +125,7 @@ def find_answer(
     Returns:
         The newest fitting answer, or None.
     """
-    connection = tx.session.connection()
+    connection = tx.connection
     wanted = {"key": asked.key, "rho_micro": rho_micro, "epoch": epoch, "at": at}
     row = connection.execute(_FIND[epoch is not None, at is not None], wanted).one_or_none()
     if row is None:
@@ -135,7 +135,7 @@ def find_answer(
 
 def answer_of(tx: Transaction, analysis_id: str) -> Found | None:
     """Return the answer that a question paid for; None when it has released none."""
-    connection = tx.session.connection()
+    connection = tx.connection
     row = connection.execute(_ONE, {"id": analysis_id}).one_or_none()
     return None if row is None else _read(connection, row)
 
@@ -166,4 +166,4 @@ def store_answer(tx: Transaction, asked: Asked, found: Found) -> None:
         "figures": {"figures": [figure_to_dict(figure) for figure in found.figures]},
         "released_at": found.released_at,
     }
-    tx.session.connection().execute(_STORE, row)
+    tx.connection.execute(_STORE, row)

@@ -26,7 +26,7 @@ _FIGURE = select(_ROWS.figure).where(
 
 def find_public(tx: Transaction, version_id: str, purpose: str) -> ReleasedFigure | None:
     """Return the figure of a version and purpose, if it was released."""
-    figure = tx.session.connection().scalar(_FIGURE, {"version_id": version_id, "purpose": purpose})
+    figure = tx.connection.scalar(_FIGURE, {"version_id": version_id, "purpose": purpose})
     return None if figure is None else figure_from_dict(figure)
 
 
@@ -35,7 +35,7 @@ def find_publics(tx: Transaction, version_ids: Iterable[str]) -> dict[tuple[str,
     found = select(_ROWS.version_id, _ROWS.purpose, _ROWS.figure).where(_ROWS.version_id.in_(version_ids))
     return {
         (version_id, purpose): figure_from_dict(figure)
-        for version_id, purpose, figure in tx.session.connection().execute(found)
+        for version_id, purpose, figure in tx.connection.execute(found)
         if figure is not None
     }
 

@@ -80,8 +80,9 @@ class Approvals:
             "reason": "",
             "requested_at": now,
             "decided_at": None,
+            "decided_by": None,
         }
-        postgres = tx.session.get_bind().dialect.name == "postgresql"
+        postgres = tx.connection.dialect.name == "postgresql"
         entered = (postgresql.insert if postgres else sqlite.insert)(ApprovalRow).values(values)
         new = tx.session.scalar(entered.on_conflict_do_nothing().returning(ApprovalRow.id))
         if new is None:
@@ -115,15 +116,31 @@ class Approvals:
         if state is not None:
             rows = rows.where(ApprovalRow.state == state.value)
         oldest_first = rows.order_by(ApprovalRow.requested_at, ApprovalRow.id)
-        return tuple(_approval(row) for row in tx.session.scalars(oldest_first))
+        return tuple(approval_of(row) for row in tx.session.scalars(oldest_first))
+
+    def approval(self, tx: Transaction, approval_id: str, *, organisation_id: str) -> Approval:
+        """Return a request; raises UnknownApprovalError, and NotYourDatasetError about another's dataset."""
+        row = tx.session.get(ApprovalRow, approval_id)
+        if row is None:
+            raise _unknown()
+        require_owner(tx, row.dataset_id, organisation_id)
+        return approval_of(row)
 
     def approve(
-        self, tx: Transaction, approval_id: str, *, organisation_id: str, reason: str = ""
+        self,
+        tx: Transaction,
+        approval_id: str,
+        *,
+        organisation_id: str,
+        reason: str = "",
+        by: str | None = None,
     ) -> Approval:
         """Let a question or a template pass from now on; raises as `reject`, but needs no reason."""
-        return self._rule(tx, approval_id, ApprovalState.APPROVED, organisation_id, reason.strip())
+        return self._rule(tx, approval_id, ApprovalState.APPROVED, (organisation_id, by), reason.strip())
 
-    def reject(self, tx: Transaction, approval_id: str, *, organisation_id: str, reason: str) -> Approval:
+    def reject(
+        self, tx: Transaction, approval_id: str, *, organisation_id: str, reason: str, by: str | None = None
+    ) -> Approval:
         """Refuse a question or a template from now on, also one that was approved before.
 
         Args:
@@ -131,6 +148,7 @@ class Approvals:
             approval_id: `apr_...`.
             organisation_id: the dataset's owner.
             reason: shown to the asker; 1 to 500 characters.
+            by: which person of the owner.
 
         Raises:
             UnknownApprovalError: there is no such request.
@@ -139,7 +157,7 @@ class Approvals:
         """
         if not reason.strip():
             raise ApprovalReasonError("A rejection has a reason.", remedy="Say what the asker may change.")
-        return self._rule(tx, approval_id, ApprovalState.REJECTED, organisation_id, reason.strip())
+        return self._rule(tx, approval_id, ApprovalState.REJECTED, (organisation_id, by), reason.strip())
 
     def rulings(self, tx: Transaction, grant_id: str) -> dict[str, Ruling]:
         """Return what has been asked and ruled for a grant, by key."""
@@ -148,21 +166,26 @@ class Approvals:
         return {key: Ruling(ApprovalState(state), reason) for key, state, reason in rows}
 
     def _rule(
-        self, tx: Transaction, approval_id: str, state: ApprovalState, organisation_id: str, reason: str
+        self,
+        tx: Transaction,
+        approval_id: str,
+        state: ApprovalState,
+        owner: tuple[str, str | None],
+        reason: str,
     ) -> Approval:
+        organisation_id, by = owner
         if len(reason) > MAX_REASON_CHARACTERS:
             raise ApprovalReasonError(
                 f"A reason has at most {MAX_REASON_CHARACTERS} characters.", remedy="Shorten it."
             )
         row = tx.session.get(ApprovalRow, approval_id, with_for_update=True)
         if row is None:
-            raise UnknownApprovalError(
-                "There is no request for approval with this id.", remedy="List the dataset's queue."
-            )
+            raise _unknown()
         require_owner(tx, row.dataset_id, organisation_id)
         if (row.state, row.reason) == (state.value, reason):
-            return _approval(row)
+            return approval_of(row)
         before, row.state, row.reason, row.decided_at = row.state, state.value, reason, self._clock.now()
+        row.decided_by = by
         tx.session.flush()
         tx.audit(
             f"rules.approval_{state.value}",
@@ -174,12 +197,20 @@ class Approvals:
                 "key": row.key,
                 "before": before,
                 "reason": reason,
+                "by": by,
             },
         )
-        return _approval(row)
+        return approval_of(row)
 
 
-def _approval(row: ApprovalRow) -> Approval:
+def _unknown() -> UnknownApprovalError:
+    return UnknownApprovalError(
+        "There is no request for approval with this id.", remedy="List the dataset's queue."
+    )
+
+
+def approval_of(row: ApprovalRow) -> Approval:
+    """Return a row as a value."""
     return Approval(
         id=row.id,
         dataset_id=row.dataset_id,
@@ -196,4 +227,5 @@ def _approval(row: ApprovalRow) -> Approval:
         reason=row.reason,
         requested_at=row.requested_at,
         decided_at=row.decided_at,
+        decided_by=row.decided_by,
     )

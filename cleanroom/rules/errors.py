@@ -37,3 +37,39 @@ class ApprovalReasonError(CleanroomError):
     """A ruling has no reason, or one that is too long."""
 
     code = "rules.approval_reason"
+
+
+class PolicyChangedError(CleanroomError):
+    """Somebody put another version in force after the one that a change started from."""
+
+    code = "rules.policy_changed"
+
+
+class UnknownTrialError(CleanroomError):
+    """There is no trial with this id."""
+
+    code = "rules.unknown_trial"
+
+
+class TooManyTrialsError(CleanroomError):
+    """An organisation lets too many documents wait for the red team."""
+
+    code = "rules.too_many_trials"
+
+
+class UntriableError(CleanroomError):
+    """The red team cannot attack the document: under it nothing can be asked at all."""
+
+    code = "rules.untriable"
+
+
+class TrialReportError(CleanroomError):
+    """What a trial left is no report on its document."""
+
+    code = "rules.trial_report"
+
+
+class UnconfirmedOverrideError(CleanroomError):
+    """A policy with an override named unsafe is to be put in force by one person alone."""
+
+    code = "rules.unconfirmed_override"

@@ -10,13 +10,15 @@ from policies.codec import policy_from_data
 from policies.model import PolicyDocument
 
 
-def policies_of_population(tx: Transaction, population_id: str) -> tuple[PolicyDocument, ...]:
-    """Return the policy in force of every dataset of a population that has one."""
+def policies_of_population(
+    tx: Transaction, population_id: str, *, but: str = ""
+) -> tuple[PolicyDocument, ...]:
+    """Return the policy in force of every dataset of a population that has one, but one dataset's when it is named."""
     newest = (
         select(PolicyRow.dataset_id, func.max(PolicyRow.number).label("number"))
         .join(DatasetRow, DatasetRow.id == PolicyRow.dataset_id)
         .join(WorkspaceRow, WorkspaceRow.id == DatasetRow.workspace_id)
-        .where(WorkspaceRow.population_id == population_id)
+        .where(WorkspaceRow.population_id == population_id, PolicyRow.dataset_id != but)
         .group_by(PolicyRow.dataset_id)
         .subquery()
     )

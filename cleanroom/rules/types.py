@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from cleanroom.canonical import canonical_json
@@ -48,6 +49,7 @@ class PolicyVersion:
         preset: the strictest preset that permits no less; None when the document permits more than any.
         report_sha256: of the red team's report that it was published with; None without one.
         unsafe: the owner's reason for publishing it although it was not found to resist; None for any other.
+        set_by: the person or the program that put it in force; None when that was not noted.
     """
 
     id: str
@@ -59,6 +61,112 @@ class PolicyVersion:
     preset: str | None
     report_sha256: str | None
     unsafe: str | None
+    set_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Whether a document could be put in force as it is.
+
+    Attributes:
+        sha256: hex digest of the document, see `policy_sha256`.
+        preset: the strictest preset that permits no less; None when the document permits more than any.
+        unsafe: the owner's reason for publishing it although it was not found to resist; None without one.
+        verdict: that the room has recorded of it; None without one.
+    """
+
+    sha256: str
+    preset: str | None
+    unsafe: str | None
+    verdict: RedTeamVerdict | None
+
+    @property
+    def publishable(self) -> bool:
+        """Whether nothing stands in the way; of an override, once a second person has confirmed it."""
+        return self.unsafe is not None or self.safe
+
+    @property
+    def safe(self) -> bool:
+        """Whether one person alone may put it in force."""
+        return self.preset is not None or (self.verdict is not None and self.verdict.resists)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The kill switch of a dataset.
+
+    Attributes:
+        stopped: whether no question is answered.
+        changed_at: since when; None when it was never touched.
+        changed_by: who touched it last; None when that was not noted.
+    """
+
+    stopped: bool
+    changed_at: datetime | None = None
+    changed_by: str | None = None
+
+
+class TrialState(StrEnum):
+    """How far the red team is with a document."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """How far one attack came.
+
+    Attributes:
+        name: the attack's.
+        metric: `advantage`, 0 for a coin, or `accuracy`, 0.5 for a coin.
+        value: how far it came.
+        interval95: both ends of its 95% confidence interval.
+        limit: what the document promises that no such attack exceeds.
+        verdict: `resists` or `falls`.
+    """
+
+    name: str
+    metric: str
+    value: float
+    interval95: tuple[float, float]
+    limit: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A document that the red team was let loose on.
+
+    Attributes:
+        id: `try_...`.
+        dataset_id: for which dataset it is meant.
+        document: what is attacked.
+        sha256: hex digest of the document, see `policy_sha256`.
+        state: waiting, running, done or failed.
+        asked_by: who asked for it; None when that was not noted.
+        asked_at: when.
+        percent: of the attacks that is done.
+        ended_at: when it was done or given up.
+        failure: a code; None unless it was given up.
+        verdict: what it found; None until it is done.
+        attacks: one by one; empty until it is done.
+    """
+
+    id: str
+    dataset_id: str
+    document: PolicyDocument
+    sha256: str
+    state: TrialState
+    asked_by: str | None
+    asked_at: datetime
+    percent: int
+    ended_at: datetime | None
+    failure: str | None
+    verdict: RedTeamVerdict | None
+    attacks: tuple[Attacked, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +189,7 @@ class Approval:
         reason: the owner's words.
         requested_at: when it was first asked.
         decided_at: when the owner last ruled; None while it is pending.
+        decided_by: which person; None when that was not noted.
     """
 
     id: str
@@ -98,3 +207,4 @@ class Approval:
     reason: str
     requested_at: datetime
     decided_at: datetime | None
+    decided_by: str | None = None

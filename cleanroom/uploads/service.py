@@ -165,6 +165,11 @@ class Uploads:
         """Return an upload of an organisation; raises UploadNotFoundError, for a foreign one as well."""
         return self._records.view(tx, self._records.find(tx, upload_id, organisation_id))
 
+    def under_way(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> tuple[Upload, ...]:
+        """Return an organisation's uploads to a dataset that are not loaded yet, the oldest first."""
+        rows = (row for row in self._records.open(tx, organisation_id) if row.dataset_id == dataset_id)
+        return tuple(self._records.view(tx, row) for row in sorted(rows, key=lambda row: row.id))
+
     def append(
         self,
         upload_id: str,

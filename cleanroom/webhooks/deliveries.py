@@ -94,6 +94,7 @@ class Deliveries:
         The attempt counts from here on, whether this worker lives to tell of it or not.
         """
         now = self.clock.now()
+        self.sealing.hold(tx)
         claimed = []
         # In one order, so that two workers wait for each other and never in a circle.
         for delivery_id in sorted(delivery_ids):

@@ -209,6 +209,8 @@ class Endpoints:
                 f"Two secrets sign together for 0 to {MAX_OVERLAP.days} days.",
                 remedy="Choose a shorter time.",
             )
+        # Before the endpoint, as a rotation of the key that seals secrets: no deadlock.
+        self.sealing.begin(tx)
         row = self.row(tx, endpoint_id, organisation_id, advertiser_id, hold=True)
         version = row.secret_version + 1
         shown, sealed = self.sealing.fresh(tx, row.id, version)

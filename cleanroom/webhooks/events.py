@@ -15,8 +15,11 @@ from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.ticks import shown_at
 from cleanroom.analyses.types import Outcome
 from cleanroom.client.receipts import REFUSED, RELEASED
+from cleanroom.consent.epochs import EPOCH_BEGUN
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.models import EntitlementRequestRow, EntitlementRow
+from cleanroom.marketplace.statements_ready import READY
+from cleanroom.marketplace.types import EntitlementState
 from cleanroom.uploads.models import UploadRow
 from cleanroom.webhooks.types import EventType
 
@@ -54,6 +57,7 @@ class Announcement:
         mandate: what an agency must be allowed to do for the advertiser to be told too; None when only an agency that
             is among the parties is.
         data: ids.
+        through: agencies and the clients that they are told of it for, in pairs, where there are several clients.
     """
 
     type: EventType
@@ -63,6 +67,7 @@ class Announcement:
     advertiser_id: str | None
     mandate: AgencyAction | None
     data: Mapping[str, str | None]
+    through: frozenset[tuple[str, str]] = frozenset()
 
 
 _Read = Callable[[Transaction, Mapping[str, Any], datetime], Announcement | None]
@@ -157,6 +162,60 @@ def _deal(
     )
 
 
+def _statement(_tx: Transaction, event: Mapping[str, Any], at: datetime) -> Announcement:
+    return Announcement(
+        type=EventType.STATEMENT_READY,
+        at=at,
+        send_at=at,
+        parties=_parties(event["organisation"]),
+        advertiser_id=None,
+        mandate=None,
+        data={"organisation_id": event["organisation"], "month": event["body"]["month"]},
+    )
+
+
+def _epoch(tx: Transaction, event: Mapping[str, Any], at: datetime) -> Announcement:
+    """Of a consent epoch: that it began, and never of how many changes, or of whose.
+
+    Buyers are told whose licence is in force: their stored answers are no longer of today.
+    """
+    dataset_id, epoch = event["body"]["dataset_id"], event["body"]["epoch"]
+    licences = select(EntitlementRow.advertiser_id, EntitlementRow.agency_id).where(
+        EntitlementRow.dataset_id == dataset_id,
+        EntitlementRow.state == EntitlementState.ACTIVE.value,
+        EntitlementRow.valid_from <= at,
+        EntitlementRow.expires_at > at,
+    )
+    held = [(advertiser_id, agency_id) for advertiser_id, agency_id in tx.session.execute(licences)]
+    return Announcement(
+        type=EventType.CONSENT_EPOCH_BEGUN,
+        at=at,
+        send_at=at,
+        parties=_parties(event["organisation"], *(party for pair in held for party in pair)),
+        advertiser_id=None,
+        mandate=None,
+        data={"dataset_id": dataset_id, "epoch": str(epoch)},
+        through=frozenset((agency_id, advertiser_id) for advertiser_id, agency_id in held if agency_id),
+    )
+
+
+def _alarm(_tx: Transaction, event: Mapping[str, Any], at: datetime) -> Announcement:
+    """Of an alarm: that it was raised, and never about whom; the room's own is announced to nobody."""
+    return Announcement(
+        type=EventType.ALARM_RAISED,
+        at=at,
+        send_at=at,
+        parties=_parties(event["organisation"]),
+        advertiser_id=None,
+        mandate=None,
+        data={
+            "alarm_id": event["subject"],
+            "kind": event["body"]["alarm"],
+            "raised_at": event["body"]["at"],
+        },
+    )
+
+
 def _disabled(_tx: Transaction, event: Mapping[str, Any], at: datetime) -> Announcement:
     return Announcement(
         type=EventType.WEBHOOK_DISABLED,
@@ -179,7 +238,7 @@ _READERS: Mapping[str, _Read] = MappingProxyType(
     | {"ingestion.published": _version}
     | dict.fromkeys(_REQUESTS, _request)
     | dict.fromkeys(_ENTITLEMENTS, _entitlement)
-    | {DISABLED: _disabled}
+    | {READY: _statement, DISABLED: _disabled, EPOCH_BEGUN: _epoch, "alarms.raised": _alarm}
 )
 KINDS = tuple(_READERS)
 """Of the log's events, those that announce something."""

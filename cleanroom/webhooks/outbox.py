@@ -118,10 +118,12 @@ class Outbox:
         if client is None:
             return endpoint.organisation_id in announced.parties
         # An agency that listens for one client is told what it may see of it over HTTP, while it may.
-        return (
+        concerned = (endpoint.organisation_id, client) in announced.through or (
             announced.advertiser_id == client
             and (endpoint.organisation_id in announced.parties or announced.mandate is not None)
-            and self.accounts.mandate_in_force(
+        )
+        return concerned and (
+            self.accounts.mandate_in_force(
                 tx,
                 agency_id=endpoint.organisation_id,
                 advertiser_id=client,

@@ -21,6 +21,9 @@ class EventType(StrEnum):
     REQUEST_WITHDRAWN = "request.withdrawn"
     ENTITLEMENT_REVOKED = "entitlement.revoked"
     ENTITLEMENT_EXPIRED = "entitlement.expired"
+    STATEMENT_READY = "statement.ready"
+    CONSENT_EPOCH_BEGUN = "consent.epoch_begun"
+    ALARM_RAISED = "alarm.raised"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 

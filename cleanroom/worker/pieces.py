@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from cleanroom.analyses.queue import Counted, Waiting
-from cleanroom.bootstrap import Room
+from cleanroom.room import Room
 
 Report = Callable[[str, Exception], None]
 FIRST_PAUSE_SECONDS = 0.5
@@ -126,6 +126,30 @@ class Loading:
 
 
 @dataclass
+class Rekeying:
+    """Rotates keys of workspaces."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Do one rotation that is due; returns whether there was one."""
+        # A restored database does not know which files stand under which key since.
+        return not restored(self.room) and self.room.rekeying.work()
+
+
+@dataclass
+class Compacting:
+    """Writes files anew without people who are erased."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Do one pass that is due; returns whether there was one."""
+        # A restored database does not know the files that came after it.
+        return not restored(self.room) and self.room.rights.compactions.work()
+
+
+@dataclass
 class Announcing:
     """Sends webhooks."""
 
@@ -135,6 +159,58 @@ class Announcing:
         """Send what is due; returns whether there was anything."""
         # A restored database would announce again what was announced since its backup.
         return not restored(self.room) and self.room.webhooks.sending.send_due()
+
+
+@dataclass
+class Mailing:
+    """Sends letters."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Send what is due; returns whether anything was sent."""
+        # A restored database would write again to people who got its letters before.
+        room = self.room
+        return room.mail.set_up and not restored(room) and room.mail.sending.send_due()
+
+
+@dataclass
+class Checking:
+    """Recomputes the log, when it is due or asked for."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Do one check; returns whether there was one."""
+        # Whether a restored database is whole is for its operator to find out, who reconciles it.
+        room = self.room
+        return not restored(room) and room.checks.run_due(room.db, room.settings.database_url)
+
+
+@dataclass
+class Witnessing:
+    """Publishes the log's head and has it vouched for."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Do what is due; returns False, as the next tick is some time away."""
+        # A restored database would publish a log that contradicts what strangers have seen.
+        if not restored(self.room):
+            self.room.witnessing.run_due()
+        return False
+
+
+@dataclass
+class Bundling:
+    """Writes bundles of evidence."""
+
+    room: Room
+
+    def __call__(self) -> bool:
+        """Write one; returns whether there was one."""
+        # A restored database would sign a log that is not the newest.
+        return not restored(self.room) and self.room.bundles.make_next()
 
 
 @dataclass
@@ -153,7 +229,16 @@ class Chores:
         for name, every, chore in (
             ("usage", 1.0, self._mint),
             ("webhooks", 1.0, self._announce),
+            # Before notices: what it raises is told at once.
+            ("alarms", 1.0, self._look),
+            ("notices", 1.0, self._tell),
+            ("statements", 30.0, self._statements),
             ("terms", 30.0, self._expire),
+            ("second people", 30.0, self._lapse),
+            ("incidents", 30.0, self._remind),
+            ("passes", 30.0, self.room.rights.compactions.cover),
+            ("periods", 60.0, self.room.rights.periods.keep),
+            ("acts", 30.0, self.room.rights.acts.catch_up),
             ("leftovers", 600.0, self._sweep),
         ):
             if time.monotonic() - self._done.get(name, float("-inf")) >= every:
@@ -171,15 +256,42 @@ class Chores:
     def _announce(self) -> None:
         self.room.webhooks.outbox.catch_up(self.room.db)
 
+    def _look(self) -> None:
+        self.room.alarms.detecting.catch_up(self.room.db)
+
+    def _tell(self) -> None:
+        self.room.notices.outbox.catch_up(self.room.db)
+
+    def _statements(self) -> None:
+        self.room.marketplace.statements_ready.announce(self.room.db)
+
     def _expire(self) -> None:
         with self.room.db.transaction() as tx:
             self.room.marketplace.entitlements.expire(tx)
 
+    def _remind(self) -> None:
+        self.room.incidents.reminding.catch_up(self.room.db)
+
+    def _lapse(self) -> None:
+        with self.room.db.reading() as tx:
+            waiting = self.room.four_eyes.waiting(tx)
+        if waiting:
+            with self.room.db.transaction() as tx:
+                self.room.four_eyes.lapse(tx)
+
     def _sweep(self) -> None:
         self.room.uploads.sweep()
+        self.room.bundles.sweep()
+        # Nobody may have signed in for long, and whoever comes by an identity provider clears nothing away.
+        self.room.signin.sweep()
         with self.room.db.transaction() as tx:
             self.room.access.sweep(tx)
+            # What a process that was killed just after a commit did not come to.
+            self.room.workspaces.recover(tx)
             self.room.webhooks.outbox.sweep(tx)
+            self.room.notices.outbox.sweep(tx)
+            self.room.mail.outbox.sweep(tx)
+            self.room.alarms.detecting.sweep(tx)
 
 
 def restored(room: Room) -> bool:

@@ -1,9 +1,7 @@
 """The worker's process: its threads, its end, and what it tells its operator."""
 
 import gc
-import os
 import signal
-import stat
 import sys
 from collections.abc import Callable
 from threading import Event, Thread
@@ -11,12 +9,29 @@ from types import FrameType
 
 from cleanroom.bootstrap import open_room
 from cleanroom.canonical import canonical_json
-from cleanroom.clock import Clock, rfc3339
+from cleanroom.clock import Clock, SystemClock, rfc3339
+from cleanroom.parent import when_parent_ends
+from cleanroom.room import Room
 from cleanroom.settings import Settings
-from cleanroom.worker.pieces import Announcing, Chores, Counting, Loading, pause_after
+from cleanroom.worker.pieces import (
+    Announcing,
+    Bundling,
+    Checking,
+    Chores,
+    Compacting,
+    Counting,
+    Loading,
+    Mailing,
+    Rekeying,
+    Witnessing,
+    pause_after,
+)
+from cleanroom.worker.trials import Trying
+from crypto.shares import KeysSealedError
 
 IDLE_SECONDS = 0.1
 CHORES_SECONDS = 1.0
+SEALED_SECONDS = 1.0
 
 
 def run(settings: Settings) -> None:
@@ -35,8 +50,10 @@ def run(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    _end_with_parent(ending)
-    room = open_room(settings)
+    when_parent_ends(ending.set)
+    room = opened_when_unsealed(settings, ending)
+    if room is None:
+        return
     try:
         room.warm_up()
         # What is there now stays: looking through it for garbage, again and again, would hold questions up.
@@ -45,10 +62,29 @@ def run(settings: Settings) -> None:
         report = reporter(room.clock)
         # A long load does not hold up questions, nor a long question what is due, nor a slow receiver anything.
         counting = Counting(room, report)
-        pieces = {"questions": counting, "uploads": Loading(room), "webhooks": Announcing(room)}
+        pieces = {
+            "questions": counting,
+            "uploads": Loading(room),
+            "webhooks": Announcing(room),
+            "mail": Mailing(room),
+        }
         threads = [
             Thread(target=repeat, args=(piece, ending, report, IDLE_SECONDS), name=name)
             for name, piece in pieces.items()
+        ]
+        trying = Trying(room, ending)
+        threads.append(Thread(target=repeat, args=(trying, ending, report, CHORES_SECONDS), name="trials"))
+        rekeying = Thread(target=repeat, args=(Rekeying(room), ending, report, CHORES_SECONDS), name="keys")
+        threads.append(rekeying)
+        seldom: dict[str, Callable[[], bool]] = {
+            "checks": Checking(room),
+            "evidence": Bundling(room),
+            "witnesses": Witnessing(room),
+            "rights": Compacting(room),
+        }
+        threads += [
+            Thread(target=repeat, args=(piece, ending, report, CHORES_SECONDS), name=name)
+            for name, piece in seldom.items()
         ]
         for thread in threads:
             thread.start()
@@ -58,6 +94,24 @@ def run(settings: Settings) -> None:
         counting.close()
     finally:
         room.close()
+
+
+def opened_when_unsealed(settings: Settings, ending: Event) -> Room | None:
+    """Open the room; while its keys are sealed, wait for people to give their shares.
+
+    Returns:
+        The room; None when the end came first.
+    """
+    told = False
+    while not ending.is_set():
+        try:
+            return open_room(settings)
+        except KeysSealedError as error:
+            if not told:
+                reporter(SystemClock())("worker.waits", error)
+                told = True
+            ending.wait(SEALED_SECONDS)
+    return None
 
 
 def repeat(
@@ -97,20 +151,3 @@ def reporter(clock: Clock) -> Callable[[str, Exception], None]:
         sys.stderr.flush()
 
     return report
-
-
-def _end_with_parent(ending: Event) -> None:
-    """End when the process that started this one is gone, if it keeps a pipe to it open for that."""
-    try:
-        piped = stat.S_ISFIFO(os.fstat(0).st_mode)
-    except OSError:
-        return
-    if not piped:
-        return
-
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        ending.set()
-
-    Thread(target=watch, name="parent", daemon=True).start()

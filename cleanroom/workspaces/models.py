@@ -51,16 +51,6 @@ class WorkspaceSecretRow(Base):
     retired_at: Mapped[datetime | None]
 
 
-class RetiredKekRow(Base):
-    """A key-encryption key that is to be destroyed, or is."""
-
-    __tablename__ = "retired_keks"
-
-    kek_id: Mapped[str] = mapped_column(String(100), primary_key=True)
-    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"), index=True)
-    retired_at: Mapped[datetime]
-
-
 def token_secret_of(version: InstrumentedAttribute[int]) -> ColumnElement[bool]:
     """Join a workspace with its token secret of a version, as `token_secret` will ask for it."""
     return and_(

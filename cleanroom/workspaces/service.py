@@ -2,7 +2,7 @@
 
 import secrets
 
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
@@ -15,9 +15,10 @@ from cleanroom.workspaces.errors import (
     WorkspaceDestroyedError,
     WorkspaceNameError,
 )
-from cleanroom.workspaces.models import TOKEN, PopulationRow, RetiredKekRow, WorkspaceRow, WorkspaceSecretRow
+from cleanroom.workspaces.models import TOKEN, PopulationRow, WorkspaceRow, WorkspaceSecretRow
 from cleanroom.workspaces.rows import population_of, workspace_of
 from cleanroom.workspaces.types import EitherKek, KekRotation, Population, Workspace, WorkspaceKeys
+from cleanroom.wrapping import destroy_retired, make_kek, retire_kek
 from crypto.keys import BoundKek, KeyProvider, WrapKey
 from crypto.package import generate_identity
 
@@ -89,7 +90,7 @@ class Workspaces:
         now = self._clock.now()
         workspace_id = new_id("ws", now)
         identity, recipient = generate_identity()
-        kek = BoundKek(self._keys, self._new_kek(tx, workspace_id))
+        kek = BoundKek(self._keys, make_kek(tx, self._keys, workspace_id))
         row = WorkspaceRow(
             id=workspace_id,
             organisation_id=organisation_id,
@@ -127,6 +128,18 @@ class Workspaces:
         """Return a workspace; raises UnknownWorkspaceError."""
         held: Workspace | None = tx.held.get(("workspace", workspace_id))
         return workspace_of(_row(tx, workspace_id)) if held is None else held
+
+    def lock(self, tx: Transaction, workspace_id: str, *, shared: bool = False) -> None:
+        """Hold a workspace until the transaction ends; whoever holds datasets of it too takes those first.
+
+        Args:
+            tx: a writing transaction.
+            workspace_id: which; one that does not exist locks nothing.
+            shared: others may hold it shared too; whoever changes it holds it alone.
+        """
+        row = select(WorkspaceRow).where(WorkspaceRow.id == workspace_id)
+        locked = row.with_for_update(read=shared, key_share=not shared)
+        tx.session.scalar(locked.execution_options(populate_existing=True))
 
     def recipient(self, tx: Transaction, workspace_id: str) -> str:
         """Return the public age recipient that uploads to the workspace are encrypted to."""
@@ -229,7 +242,7 @@ class Workspaces:
         """
         row = _living(tx, workspace_id)
         if row.next_kek_id is None:
-            row.next_kek_id = self._new_kek(tx, row.id)
+            row.next_kek_id = make_kek(tx, self._keys, row.id)
             tx.session.flush()
             tx.audit(
                 "workspaces.kek_rotation_begun",
@@ -301,27 +314,14 @@ class Workspaces:
         Returns:
             The ids of the keys destroyed.
         """
-        retired = set(tx.session.scalars(select(RetiredKekRow.kek_id)))
-        left_over = tuple(kek_id for kek_id in self._keys.kek_ids() if kek_id in retired)
-        for kek_id in left_over:
-            self._keys.destroy(kek_id)
-        return left_over
+        return destroy_retired(tx, self._keys)
 
     def _kek(self, row: WorkspaceRow) -> WrapKey:
         kek = BoundKek(self._keys, row.kek_id)
         return kek if row.next_kek_id is None else EitherKek(BoundKek(self._keys, row.next_kek_id), kek)
 
-    def _new_kek(self, tx: Transaction, workspace_id: str) -> str:
-        kek_id = self._keys.create_kek(workspace_id)
-        event.listen(tx.session, "after_rollback", lambda _session: self._keys.destroy(kek_id), once=True)
-        return kek_id
-
     def _retire_kek(self, tx: Transaction, row: WorkspaceRow, kek_id: str) -> None:
-        # Written down first, so that `recover` finishes after a crash; and destroyed not before the commit,
-        # because a rollback would leave SQL pointing at a key that is gone.
-        tx.session.add(RetiredKekRow(kek_id=kek_id, workspace_id=row.id, retired_at=self._clock.now()))
-        tx.session.flush()
-        event.listen(tx.session, "after_commit", lambda _session: self._keys.destroy(kek_id), once=True)
+        retire_kek(tx, self._keys, kek_id, now=self._clock.now(), workspace_id=row.id)
 
 
 def _name(name: str) -> str:

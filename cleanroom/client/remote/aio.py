@@ -11,13 +11,16 @@ from cleanroom.client.remote.aio_parts import (
     AsyncEstimate,
     AsyncEvents,
     AsyncMandates,
+    AsyncPeople,
     AsyncResult,
     AsyncWebhooks,
     Rows,
     Run,
 )
+from cleanroom.client.remote.alarms_aio import AsyncAlarms
 from cleanroom.client.remote.market import ListingState, StatementFormat, Verdict
 from cleanroom.client.remote.options import AskOptions, Options, RequestOptions
+from cleanroom.client.remote.rights_aio import AsyncRights
 from cleanroom.client.remote.session import open_session
 from cleanroom.client.remote.values import Receipt
 
@@ -57,7 +60,10 @@ class AsyncClient:
         self.datasets = AsyncDatasets(self._run, self._session.datasets)
         self.mandates = AsyncMandates(self._run)
         self.events = AsyncEvents(self._run)
+        self.people = AsyncPeople(self._run)
         self.webhooks = AsyncWebhooks(self._run, self._session.hooks)
+        self.rights = AsyncRights(self._run)
+        self.alarms = AsyncAlarms(self._run)
 
     async def me(self) -> dict[str, Any]:
         """Tell who calls, with which scopes."""

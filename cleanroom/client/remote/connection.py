@@ -92,9 +92,9 @@ class Connection:
         plain: dict[str, Any] = yield from self._json(Call("GET", path, query=query))
         return plain
 
-    def get_bytes(self, path: str) -> Flow[bytes]:
+    def get_bytes(self, path: str, **query: str | int | tuple[str, ...] | None) -> Flow[bytes]:
         """Read a file; raises an ApiError."""
-        reply: Reply = yield from self.send(Call("GET", path))
+        reply: Reply = yield from self.send(Call("GET", path, query=query))
         return reply.content
 
     def post(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cleanroom.client.receipts import ReceiptError, VerifiedReceipt, verify_receipt
+from cleanroom.client.remote.alarms import AlarmFlows
 from cleanroom.client.remote.connection import Connection
 from cleanroom.client.remote.effects import Aside, Flow
 from cleanroom.client.remote.evidence import require_shown
@@ -20,10 +21,12 @@ from cleanroom.client.remote.options import (
     UploadOptions,
 )
 from cleanroom.client.remote.oversight import Oversight
+from cleanroom.client.remote.people import PeopleFlows
 from cleanroom.client.remote.problems import ConfigurationError
 from cleanroom.client.remote.profiles import Profile, load_profile, state_dir
 from cleanroom.client.remote.progress import shown
 from cleanroom.client.remote.questions import Questions, question_body
+from cleanroom.client.remote.rights import RightsFlows
 from cleanroom.client.remote.store import Store
 from cleanroom.client.remote.tables import WAIT_SECONDS, Table, Tables, schema_for
 from cleanroom.client.remote.values import Receipt
@@ -50,7 +53,10 @@ class Session:
         self.market = Market(self.connection)
         self.questions = Questions(self.connection)
         self.oversight = Oversight(self.connection)
+        self.people = PeopleFlows(self.connection)
         self.hooks = HookFlows(self.connection)
+        self.rights = RightsFlows(self.connection)
+        self.alarms = AlarmFlows(self.connection)
         self.bases = Tables(self.connection, self.store, "bases")
         self.datasets = Tables(self.connection, self.store, "datasets")
         self._progress = progress

@@ -5,8 +5,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
+from cleanroom.client.remote.alarms_sync import Alarms
 from cleanroom.client.remote.market import ListingState, StatementFormat, Verdict
 from cleanroom.client.remote.options import AskOptions, Options, RequestOptions
+from cleanroom.client.remote.rights_sync import Rights
 from cleanroom.client.remote.session import open_session
 from cleanroom.client.remote.sync_parts import (
     Bases,
@@ -14,6 +16,7 @@ from cleanroom.client.remote.sync_parts import (
     Estimate,
     Events,
     Mandates,
+    People,
     Result,
     Rows,
     Run,
@@ -56,7 +59,10 @@ class Client:
         self.datasets = Datasets(self._run, self._session.datasets)
         self.mandates = Mandates(self._run)
         self.events = Events(self._run)
+        self.people = People(self._run)
         self.webhooks = Webhooks(self._run, self._session.hooks)
+        self.rights = Rights(self._run)
+        self.alarms = Alarms(self._run)
 
     def me(self) -> dict[str, Any]:
         """Tell who calls, with which scopes."""

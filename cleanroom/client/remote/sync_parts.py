@@ -9,6 +9,7 @@ from cleanroom.client.remote.answers import EstimateValue, ResultValue
 from cleanroom.client.remote.effects import Flow
 from cleanroom.client.remote.hooks import OVERLAP_HOURS, HookFlows, HookState, Verifying
 from cleanroom.client.remote.options import AgencyAction, BaseOptions, LoadOptions, UploadOptions
+from cleanroom.client.remote.people import OptOutOptions
 from cleanroom.client.remote.session import Session
 from cleanroom.client.remote.tables import Table, Tables
 from cleanroom.money import Money
@@ -231,6 +232,55 @@ class Events:
     def proof(self, index: int) -> dict[str, Any]:
         """Read an event, proven to stand in the room's signed log; raises UnprovenEvent."""
         return self._run(self._run.session.event_proof(index))
+
+
+class People:
+    """People who opt out, and one person at a time; identifiers are hashed before anything is sent."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def opt_out(self, named: Sequence[Mapping[str, Any]], **options: Unpack[OptOutOptions]) -> Rows:
+        """Suppress, restrict or withdraw people, or lift what was put on a list; what each dataset did is answered.
+
+        Args:
+            named: what `cleanroom.client.naming.name_people` gives.
+            options: see OptOutOptions.
+        """
+        return self._run(self._run.session.people.opt_out(named, options))
+
+    def opt_outs(self) -> Rows:
+        """List accepted batches, the newest first."""
+        return self._run(self._run.session.people.opt_outs())
+
+    def propagation(self, opt_out_id: str) -> Rows:
+        """Report how a batch took effect, dataset by dataset."""
+        return self._run(self._run.session.people.propagation(opt_out_id))
+
+    def epoch(self, dataset_id: str, epoch: int) -> dict[str, Any]:
+        """Report how a consent epoch took effect."""
+        return self._run(self._run.session.people.epoch(dataset_id, epoch))
+
+    def look_up(
+        self, dataset_id: str, named: Mapping[str, str], *, reason: str, reference: str = ""
+    ) -> dict[str, Any]:
+        """Tell what one's own dataset holds about somebody; the log keeps that it was asked, and why.
+
+        Args:
+            dataset_id: where.
+            named: one of what `cleanroom.client.naming.name_one` gives.
+            reason: why, such as `request`.
+            reference: of the case in one's own books.
+        """
+        people = self._run.session.people
+        return self._run(people.look_up(dataset_id, named, reason=reason, reference=reference))
+
+    def export(
+        self, dataset_id: str, named: Mapping[str, str], *, reason: str, reference: str = ""
+    ) -> dict[str, Any]:
+        """Give everything that one's own dataset holds about somebody; arguments as of `look_up`."""
+        people = self._run.session.people
+        return self._run(people.export(dataset_id, named, reason=reason, reference=reference))
 
 
 class Webhooks(Verifying):

@@ -1,18 +1,12 @@
 """The act of services (акт об оказании услуг), which Russian accounts close a month with: the second part of a PDF."""
 
-from cleanroom.marketplace.statement_files.paper import Paper, TableRow
-from cleanroom.marketplace.statement_files.table import (
-    clean,
-    date_text,
-    last_day,
-    rate_text,
-    title_of,
-    totals_of,
-)
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.table import date_text, last_day, rate_text, title_of, totals_of
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.marketplace.statement_files.wording import RUSSIAN
 from cleanroom.marketplace.statements import Side, StatementLine, Totals
 from cleanroom.money import Money, format_money, total
+from cleanroom.papers.paper import Paper, TableRow
+from cleanroom.papers.text import Language, clean
 
 _RU = Language.RU
 _BLANK = "_" * 40

@@ -9,14 +9,14 @@ from cleanroom.marketplace.statement_files.table import (
     WORDINGS,
     Cell,
     Rate,
-    clean,
     columns_of,
     date_text,
     decimal_text,
     totals_of,
 )
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.money import Money, exponent_of
+from cleanroom.papers.text import Language, clean
 
 _FORMULA = re.compile(r'((?:^|[,;])[" ]*)([=+@-])')
 """What begins a formula, at the start of a field or of what another separator would make one."""

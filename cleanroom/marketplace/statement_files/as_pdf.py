@@ -3,10 +3,8 @@
 from itertools import groupby
 
 from cleanroom.marketplace.statement_files.act import add_acts
-from cleanroom.marketplace.statement_files.paper import Paper, TableRow
 from cleanroom.marketplace.statement_files.table import (
     WORDINGS,
-    clean,
     date_text,
     facts_of,
     last_day,
@@ -14,9 +12,11 @@ from cleanroom.marketplace.statement_files.table import (
     title_of,
     totals_of,
 )
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.marketplace.statements import Position, Side, StatementLine
 from cleanroom.money import Money, format_money
+from cleanroom.papers.paper import Paper, TableRow
+from cleanroom.papers.text import Language, clean
 
 # In millimetres; A4 across has 267 within its margins.
 _BUYER, _OTHERS = (78, 28, 24, 30, 32, 50, 25), (78, 24, 47, 47, 47, 24)

@@ -18,14 +18,14 @@ from cleanroom.marketplace.statement_files.table import (
     WORDINGS,
     Cell,
     Rate,
-    clean,
     columns_of,
     facts_of,
     last_day,
     totals_of,
 )
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.money import Money, exponent_of, symbol_of
+from cleanroom.papers.text import Language, clean
 
 _BOLD, _SHADE = Font(bold=True), PatternFill("solid", start_color="E8EDF3")
 _WIDEST, _NARROWEST = 48, 11

@@ -8,14 +8,9 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.types import (
-    MEDIA_TYPES,
-    Document,
-    Format,
-    Language,
-    StatementFile,
-)
+from cleanroom.marketplace.statement_files.types import MEDIA_TYPES, Document, Format, StatementFile
 from cleanroom.marketplace.statements import Statements
+from cleanroom.papers.text import Language
 
 
 def _writer(form: Format) -> Callable[[Document, Language], bytes]:

@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from typing import TypeAlias
 
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.marketplace.statement_files.wording import ENGLISH, RUSSIAN, Wording
 from cleanroom.marketplace.statements import Side, StatementLine, Totals
 from cleanroom.money import Money
+from cleanroom.papers.text import Language
 
 WORDINGS: Mapping[Language, Wording] = {Language.RU: RUSSIAN, Language.EN: ENGLISH}
 
@@ -138,8 +139,3 @@ def decimal_text(units: int, digits: int, language: Language, *, trim: bool = Fa
         fraction = fraction.rstrip("0")
     point = "," if language is Language.RU else "."
     return f"{sign}{whole}{point}{fraction}" if fraction else f"{sign}{whole}"
-
-
-def clean(text: str) -> str:
-    """Return a text of somebody else's on one line, without characters that files cannot hold or that show nothing."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

@@ -7,13 +7,6 @@ from enum import StrEnum
 from cleanroom.marketplace.statements import Statement
 
 
-class Language(StrEnum):
-    """Of a file's words, amounts and dates."""
-
-    RU = "ru"
-    EN = "en"
-
-
 class Format(StrEnum):
     """Of a file."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from cleanroom.analyses import showing
 from cleanroom.analyses.completing import Completing
 from cleanroom.analyses.facts import FactFinder, Facts
-from cleanroom.consent.service import Consents
+from cleanroom.consent.taking import Taking
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.service import Matching
 from cleanroom.matching.types import BaseView, DatasetView, ExactCounts, Plan
@@ -21,17 +21,17 @@ from policies.errors import QuestionError
 @plant("Only a withdrawal that finds somebody begins an epoch and makes stored answers old.")
 def touched_answers_marking() -> Iterator[None]:
     """Leave the answers alone that a withdrawal does not touch, which looks thrifty."""
-    store = Consents._store_withdrawals
+    store = Taking.record
 
     def faulty(
-        self: Consents, tx: Any, dataset: Any, withdrawals: Any, at: Any, *, submitted: int, **how: Any
+        self: Taking, tx: Any, dataset: Any, kind: str, at: Any, batch: Any, *, submitted: int, **how: Any
     ) -> int:
         # With what else is known of the people found there are more records than were submitted.
-        if len(withdrawals) == submitted:
-            return self.epoch(tx, dataset.id)
-        return store(self, tx, dataset, withdrawals, at, submitted=submitted, **how)
+        if len(batch.changes) == submitted:
+            return self._epochs.newest(tx, dataset.id)
+        return store(self, tx, dataset, kind, at, batch, submitted=submitted, **how)
 
-    with swapped(Consents, "_store_withdrawals", lambda _sound: faulty):
+    with swapped(Taking, "record", lambda _sound: faulty):
         yield
 
 

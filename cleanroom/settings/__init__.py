@@ -1,18 +1,36 @@
 """What the operator decides, read once: from CLEANROOM_* variables and a TOML file in the room's home."""
 
-import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from cleanroom.errors import CleanroomError
+from cleanroom.settings import alarms, key_stores, mail, witnesses
+from cleanroom.settings.alarms import USUAL as USUAL_ALARMS
+from cleanroom.settings.alarms import AlarmSettings, alarm_settings
+from cleanroom.settings.key_stores import LOCAL_KEYS, KeyStoreSettings, key_store_settings
+from cleanroom.settings.mail import MailSettings, mail_settings
+from cleanroom.settings.single_sign_on import ProviderSettings, provider_settings
+from cleanroom.settings.values import (
+    SettingsError,
+    basis_points,
+    byte_count,
+    count,
+    database_url,
+    directory,
+    networks,
+    one_of,
+    origin,
+    public_url,
+    switch,
+    variable,
+)
+from cleanroom.settings.witnesses import UNWITNESSED, PublishingSettings, publishing_settings
 
-# The name becomes part of signed checkpoints: verifier keys are split at "+" and signature lines at spaces.
-_ORIGIN = re.compile(r"^[^\s+]{1,255}$")
+__all__ = ["Settings", "SettingsError", "load_settings"]
+
 _FIELDS = (
     "home",
     "database_url",
@@ -20,6 +38,7 @@ _FIELDS = (
     "memory_bytes",
     "cache_bytes",
     "witness_dir",
+    "mirror_dir",
     "public_url",
     "token_minutes",
     "allow_client_secret",
@@ -33,7 +52,15 @@ _FIELDS = (
     "listing_review",
     "release_tick_ms",
     "webhook_networks",
+    "require_second_factor",
+    "erasure_hours",
+    *key_stores.FIELDS,
+    *mail.FIELDS,
+    *alarms.FIELDS,
+    *witnesses.FIELDS,
 )
+_TABLES = ("sso",)
+"""What the file alone may hold."""
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8000"
 DEFAULT_TOKEN_MINUTES = 10
 MAX_TOKEN_MINUTES = 60
@@ -42,7 +69,6 @@ MAX_RATE_PER_MINUTE = 1_000_000
 REVIEWS = ("second", "operator", "none")
 """Who lets a listing go live: a second person of its provider (or the operator), the operator alone, or its writer."""
 
-_WHOLE_BP = 10_000
 MIN_MEMORY_BYTES = 64 << 20
 _MOST = 10_000
 DEFAULT_CACHE_BYTES = 1 << 30
@@ -51,12 +77,8 @@ DEFAULT_UPLOAD_DAYS = 7
 DEFAULT_UPLOADS_OPEN = 20
 DEFAULT_RELEASE_TICK_MS = 500
 MAX_RELEASE_TICK_MS = 60_000
-
-
-class SettingsError(CleanroomError):
-    """A setting is missing or cannot be used."""
-
-    code = "settings.invalid"
+DEFAULT_ERASURE_HOURS = 24
+MAX_ERASURE_HOURS = 240
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,14 @@ class Settings:
             is released; 0 releases it as soon as it is counted, and how long that took then tells about the data.
         webhook_networks: networks that webhooks may be in besides the public internet; with loopback among them plain
             http may be used there.
+        require_second_factor: whether everybody needs a second factor; each organisation may require it by itself.
+        erasure_hours: how long requests to erase are gathered before a dataset's files are written anew; whom they name
+            is not counted from the first moment on.
+        key_stores: where key-encryption keys live.
+        mail: the relay that takes mail; None when the room sends none.
+        sso: identity providers that people may sign in with.
+        alarms: when detectors raise an alarm.
+        publishing: how the log's heads are published, and who vouches for them.
     """
 
     home: Path
@@ -96,6 +126,7 @@ class Settings:
     origin: str
     memory_bytes: int
     witness_dir: Path | None = None
+    mirror_dir: Path | None = None
     cache_bytes: int = DEFAULT_CACHE_BYTES
     public_url: str = DEFAULT_PUBLIC_URL
     token_minutes: int = DEFAULT_TOKEN_MINUTES
@@ -110,6 +141,13 @@ class Settings:
     listing_review: str = "second"
     release_tick_ms: int = DEFAULT_RELEASE_TICK_MS
     webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    require_second_factor: bool = False
+    erasure_hours: int = DEFAULT_ERASURE_HOURS
+    key_stores: KeyStoreSettings = LOCAL_KEYS
+    mail: MailSettings | None = None
+    sso: tuple[ProviderSettings, ...] = ()
+    alarms: AlarmSettings = USUAL_ALARMS
+    publishing: PublishingSettings = UNWITNESSED
 
     @property
     def uploads_path(self) -> Path:
@@ -137,9 +175,24 @@ class Settings:
         return (self.witness_dir or self.keys_dir) / "allocations.jsonl"
 
     @property
+    def mirror_path(self) -> Path:
+        """Where what holds people back is written down, sealed; beside the newest head when not elsewhere."""
+        return self.mirror_dir or self.head_path.with_name("withdrawals")
+
+    @property
+    def restored_path(self) -> Path:
+        """A file that stands there from a restore until the room is reconciled."""
+        return self.home / "restored"
+
+    @property
     def keys_dir(self) -> Path:
         """The directory of key files, closed to everybody else."""
         return self.home / "keys"
+
+    @property
+    def destroyed_keys_path(self) -> Path:
+        """The ids of keys that were destroyed in stores outside."""
+        return self.keys_dir / "destroyed"
 
     @property
     def verifier_key_path(self) -> Path:
@@ -150,6 +203,11 @@ class Settings:
     def objects_dir(self) -> Path:
         """The directory of sealed files."""
         return self.home / "objects"
+
+    @property
+    def evidence_dir(self) -> Path:
+        """The directory of bundles of evidence that were asked for."""
+        return self.home / "evidence"
 
     @property
     def receipts_dir(self) -> Path:
@@ -180,62 +238,73 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
     place = place.expanduser().resolve()
     values = _read_file(place / "cleanroom.toml")
     for field in _FIELDS:
-        given = environ.get(_variable(field))
+        given = environ.get(variable(field))
         if given:
             values[field] = given
+    zone = one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones())
     return Settings(
         home=place,
-        database_url=_database_url(values.get("database_url"), home=place),
-        origin=_origin(values.get("origin", "room.local/cleanroom")),
-        memory_bytes=_bytes("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
-        witness_dir=_directory("witness_dir", values, home=place),
-        cache_bytes=_bytes("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
-        public_url=_public_url(values.get("public_url", DEFAULT_PUBLIC_URL)),
-        token_minutes=_count(
+        database_url=database_url(values.get("database_url"), home=place),
+        origin=origin(values.get("origin", "room.local/cleanroom")),
+        memory_bytes=byte_count("memory_bytes", values.get("memory_bytes", 1 << 30), least=MIN_MEMORY_BYTES),
+        witness_dir=directory("witness_dir", values, home=place),
+        mirror_dir=directory("mirror_dir", values, home=place),
+        cache_bytes=byte_count("cache_bytes", values.get("cache_bytes", DEFAULT_CACHE_BYTES), least=0),
+        public_url=public_url(values.get("public_url", DEFAULT_PUBLIC_URL)),
+        token_minutes=count(
             "token_minutes",
             values.get("token_minutes", DEFAULT_TOKEN_MINUTES),
             most=MAX_TOKEN_MINUTES,
             example=DEFAULT_TOKEN_MINUTES,
         ),
-        allow_client_secret=_switch("allow_client_secret", values.get("allow_client_secret", True)),
-        rate_per_minute=_count(
+        allow_client_secret=switch("allow_client_secret", values.get("allow_client_secret", True)),
+        rate_per_minute=count(
             "rate_per_minute",
             values.get("rate_per_minute", DEFAULT_RATE_PER_MINUTE),
             most=MAX_RATE_PER_MINUTE,
             example=DEFAULT_RATE_PER_MINUTE,
         ),
-        uploads_dir=_directory("uploads_dir", values, home=place),
-        upload_max_bytes=_bytes(
+        uploads_dir=directory("uploads_dir", values, home=place),
+        upload_max_bytes=byte_count(
             "upload_max_bytes", values.get("upload_max_bytes", DEFAULT_UPLOAD_MAX_BYTES), least=1
         ),
-        upload_days=_count(
+        upload_days=count(
             "upload_days",
             values.get("upload_days", DEFAULT_UPLOAD_DAYS),
             most=_MOST,
             example=DEFAULT_UPLOAD_DAYS,
         ),
-        uploads_open=_count(
+        uploads_open=count(
             "uploads_open",
             values.get("uploads_open", DEFAULT_UPLOADS_OPEN),
             most=_MOST,
             example=DEFAULT_UPLOADS_OPEN,
         ),
-        billing_zone=_one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones()),
-        operator_fee_bp=_basis_points(values.get("operator_fee_bp", 0)),
-        listing_review=_one_of("listing_review", values.get("listing_review", "second"), REVIEWS),
-        release_tick_ms=_count(
+        billing_zone=zone,
+        operator_fee_bp=basis_points(values.get("operator_fee_bp", 0)),
+        listing_review=one_of("listing_review", values.get("listing_review", "second"), REVIEWS),
+        release_tick_ms=count(
             "release_tick_ms",
             values.get("release_tick_ms", DEFAULT_RELEASE_TICK_MS),
             least=0,
             most=MAX_RELEASE_TICK_MS,
             example=DEFAULT_RELEASE_TICK_MS,
         ),
-        webhook_networks=_networks(values.get("webhook_networks", "")),
+        webhook_networks=networks(values.get("webhook_networks", "")),
+        require_second_factor=switch("require_second_factor", values.get("require_second_factor", False)),
+        erasure_hours=count(
+            "erasure_hours",
+            values.get("erasure_hours", DEFAULT_ERASURE_HOURS),
+            least=0,
+            most=MAX_ERASURE_HOURS,
+            example=DEFAULT_ERASURE_HOURS,
+        ),
+        key_stores=key_store_settings(values, environ, home=place),
+        mail=mail_settings(values, environ, home=place),
+        sso=provider_settings(values.get("sso"), environ, home=place),
+        alarms=alarm_settings(values, zone=zone),
+        publishing=publishing_settings(values),
     )
-
-
-def _variable(field: str) -> str:
-    return f"CLEANROOM_{field.upper()}"
 
 
 def _read_file(path: Path) -> dict[str, object]:
@@ -248,134 +317,10 @@ def _read_file(path: Path) -> dict[str, object]:
             f"The file cleanroom.toml in the room's home cannot be read ({type(error).__name__}).",
             remedy="Write it as TOML in UTF-8, or remove it.",
         ) from None
-    unknown = sorted(set(values) - set(_FIELDS[1:]))
+    unknown = sorted(set(values) - set(_FIELDS[1:]) - set(_TABLES))
     if unknown:
         raise SettingsError(
             f"The file cleanroom.toml has the unknown setting {unknown[0]}.",
-            remedy=f"Known settings: {', '.join(_FIELDS[1:])}.",
+            remedy=f"Known settings: {', '.join((*_FIELDS[1:], *_TABLES))}.",
         )
     return values
-
-
-def _database_url(value: object, *, home: Path) -> str:
-    if value is None:
-        return f"sqlite:///{home / 'room.sqlite3'}"
-    # A plain `postgresql://` would make SQLAlchemy look for another driver than the one that is installed.
-    text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", str(value))
-    if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise SettingsError(
-            "CLEANROOM_DATABASE_URL names a database that is not supported.",
-            remedy="Use sqlite:////path/room.sqlite3 or postgresql://user@host/name.",
-        )
-    return text
-
-
-def _origin(value: object) -> str:
-    if not isinstance(value, str) or not _ORIGIN.match(value):
-        raise SettingsError(
-            "CLEANROOM_ORIGIN is empty, longer than 255 characters, or holds a space or a plus sign.",
-            remedy="Use a name such as room.example.org/cleanroom.",
-        )
-    return value
-
-
-def _directory(field: str, values: Mapping[str, object], *, home: Path) -> Path | None:
-    value = values.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str) or "\0" in value:
-        raise SettingsError(
-            f"{_variable(field)} is not the path of a directory.",
-            remedy="Give it as text, relative to the home or absolute.",
-        )
-    return (home / value).resolve()
-
-
-def _one_of(field: str, value: object, known: Collection[str]) -> str:
-    if value not in known:
-        raise SettingsError(
-            f"{_variable(field)} is not known.",
-            remedy="Use a name of the IANA time zone database, such as Europe/Moscow."
-            if field == "billing_zone"
-            else f"Use one of: {', '.join(known)}.",
-        )
-    return str(value)
-
-
-def _basis_points(value: object) -> int:
-    text = str(value)
-    if not text.isascii() or not text.isdecimal() or int(text) > _WHOLE_BP:
-        raise SettingsError(
-            f"CLEANROOM_OPERATOR_FEE_BP is not a whole number from 0 to {_WHOLE_BP}.",
-            remedy="Give basis points: 1000 are ten per cent.",
-        )
-    return int(text)
-
-
-def _bytes(field: str, value: object, *, least: int) -> int:
-    count = _whole(value)
-    if count is None or count < least:
-        raise SettingsError(
-            f"{_variable(field)} is not a whole number of at least {least}.",
-            remedy="Give the bytes as digits, for example 1073741824.",
-        )
-    return count
-
-
-def _public_url(value: object) -> str:
-    text = str(value).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        host, extra = parts.hostname or "", bool(parts.query or parts.fragment or parts.username)
-        loopback = host == "localhost" or _is_loopback(host)
-        usable = parts.port != 0 and not extra and text.isascii() and " " not in text
-    except ValueError:
-        host, loopback, usable, parts = "", False, False, urlsplit("")
-    # Tokens and secrets would cross a network in the open.
-    if not usable or not host or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
-        raise SettingsError(
-            "CLEANROOM_PUBLIC_URL is not the https address of the room.",
-            remedy="Use such as https://room.example.org; http only for 127.0.0.1 and localhost.",
-        )
-    return text
-
-
-def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(text) for text in re.split(r"[ ,]+", str(value)) if text)
-    except ValueError:
-        raise SettingsError(
-            "CLEANROOM_WEBHOOK_NETWORKS is not a list of networks.",
-            remedy="Write such as 10.1.2.0/24, fd00::/8, with commas between them.",
-        ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _count(field: str, value: object, *, most: int, example: int, least: int = 1) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdecimal() and least <= int(text[:20]) <= most):
-        raise SettingsError(
-            f"{_variable(field)} is not a whole number of {least} to {most}.",
-            remedy=f"Give it as digits, for example {example}.",
-        )
-    return int(text)
-
-
-def _switch(field: str, value: object) -> bool:
-    text = str(value).lower()
-    if text not in ("true", "false"):
-        raise SettingsError(f"{_variable(field)} is neither true nor false.", remedy="Use true or false.")
-    return text == "true"
-
-
-def _whole(value: object) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None

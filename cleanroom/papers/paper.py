@@ -43,7 +43,7 @@ class Paper(FPDF):
             page_text: at the right, with `{page}` and `{pages}` in it.
         """
         super().__init__(format="A4")
-        folder = files("cleanroom.marketplace.statement_files") / "fonts"
+        folder = files("cleanroom.papers") / "fonts"
         for style, name in _FONTS.items():
             with as_file(folder / name) as path:
                 self.add_font(FAMILY, style, path)

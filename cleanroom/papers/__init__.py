@@ -1,0 +1,1 @@
+"""What files for people are made of: paper, and the language of words, amounts and dates."""
