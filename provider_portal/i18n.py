@@ -1,6 +1,7 @@
 """Languages: which one a browser gets, and how words, numbers, money and times are written in it."""
 
 import io
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -75,7 +76,9 @@ class Writing:
         return str(translations(self.language).ugettext(text))
 
     def number(self, value: float | Decimal) -> str:
-        """Write a number with its groups."""
+        """Write a number with its groups; one below a thousandth with two digits, as it would look like none."""
+        if 0 < abs(float(value)) < 0.001:
+            return format_decimal(float(f"{value:.2g}"), "#,##0.#########", self.locale)
         return format_decimal(value, locale=self.locale)
 
     def percent(self, part: int, whole: int) -> str:
@@ -83,14 +86,28 @@ class Writing:
         share = part / whole if whole else 0
         return format_percent(share, "#,##0.#%" if 0 < share < 0.1 or 0.99 < share < 1 else None, self.locale)
 
+    def share(self, value: float) -> str:
+        """Write a share to two digits that say something; below a thousandth of a percent it is none."""
+        return format_percent(float(f"{value:.2g}"), "#,##0.###%", self.locale)
+
     def money(self, value: Money) -> str:
         """Write an amount to the minor unit."""
         digits = Decimal(value.minor).scaleb(-exponent_of(value.currency))
-        return format_currency(digits, value.currency, locale=self.locale)
+        text = format_currency(digits, value.currency, locale=self.locale)
+        # Between letters and digits stands a space, as CLDR has it and Babel leaves out.
+        return re.sub(r"(?<=[A-Z])(?=\d)", "\u00a0", text)
+
+    def amount(self, minor: int, currency: str) -> str:
+        """Write minor units of a currency."""
+        return self.money(Money(minor, currency))
 
     def day(self, value: datetime) -> str:
         """Write a day."""
         return format_date(value.astimezone(self.zone), "d MMM y", locale=self.locale)
+
+    def calendar(self, value: date) -> str:
+        """Write a day of the calendar, which is the same day in every zone."""
+        return format_date(value, "d MMM y", locale=self.locale)
 
     def moment(self, value: datetime) -> str:
         """Write a day and a time."""

@@ -12,8 +12,9 @@ from cleanroom.errors import CleanroomError
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
+        "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'; object-src 'none'"
     ),
     # Without any referrer a browser would not say where a form came from either.
     "Referrer-Policy": "same-origin",
@@ -24,6 +25,7 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 SESSION, PENDING, FORM = "cleanroom", "cleanroom-step", "cleanroom-form"
+AWAY, DEVICE = "cleanroom-sso", "cleanroom-device"
 FORM_FIELD = "form_token"
 _LABEL = b"cleanroom/form/v1\n"
 
@@ -87,7 +89,9 @@ def require_own_form(request: Request, *, public_url: str, cookie: str, sent: st
     Raises:
         ForeignFormError: the browser names another origin, or the token is not the browser's.
     """
-    if not _is_own(request, public_url) or not cookie or not hmac.compare_digest(form_token(cookie), sent):
+    # As bytes: of text only ASCII can be compared, and what was sent is anybody's.
+    same = hmac.compare_digest(form_token(cookie).encode(), sent.encode(errors="replace"))
+    if not _is_own(request, public_url) or not cookie or not same:
         raise ForeignFormError(
             "The form was not sent from an open page of this room.",
             remedy="Open the page anew and try again.",

@@ -2,8 +2,9 @@
 
 import gzip
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
@@ -23,15 +24,19 @@ class StaticFile:
 
 
 class StaticFiles:
-    """All of them; an address holds the start of the content's hash."""
+    """All of them; an address holds the start of the content's hash.
+
+    Files of a folder are modules that name each other, so they share one hash, that of the whole folder.
+    """
 
     def __init__(self) -> None:
         folder = files("provider_portal").joinpath("static")
-        self._files = {
-            entry.name: _read(entry.name, entry.read_bytes())
-            for entry in folder.iterdir()
-            if "." + entry.name.rpartition(".")[2] in _TYPES
-        }
+        self._files = _read_all(folder)
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                found = _read_all(entry)
+                tag = hashlib.sha256("".join(one.tag for one in found.values()).encode()).hexdigest()[:16]
+                self._files |= {f"{entry.name}/{name}": replace(one, tag=tag) for name, one in found.items()}
 
     def url(self, name: str) -> str:
         """Return where a file lies; raises KeyError when there is none of this name."""
@@ -41,7 +46,7 @@ class StaticFiles:
         """Return the route that sends them."""
         router = APIRouter()
 
-        @router.get("/static/{tag}/{name}", name="static")
+        @router.get("/static/{tag}/{name:path}", name="static")
         def static(request: Request, tag: str, name: str) -> Response:
             """Send a file."""
             found = self._files.get(name)
@@ -56,6 +61,15 @@ class StaticFiles:
             )
 
         return router
+
+
+def _read_all(folder: Traversable) -> dict[str, StaticFile]:
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return {
+        entry.name: _read(entry.name, entry.read_bytes())
+        for entry in entries
+        if entry.is_file() and "." + entry.name.rpartition(".")[2] in _TYPES
+    }
 
 
 def _read(name: str, content: bytes) -> StaticFile:

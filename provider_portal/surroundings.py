@@ -7,17 +7,22 @@ from typing import Any, Protocol
 
 from fastapi import Request
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cleanroom.addresses import subscriber_of
 from cleanroom.clock import Clock
+from cleanroom.counts import Counts
 from cleanroom.ids import new_id
 from provider_portal.security import HEADERS
 
 MAX_BODY_BYTES = 64 << 10
+MAX_DESCRIPTION_BYTES = 4 << 20
+"""A description of a file with thousands of columns; in a form each letter outside ASCII takes six bytes or more."""
+# Forms that grow with what they describe: columns, and what a listing offers.
+_DESCRIPTIONS, _UPLOADS = ("/datasets/new", "/listings/"), "/uploads/"
 
 
 class Telemetry(Protocol):
@@ -36,7 +41,14 @@ class Surroundings:
     """The outermost: no error passes it, and whatever is answered is noted."""
 
     def __init__(
-        self, app: ASGIApp, *, telemetry: Telemetry, clock: Clock, https: bool, per_minute: int
+        self,
+        app: ASGIApp,
+        *,
+        telemetry: Telemetry,
+        clock: Clock,
+        https: bool,
+        per_minute: int,
+        counts: Counts,
     ) -> None:
         self._app = app
         self._telemetry = telemetry
@@ -45,7 +57,7 @@ class Surroundings:
         if https:
             self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         self._item = RateLimitItemPerMinute(per_minute)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = SlidingWindowCounterRateLimiter(counts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -72,7 +84,8 @@ class Surroundings:
             if refused is not None:
                 await refused(scope, receive, sending)
             else:
-                await self._app(scope, _limited(receive), sending)
+                most = _most(scope["path"])
+                await self._app(scope, receive if most is None else _limited(receive, most), sending)
         except Exception as error:  # noqa: BLE001 - the server would write its text, which may hold data, into its log
             self._telemetry.failed(scope, error)
             if status and not whole:
@@ -84,13 +97,16 @@ class Surroundings:
             self._telemetry.answered(scope, status=status, seconds=time.perf_counter() - began)
 
     def _refused(self, scope: Scope) -> Response | None:
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length[:12]) > MAX_BODY_BYTES:
+        length, most = Headers(scope=scope).get("content-length", "0"), _most(scope["path"])
+        if not length.isdecimal() or (most is not None and int(length[:12]) > most):
             return PlainTextResponse("The form is too large. / Форма слишком велика.", 413)
+        # PostgreSQL takes no text with a zero byte in it, not even to look for.
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            return PlainTextResponse("The address cannot be read. / Адрес не читается.", 400)
         if scope["path"].startswith("/static/"):
             return None
         address = Request(scope).client
-        who = address.host if address else "unknown"
+        who = subscriber_of(address.host if address else "unknown")
         if self._limiter.hit(self._item, "pages", who):
             return None
         reset_at, _ = self._limiter.get_window_stats(self._item, "pages", who)
@@ -102,14 +118,21 @@ class Surroundings:
         )
 
 
-def _limited(receive: Receive) -> Receive:
+def _most(path: str) -> int | None:
+    # Uploads have a limit of their own, the operator's, and are written to disk piece by piece.
+    if path.startswith(_UPLOADS):
+        return None
+    return MAX_DESCRIPTION_BYTES if path.startswith(_DESCRIPTIONS) else MAX_BODY_BYTES
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     taken = 0
 
     async def limited() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
+        if taken > most:
             # A body that did not say how long it is; the browser sees the connection end.
             return {"type": "http.disconnect"}
         return message

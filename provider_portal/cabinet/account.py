@@ -9,10 +9,10 @@ from markupsafe import Markup
 from cleanroom.errors import CleanroomError
 from cleanroom.signin.errors import SecondFactorError
 from cleanroom.signin.types import EndReason
+from provider_portal.error_words import error_words
 from provider_portal.i18n import N_
 from provider_portal.ui import go, page
-from provider_portal.visits import SignedIn, Visit
-from provider_portal.wording import error_words
+from provider_portal.visits import Enrolling, SignedIn, Visit
 
 router = APIRouter(prefix="/account")
 _NOTICES = {
@@ -20,13 +20,15 @@ _NOTICES = {
     "session": N_("The session is ended."),
     "sessions": N_("You were signed out everywhere else."),
     "removed": N_("The second factor is removed."),
+    "connected": N_("Connected: from now on you can sign in with it."),
+    "disconnected": N_("Disconnected: it lets you in no more."),
 }
 
 
 @router.get("")
 def show_account(visit: SignedIn) -> Response:
     """Show how a person signs in, and where."""
-    return _account_page(visit, notice=_NOTICES.get(visit.asked("done")))
+    return account_page(visit, notice=_NOTICES.get(visit.asked("done")))
 
 
 @router.post("/password")
@@ -34,11 +36,11 @@ def change_password(visit: SignedIn) -> Response:
     """Set another password."""
     new = visit.typed("new_password")
     if new != visit.typed("new_password_again"):
-        return _account_page(visit, error=N_("The two passwords are not the same."), status=400)
+        return account_page(visit, error=N_("The two passwords are not the same."), status=400)
     try:
         visit.room.signin.change_password(visit.who, visit.typed("password"), new)
     except CleanroomError as error:
-        return _account_page(visit, error=error_words(error), status=400)
+        return account_page(visit, error=error_words(error), status=400)
     return go(visit, "/account?done=password")
 
 
@@ -63,13 +65,13 @@ def end_others(visit: SignedIn) -> Response:
 
 
 @router.get("/second-factor")
-def show_second_factor(visit: SignedIn) -> Response:
+def show_second_factor(visit: Enrolling) -> Response:
     """Show how to set up a second factor, or that there is one."""
     return _second_factor_page(visit)
 
 
 @router.post("/second-factor/begin")
-def begin_second_factor(visit: SignedIn) -> Response:
+def begin_second_factor(visit: Enrolling) -> Response:
     """Make a new secret, after the password was given once more."""
     try:
         visit.room.signin.confirm_password(visit.who, visit.typed("password"))
@@ -81,7 +83,7 @@ def begin_second_factor(visit: SignedIn) -> Response:
 
 
 @router.post("/second-factor/confirm")
-def confirm_second_factor(visit: SignedIn) -> Response:
+def confirm_second_factor(visit: Enrolling) -> Response:
     """Let it count, and show the recovery codes, this once."""
     try:
         with visit.room.db.transaction() as tx:
@@ -110,19 +112,35 @@ def remove_second_factor(visit: SignedIn) -> Response:
     """Remove it, after the password was given once more."""
     try:
         visit.room.signin.confirm_password(visit.who, visit.typed("password"))
+        with visit.room.db.transaction() as tx:
+            visit.room.signin.second_factors.give_up(tx, visit.who.user_id)
     except CleanroomError as error:
         return _second_factor_page(visit, error=error_words(error), status=400)
-    with visit.room.db.transaction() as tx:
-        visit.room.signin.second_factors.remove(tx, visit.who.user_id)
     return go(visit, "/account?done=removed")
 
 
-def _account_page(
-    visit: Visit, *, notice: str | None = None, error: str | None = None, status: int = 200
+def account_page(
+    visit: Visit,
+    *,
+    notice: str | None = None,
+    error: str | None = None,
+    status: int = 200,
+    **values: str,
 ) -> Response:
+    """Show how a person signs in, and where."""
     with visit.room.db.reading() as tx:
         sessions = visit.room.signin.sessions.of(tx, visit.who.user_id)
-    return page(visit, "cabinet/account.html", status=status, sessions=sessions, notice=notice, error=error)
+        ways = visit.room.signin.sso.of(tx, visit.who.user_id)
+    return page(
+        visit,
+        "cabinet/account.html",
+        status=status,
+        sessions=sessions,
+        ways=ways,
+        notice=notice,
+        error=error,
+        **values,
+    )
 
 
 def _second_factor_page(visit: Visit, *, error: str | None = None, status: int = 200) -> Response:
@@ -130,6 +148,7 @@ def _second_factor_page(visit: Visit, *, error: str | None = None, status: int =
     with visit.room.db.reading() as tx:
         begun = factors.begun(tx, who.user_id)
         codes_left = factors.codes_left(tx, who.user_id) if who.second_factor else 0
+        required = factors.requirement.stands(tx, who.organisation_id)
     return page(
         visit,
         "cabinet/second_factor.html",
@@ -137,6 +156,7 @@ def _second_factor_page(visit: Visit, *, error: str | None = None, status: int =
         begun=begun,
         picture=_picture(begun.uri) if begun else None,
         codes_left=codes_left,
+        required=required,
         error=error,
     )
 

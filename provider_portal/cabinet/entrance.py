@@ -1,6 +1,5 @@
 """The way in: sign-in, second step, invitation, new password, first run; and the way out."""
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -8,15 +7,15 @@ from fastapi import APIRouter, Response
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.errors import CleanroomError
 from cleanroom.signin.types import EndReason, Entered, LinkKind, Refused, SecondStep
-from provider_portal.agents import agent_words
+from provider_portal.error_words import error_words
 from provider_portal.i18n import N_
-from provider_portal.security import FORM, PENDING, SESSION, new_form_secret
+from provider_portal.security import DEVICE, FORM, PENDING, SESSION, new_form_secret
 from provider_portal.ui import go, page
-from provider_portal.visits import SignedIn, Visit, Visiting, local_path
-from provider_portal.wording import error_words
+from provider_portal.visits import Enrolling, Visit, Visiting, local_path, read_json
 
 router = APIRouter()
-_MAX_KEPT = 20_000
+MAX_KEPT = 20_000
+_DEVICE_DAYS = 400
 _WRONG = N_("This e-mail address and password do not fit together.")
 _WRONG_CODE = N_("This code does not fit, or was used already.")
 _UNLIKE = N_("The two passwords are not the same.")
@@ -28,7 +27,7 @@ def show_sign_in(visit: Visiting) -> Response:
     if visit.member is not None:
         return go(visit, local_path(visit.asked("next")))
     notice = N_("The new password is set. Sign in with it.") if visit.asked("done") == "reset" else None
-    return _sign_in_page(visit, next_path=local_path(visit.asked("next")), notice=notice)
+    return sign_in_page(visit, next_path=local_path(visit.asked("next")), notice=notice)
 
 
 @router.post("/sign-in", name="public")
@@ -36,10 +35,10 @@ def sign_in(visit: Visiting) -> Response:
     """Look at the password."""
     email, next_path, kept = _carried(visit)
     outcome = visit.room.signin.sign_in(
-        email, visit.typed("password"), address=visit.address, agent=_agent(visit)
+        email, visit.typed("password"), address=visit.address, agent=visit.agent, device=visit.device
     )
     if isinstance(outcome, Refused):
-        return _sign_in_page(
+        return sign_in_page(
             visit,
             status=401,
             email=email,
@@ -49,10 +48,8 @@ def sign_in(visit: Visiting) -> Response:
             wait=outcome.wait_seconds or None,
         )
     if isinstance(outcome, SecondStep):
-        response: Response = page(visit, "entrance/code.html", next_path=next_path, kept=kept, wait=None)
-        visit.cookies.set(response, PENDING, outcome.token)
-        return response
-    return _let_in(visit, outcome, next_path, kept)
+        return ask_for_code(visit, outcome, next_path, kept)
+    return let_in(visit, outcome, next_path, kept)
 
 
 @router.post("/sign-in/code", name="public")
@@ -60,11 +57,14 @@ def second_step(visit: Visiting) -> Response:
     """Look at the code."""
     _, next_path, kept = _carried(visit)
     outcome = visit.room.signin.second_step(
-        visit.cookies.get(visit.request, PENDING), visit.typed("code"), address=visit.address
+        visit.cookies.get(visit.request, PENDING),
+        visit.typed("code"),
+        address=visit.address,
+        device=visit.device,
     )
     if outcome is None:
         again = N_("This took too long. Give your password once more.")
-        return _sign_in_page(visit, status=401, next_path=next_path, kept=kept, error=again)
+        return sign_in_page(visit, status=401, next_path=next_path, kept=kept, error=again)
     if isinstance(outcome, Refused):
         return page(
             visit,
@@ -75,11 +75,11 @@ def second_step(visit: Visiting) -> Response:
             error=None if outcome.wait_seconds else _WRONG_CODE,
             wait=outcome.wait_seconds or None,
         )
-    return _let_in(visit, outcome, next_path, kept)
+    return let_in(visit, outcome, next_path, kept)
 
 
 @router.post("/sign-out")
-def sign_out(visit: SignedIn) -> Response:
+def sign_out(visit: Enrolling) -> Response:
     """End the session in this browser."""
     visit.room.signin.sign_out(visit.who)
     response = go(visit, "/sign-in")
@@ -92,7 +92,14 @@ def sign_out(visit: SignedIn) -> Response:
 @router.get("/forgotten", name="public")
 def show_forgotten(visit: Visiting) -> Response:
     """Say how a new password is had."""
-    return page(visit, "entrance/forgotten.html")
+    return page(visit, "entrance/forgotten.html", by_mail=visit.room.mail.set_up, asked=False)
+
+
+@router.post("/forgotten", name="public")
+def forgotten(visit: Visiting) -> Response:
+    """Have a link sent, if the address is somebody's; the answer is the same for every address."""
+    visit.room.mail.forgotten(visit.typed("email"), address=visit.address)
+    return page(visit, "entrance/forgotten.html", by_mail=visit.room.mail.set_up, asked=True)
 
 
 @router.get("/invitation/{token}", name="public")
@@ -106,10 +113,12 @@ def accept_invitation(visit: Visiting, token: str) -> Response:
     """Let an invited person in."""
     try:
         _require_alike(visit)
-        entered = visit.room.signin.accept(token, visit.typed("password"), agent=_agent(visit))
+        entered = visit.room.signin.accept(
+            token, visit.typed("password"), agent=visit.agent, device=visit.device
+        )
     except CleanroomError as error:
         return _new_password(visit, token, "invitation", error=error)
-    return _let_in(visit, entered, "/", "")
+    return let_in(visit, entered, "/", "")
 
 
 @router.get("/reset/{token}", name="public")
@@ -149,11 +158,12 @@ def first_run(visit: Visiting, token: str) -> Response:
             kind=OrganisationKind.OPERATOR if kind == "operator" else OrganisationKind.PROVIDER,
             email=visit.typed("email"),
             password=visit.typed("password"),
-            agent=_agent(visit),
+            agent=visit.agent,
+            device=visit.device,
         )
     except CleanroomError as error:
         return _first_run_page(visit, token, error=error)
-    return _let_in(visit, entered, "/account/second-factor", "")
+    return let_in(visit, entered, "/account/second-factor", "")
 
 
 class UnlikeError(CleanroomError):
@@ -177,6 +187,7 @@ def _new_password(visit: Visit, token: str, what: str, *, error: CleanroomError 
         status=200 if error is None else 400,
         whom=whom,
         what=what,
+        token=token,
         error=error_words(error) if error is not None else None,
     )
 
@@ -199,18 +210,27 @@ def _first_run_page(visit: Visit, token: str, *, error: CleanroomError | None = 
     )
 
 
-def _sign_in_page(visit: Visit, *, status: int = 200, **values: Any) -> Response:
+def sign_in_page(visit: Visit, *, status: int = 200, **values: Any) -> Response:
+    """Ask who is there."""
     usual = {"email": "", "kept": "", "expired": False, "wait": None}
     return page(visit, "entrance/sign_in.html", status=status, **{**usual, **values})
 
 
 def _carried(visit: Visit) -> tuple[str, str, str]:
     """Return what the way in carries along: the address, where to go on, and a form that came too late."""
-    kept = visit.typed("kept", longest=_MAX_KEPT)
+    kept = visit.typed("kept", longest=MAX_KEPT)
     return visit.typed("email"), local_path(visit.typed("next")), kept
 
 
-def _let_in(visit: Visit, entered: Entered, next_path: str, kept: str) -> Response:
+def ask_for_code(visit: Visit, step: SecondStep, next_path: str, kept: str, **values: Any) -> Response:
+    """Ask for the second step."""
+    response = page(visit, "entrance/code.html", next_path=next_path, kept=kept, wait=None, **values)
+    visit.cookies.set(response, PENDING, step.token)
+    return response
+
+
+def let_in(visit: Visit, entered: Entered, next_path: str, kept: str) -> Response:
+    """Give the browser a session, and lead on; a form that came too late is shown once more."""
     fields = _fields(kept)
     # Nothing is sent by itself: the person looks at it once more.
     response: Response = (
@@ -222,19 +242,17 @@ def _let_in(visit: Visit, entered: Entered, next_path: str, kept: str) -> Respon
         # The browser forgets the session that it had; nobody else may find it.
         visit.room.signin.sign_out(visit.member, reason=EndReason.ROTATED)
     visit.cookies.set(response, SESSION, entered.token)
+    if not visit.device:
+        visit.cookies.set(response, DEVICE, entered.device, days=_DEVICE_DAYS)
     visit.cookies.drop(response, PENDING)
     return response
 
 
 def _fields(kept: str) -> dict[str, str]:
     try:
-        found = json.loads(kept) if kept else {}
+        found = read_json(kept) if kept else {}
     except ValueError:
         return {}
     if not isinstance(found, dict):
         return {}
     return {str(name): str(value) for name, value in found.items()}
-
-
-def _agent(visit: Visit) -> str:
-    return agent_words(visit.request.headers.get("user-agent", ""))

@@ -1,21 +1,36 @@
 """The first page: what needs attention, and how things stand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
 
-from cleanroom.access.scopes import BUDGETS_READ, DATASETS_READ, ENTITLEMENTS_READ, STATEMENTS_READ
+from cleanroom.access.scopes import (
+    ANALYSES_READ,
+    BUDGETS_READ,
+    DATASETS_READ,
+    ENTITLEMENTS_READ,
+    LISTINGS_WRITE,
+    OPERATE,
+    STATEMENTS_READ,
+)
 from cleanroom.accounts.types import OrganisationKind
+from cleanroom.analyses.docket import docket
 from cleanroom.analyses.noticing import answered_lately
-from cleanroom.bootstrap import Room
-from cleanroom.datasets.shelf import Shelved, shelf
+from cleanroom.datasets.shelf import shelf
 from cleanroom.db.database import Transaction
-from cleanroom.grants.gauge import Gauge, gauge_of
+from cleanroom.foureyes.queue import waits_for
+from cleanroom.grants.gauge import Gauge, gauge_of, populations_of
 from cleanroom.marketplace import desk
-from cleanroom.marketplace.statements import Statement
-from cleanroom.marketplace.types import RequestState
+from cleanroom.marketplace.earnings import months_earned
+from cleanroom.marketplace.stall import reviews_waiting, stall
+from cleanroom.marketplace.types import ListingState, RequestState
+from cleanroom.room import Room
+from cleanroom.rules.types import PolicyVersion
 from policies.combine import combine, limits_of
+from policies.decision import Limits
+from policies.request import ApprovalState
 from provider_portal.ui import page
 from provider_portal.visits import SignedIn
 
@@ -40,56 +55,63 @@ def overview(visit: SignedIn) -> Response:
         "datasets": None,
         "waiting": (),
         "unruled": (),
+        "stopped": (),
+        "questions_waiting": 0,
         "requests": None,
         "gauges": None,
-        "statement": None,
+        "earned": (),
         "releases": None,
         "codes_left": None,
+        "listings_waiting": 0,
+        "reviews_waiting": 0,
     }
     with room.db.reading() as tx:
+        values["second"] = waits_for(tx, room.four_eyes, who)
         if who.second_factor:
             values["codes_left"] = room.signin.second_factors.codes_left(tx, who.user_id)
         if provider and who.may(DATASETS_READ):
             newest, total = shelf(tx, who.organisation_id, sort="published", descending=True, limit=_FEW)
             values["datasets"], values["dataset_total"] = newest, total
             values["waiting"] = shelf(tx, who.organisation_id, waiting=True, limit=_FEW)[0]
-            values["unruled"] = [
-                one for one in newest if one.current and room.rules.current(tx, one.id) is None
-            ]
+            rules = {one.id: room.rules.current(tx, one.id) for one in newest}
+            values["unruled"] = [one for one in newest if one.current and rules[one.id] is None]
+            values["stopped"] = room.rules.stopped_of(tx, who.organisation_id)
             values["releases"] = answered_lately(tx, who.organisation_id, limit=_FEW)
             if who.may(BUDGETS_READ):
-                values["gauges"] = _gauges(room, tx, newest)
+                values["gauges"] = _gauges(room, tx, rules)
+        if provider and who.may(ANALYSES_READ):
+            values["questions_waiting"] = docket(
+                tx, who.organisation_id, state=ApprovalState.PENDING, limit=0
+            )[1]
         if provider and who.may(ENTITLEMENTS_READ):
             values["requests"], values["request_total"] = desk.entries(
                 tx, who.organisation_id, state=RequestState.PENDING, limit=_FEW
             )
+        if provider and who.may(LISTINGS_WRITE):
+            values["listings_waiting"] = stall(tx, who.organisation_id, state=ListingState.REVIEW, limit=0)[1]
+        if who.kind is OrganisationKind.OPERATOR and who.may(OPERATE):
+            values["reviews_waiting"] = reviews_waiting(tx)
         if provider and who.may(STATEMENTS_READ):
-            values["statement"] = _newest_complete(room, tx, who.organisation_id)
+            values["earned"] = months_earned(
+                tx, room.marketplace.statements, who.organisation_id, newest=_FEW + 2
+            ).earned
     return page(visit, "cabinet/overview.html", **values)
 
 
-def _gauges(room: Room, tx: Transaction, datasets: tuple[Shelved, ...]) -> tuple[Filled, ...]:
+def _gauges(room: Room, tx: Transaction, rules: Mapping[str, PolicyVersion | None]) -> tuple[Filled, ...]:
     """Return a gauge per population, under the strictest of the rules of its datasets that are looked at."""
-    found: dict[str, Filled] = {}
-    for one in datasets:
-        policy = room.rules.current(tx, one.id)
-        if policy is None:
-            continue
-        limits = limits_of(combine([policy.document]))
-        population_id = room.grants.population(tx, one.id)
-        gauge = gauge_of(tx, room.grants, population_id, limits, room.clock.now())
-        before = found.get(population_id)
-        if before is None or gauge.cap.rho_micro < before.gauge.cap.rho_micro:
-            name = room.workspaces.population(tx, population_id).name
-            found[population_id] = Filled(name, gauge)
-    return tuple(found.values())
-
-
-def _newest_complete(room: Room, tx: Transaction, organisation_id: str) -> Statement | None:
-    """Return the statement of the last month that is over; a month under way would tell of single questions."""
-    statements = room.marketplace.statements
-    for month in sorted(statements.months(tx, organisation_id), reverse=True)[:3]:
-        made = statements.statement_lines(tx, organisation_id, month)
-        if made.complete:
-            return made
-    return None
+    strictest: dict[str, Limits] = {}
+    ruled = {dataset_id: policy for dataset_id, policy in rules.items() if policy is not None}
+    populations = populations_of(tx, ruled)
+    for dataset_id, policy in ruled.items():
+        limits, population_id = limits_of(combine([policy.document])), populations[dataset_id]
+        before = strictest.get(population_id)
+        if before is None or limits.total_rho_micro < before.total_rho_micro:
+            strictest[population_id] = limits
+    return tuple(
+        Filled(
+            room.workspaces.population(tx, population_id).name,
+            gauge_of(tx, room.grants, population_id, limits, room.clock.now()),
+        )
+        for population_id, limits in strictest.items()
+    )

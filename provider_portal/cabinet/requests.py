@@ -10,11 +10,11 @@ from cleanroom.marketplace import desk
 from cleanroom.marketplace.errors import UnknownRequestError
 from cleanroom.marketplace.types import Entitlement, RequestState
 from policies.decision import Deny, Gap
+from provider_portal.error_words import error_words
 from provider_portal.i18n import N_
 from provider_portal.tables import PER_PAGE, asked
 from provider_portal.ui import PROVIDERS, go, page
 from provider_portal.visits import Visit, needs
-from provider_portal.wording import error_words
 
 router = APIRouter(prefix="/requests")
 Reading = Annotated[Visit, Depends(needs(ENTITLEMENTS_READ, kinds=PROVIDERS))]
@@ -29,8 +29,7 @@ _NOTICES = {
 def list_requests(visit: Reading) -> Response:
     """Show what buyers asked for."""
     wanted = asked(visit, desk.SORTS, default="asked", descending=True)
-    chosen = visit.asked("state")
-    state = RequestState(chosen) if chosen in set(RequestState) else None
+    state = visit.chosen("state", RequestState)
     with visit.room.db.reading() as tx:
         found, total = desk.entries(
             tx,

@@ -5,19 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from cleanroom.access.scopes import CLIENTS_WRITE, ROLES
-from cleanroom.access.types import User
+from cleanroom.access.types import NewUser, User
 from cleanroom.db.database import Transaction
 from cleanroom.errors import CleanroomError
 from cleanroom.signin.standings import standings_of
+from provider_portal.error_words import error_words
 from provider_portal.i18n import N_
 from provider_portal.ui import go, page
 from provider_portal.visits import Visit, needs
-from provider_portal.wording import error_words
 
 router = APIRouter(prefix="/team")
 Administering = Annotated[Visit, Depends(needs(CLIENTS_WRITE))]
 _NOTICES = {
     "role": N_("The role is changed; it counts from now on."),
+    "required": N_("From now on everybody needs a second factor."),
+    "optional": N_("From now on a second factor is everybody's own choice."),
     "disabled": N_("This person cannot sign in any more, and was signed out everywhere."),
 }
 
@@ -35,11 +37,16 @@ def invite(visit: Administering) -> Response:
     try:
         with visit.room.db.transaction() as tx:
             made = visit.room.access.users.invite(
-                tx, organisation_id=visit.who.organisation_id, email=email, role=role
+                tx,
+                organisation_id=visit.who.organisation_id,
+                email=email,
+                role=role,
+                by=visit.who.user_id,
             )
+            sent = _send(visit, tx, made)
     except CleanroomError as error:
         return _team_page(visit, error=error_words(error), email=email, role=role, status=400)
-    return _link_page(visit, made.user, f"/invitation/{made.invitation}", "invitation")
+    return _link_page(visit, made.user, f"/invitation/{made.invitation}", "invitation", sent=sent)
 
 
 @router.post("/{user_id}/invite-again")
@@ -47,8 +54,9 @@ def invite_again(visit: Administering, user_id: str) -> Response:
     """Show a new link for somebody who has not accepted yet."""
     with visit.room.db.transaction() as tx:
         _own(visit, tx, user_id)
-        made = visit.room.access.users.invite_again(tx, user_id)
-    return _link_page(visit, made.user, f"/invitation/{made.invitation}", "invitation")
+        made = visit.room.access.users.invite_again(tx, user_id, by=visit.who.user_id)
+        sent = _send(visit, tx, made)
+    return _link_page(visit, made.user, f"/invitation/{made.invitation}", "invitation", sent=sent)
 
 
 @router.post("/{user_id}/reset")
@@ -59,7 +67,17 @@ def make_reset(visit: Administering, user_id: str) -> Response:
         made = visit.room.signin.links.reset(
             tx, user_id, by=visit.who.user_id, drop_second_factor=visit.typed("drop") == "yes"
         )
-    return _link_page(visit, user, f"/reset/{made.token}", "reset")
+        sent = visit.room.mail.reset(tx, user, made.token, language=visit.writing.language)
+    return _link_page(visit, user, f"/reset/{made.token}", "reset", sent=sent)
+
+
+@router.post("/second-factor")
+def require_second_factor(visit: Administering) -> Response:
+    """Require a second factor of everybody in the organisation, or no more."""
+    required = visit.typed("required") == "yes"
+    with visit.room.db.transaction() as tx:
+        visit.room.signin.requirement.set(tx, visit.who.organisation_id, required, by=visit.who.user_id)
+    return go(visit, f"/team?done={'required' if required else 'optional'}")
 
 
 @router.post("/{user_id}/role")
@@ -68,7 +86,7 @@ def change_role(visit: Administering, user_id: str) -> Response:
     try:
         with visit.room.db.transaction() as tx:
             _own(visit, tx, user_id)
-            visit.room.access.users.change_role(tx, user_id, visit.typed("role"))
+            visit.room.access.users.change_role(tx, user_id, visit.typed("role"), by=visit.who.user_id)
     except CleanroomError as error:
         if error.code == "access.unknown_user":
             raise
@@ -82,7 +100,7 @@ def disable(visit: Administering, user_id: str) -> Response:
     try:
         with visit.room.db.transaction() as tx:
             _own(visit, tx, user_id)
-            visit.room.access.users.retire(tx, user_id)
+            visit.room.access.users.retire(tx, user_id, by=visit.who.user_id)
             visit.room.signin.end_all(tx, user_id)
     except CleanroomError as error:
         if error.code == "access.unknown_user":
@@ -106,6 +124,7 @@ def _team_page(
 ) -> Response:
     with visit.room.db.reading() as tx:
         standings = standings_of(tx, visit.room.access.users, visit.who.organisation_id)
+        required = visit.room.signin.requirement.stands(tx, visit.who.organisation_id)
     return page(
         visit,
         "cabinet/team.html",
@@ -113,6 +132,8 @@ def _team_page(
         people=[one for one in standings if one.user.disabled_at is None],
         gone=[one for one in standings if one.user.disabled_at is not None],
         roles=tuple(ROLES[visit.who.kind]),
+        required=required,
+        everybody=visit.room.signin.requirement.everybody,
         notice=notice,
         error=error,
         email=email,
@@ -120,6 +141,11 @@ def _team_page(
     )
 
 
-def _link_page(visit: Visit, user: User, path: str, what: str) -> Response:
-    link = visit.room.settings.public_url + path
+def _send(visit: Visit, tx: Transaction, made: NewUser) -> bool:
+    return visit.room.mail.invitation(tx, made.user, made.invitation, language=visit.writing.language)
+
+
+def _link_page(visit: Visit, user: User, path: str, what: str, *, sent: bool) -> Response:
+    """Show a link, this once; one that was sent is for its reader alone."""
+    link = visit.room.settings.public_url + path if not sent else None
     return page(visit, "cabinet/link.html", user=user, link=link, what=what)

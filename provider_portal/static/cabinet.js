@@ -14,3 +14,19 @@ document.addEventListener("keydown", function (event) {
   open.open = false;
   open.querySelector("summary").focus();
 });
+// A part of the page that is replaced gives the focus back to what had it; if that is gone, to the part itself.
+(function () {
+  let held = null;
+  const told = (one) => [one.localName, one.textContent.trim(), one.pathname, ...["name", "value", "aria-label"].map((name) => one.getAttribute(name))].join("\n");
+  document.addEventListener("htmx:before:swap", function () {
+    const one = document.activeElement, part = one?.closest("main [id]");
+    held = part && { one, part: part.id, told: told(one) };
+  });
+  document.addEventListener("htmx:after:swap", function () {
+    if (!held || held.one.isConnected) return;
+    const part = document.getElementById(held.part) ?? document.getElementById("main");
+    const again = [...part.querySelectorAll("a, button, [tabindex]")].find((one) => told(one) === held.told);
+    if (!again) part.tabIndex = -1;
+    (again ?? part).focus({ preventScroll: true });
+  });
+})();

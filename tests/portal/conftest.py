@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.people_rooms import quick_hashes
 from tests.portal.browser import launch
@@ -14,6 +14,8 @@ from tests.rooms import copied, sqlite_template
 __all__ = ["quick_hashes", "sqlite_template"]
 
 Visit = Callable[..., Visitor]
+# A busy machine is no defect of a page.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
