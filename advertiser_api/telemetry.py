@@ -1,6 +1,7 @@
 """What the room tells its operator of requests: log lines of allowed fields, and counts by route; nothing of people."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -9,6 +10,7 @@ from typing import Any, TextIO
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _ALLOWED = frozenset(
@@ -21,6 +23,9 @@ _ALLOWED = frozenset(
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FRAMES = 12
 UNMATCHED = "unmatched"
+SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+"""Names a directory where the processes of a room count together; prometheus_client reads it when it is loaded."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -34,18 +39,23 @@ class Telemetry:
             log: where lines of JSON go; the process's standard error when not given.
         """
         self.registry = CollectorRegistry()
+        own = self.registry
+        if SHARED_COUNTS in os.environ:
+            # Each process counts into files; whoever is asked adds them up.
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+            own = CollectorRegistry()
         self._requests = Counter(
             "cleanroom_http_requests",
             "Requests answered, by route template.",
             ("method", "route", "status"),
-            registry=self.registry,
+            registry=own,
         )
         self._seconds = Histogram(
             "cleanroom_http_request_seconds",
             "Time until a request was answered, by route template.",
             ("method", "route"),
             buckets=_BUCKETS,
-            registry=self.registry,
+            registry=own,
         )
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(log or sys.stderr),

@@ -8,12 +8,15 @@ from typing import Any
 
 from policies.attributes import MAX_CLAMP, AttributeInfo, Declared
 from policies.canonical import attribute_info, canonical_condition
+from policies.condition import width_of
 from policies.errors import QuestionError
 from policies.nodes import Node, node_to_data
 from policies.question import Question
 
 MAX_CELLS = 100_000
 _QUESTIONS = 64
+_WIDEST = 4_096
+"""A question with more nodes and listed values is not remembered: one may be large enough to fill a memory."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def canonical_question(question: Question, attributes: Mapping[str, AttributeInf
             attribute without declared cells, an open category in a condition or crossed with others, a sum of
             an attribute without a declared clamp, or more than `MAX_CELLS` cells, repeated ones included.
     """
-    if isinstance(attributes, Declared):
+    if isinstance(attributes, Declared) and _width(question) <= _WIDEST:
         return _remembered(question, attributes)
     return _canonical(question, attributes)
 
@@ -119,6 +122,10 @@ def _canonical(question: Question, attributes: Mapping[str, AttributeInfo]) -> C
         tree=tree,
         open_breakdown=open_breakdown,
     )
+
+
+def _width(question: Question) -> int:
+    return sum(width_of(segment.condition) for segment in question.segments)
 
 
 @lru_cache(maxsize=_QUESTIONS)

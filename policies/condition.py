@@ -133,6 +133,19 @@ def attributes_of(condition: Condition) -> frozenset[str]:
     return frozenset(names)
 
 
+def width_of(condition: Condition) -> int:
+    """Return how many nodes and listed values a condition has: what it takes to keep it."""
+    found, work = 0, [condition]
+    while work:
+        node = work.pop()
+        found += 1
+        if isinstance(node, Leaf):
+            found += len(node.value) if isinstance(node.value, tuple) else 0
+        else:
+            work.extend([node.item] if isinstance(node, Not) else node.items)
+    return found
+
+
 def _group(node: object) -> tuple[str, Sequence[object]] | None:
     if not isinstance(node, Mapping):
         raise QuestionError(

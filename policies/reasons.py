@@ -41,6 +41,15 @@ def delta_left(*, left_pico: int, cost_pico: int) -> Reason:
     return Reason("delta_left", message, left_pico, cost_pico)
 
 
+def consents_unconfirmed() -> Reason:
+    """Refuse because withdrawals may have been lost with a restore: whom they name must not be counted."""
+    message = (
+        "A backup was put back, and what was withdrawn after it may be lost; nobody is counted until the owner has "
+        "sent it again and confirmed the consents."
+    )
+    return Reason("consents_unconfirmed", message, "confirmed", "to be confirmed")
+
+
 def restored() -> Reason:
     """Refuse because the room's database is a backup that was put back: what was spent since is not known."""
     message = "The room was restored from a backup; it refuses until its operator has reconciled the budget."

@@ -12,9 +12,17 @@ MAX_TEXT_DEPTH = 256
 
 
 class DocumentError(PolicyError):
-    """A text is not YAML or JSON that can be read."""
+    """A text is not YAML or JSON that can be read.
+
+    Attributes:
+        line: near which the reader stopped, 1 for the first; None when it does not say.
+    """
 
     code = "policies.document"
+
+    def __init__(self, message: str, *, remedy: str = "", line: int | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.line = line
 
 
 def nfc(text: str) -> str:
@@ -52,7 +60,9 @@ def load_yaml(text: str) -> Any:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise DocumentError(
-                    "Anchors and aliases are not read.", remedy="Write the repeated part out."
+                    "Anchors and aliases are not read.",
+                    remedy="Write the repeated part out.",
+                    line=event.start_mark.line + 1 if event.start_mark else None,
                 )
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_TEXT_DEPTH:
@@ -65,7 +75,9 @@ def load_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" near line {mark.line + 1}" if mark is not None else ""
         raise DocumentError(
-            f"The document is not valid YAML{place}.", remedy="Correct its indentation, quotes or brackets."
+            f"The document is not valid YAML{place}.",
+            remedy="Correct its indentation, quotes or brackets.",
+            line=mark.line + 1 if mark is not None else None,
         ) from None
     except ValueError:
         raise DocumentError(

@@ -4,8 +4,9 @@ import math
 import time
 
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from cleanroom.counts import Counts
 
 PER_CLIENT = RateLimitItemPerMinute(10, namespace="oauth/client")
 PER_ADDRESS = RateLimitItemPerMinute(60, namespace="oauth/address")
@@ -13,13 +14,13 @@ _MAX_ID_LENGTH = 64
 
 
 class FailedAttempts:
-    """Counts failures by address, and by address and claimed client, in this process.
+    """Counts failures by address, and by address and claimed client, whichever process served them.
 
     A client is never locked out by failures from elsewhere: its name alone is not counted.
     """
 
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    def __init__(self, counts: Counts) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(counts)
 
     def wait_seconds(self, address: str, client_id: str) -> int:
         """Return how long the address has to wait before it may try again; 0 when it may now."""

@@ -20,7 +20,8 @@ from advertiser_api.oauth.server import ASSERTION_TYPE, GRANT_TYPE, RoomAuthoriz
 from cleanroom.access.client_keys import ALGORITHMS
 from cleanroom.access.scopes import SCOPES
 from cleanroom.access.types import ClientMethod
-from cleanroom.bootstrap import Room
+from cleanroom.counts import Counts
+from cleanroom.room import Room
 from cleanroom.settings import Settings
 
 __all__ = ["ASSERTION_TYPE", "oauth_router"]
@@ -28,14 +29,15 @@ __all__ = ["ASSERTION_TYPE", "oauth_router"]
 _KEEP_KEYS = {"Cache-Control": "public, max-age=300"}
 
 
-def oauth_router(room: Room) -> APIRouter:
+def oauth_router(room: Room, counts: Counts) -> APIRouter:
     """Make the routes of the authorization server; none of them needs a token.
 
     Args:
         room: open.
+        counts: of failed attempts to prove who one is.
     """
     router = APIRouter(tags=["oauth"])
-    server = RoomAuthorizationServer(room)
+    server = RoomAuthorizationServer(room, counts)
 
     async def answer(request: Request, path: str, handle: Callable[[FormRequest], Response]) -> Response:
         try:

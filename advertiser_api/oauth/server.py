@@ -26,7 +26,8 @@ from cleanroom.access.errors import InsufficientScopeError, InvalidTokenError
 from cleanroom.access.errors import InvalidClientError as ClientRefused
 from cleanroom.access.scopes import SCOPES
 from cleanroom.access.types import Client, ClientMethod
-from cleanroom.bootstrap import Room
+from cleanroom.counts import Counts
+from cleanroom.room import Room
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 GRANT_TYPE = "client_credentials"
@@ -84,10 +85,10 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 class RoomAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     """Gives tokens to the room's clients. It works synchronously and belongs in a thread pool."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, counts: Counts) -> None:
         super().__init__(scopes_supported=sorted(SCOPES))
         self.room = room
-        self._attempts = FailedAttempts()
+        self._attempts = FailedAttempts(counts)
         self.register_client_auth_method(ClientMethod.PRIVATE_KEY_JWT.value, self._by_assertion)
         self.register_client_auth_method(ClientMethod.CLIENT_SECRET_BASIC.value, self._by_secret)
         self.register_token_generator("default", self._make_token)

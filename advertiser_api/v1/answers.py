@@ -1,13 +1,15 @@
 """What is told of a question's figures; every one about people was released by the gate, or is a quotient of such."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from advertiser_api.schemas import Id, Instant, Shown
+from cleanroom.access.idempotency import Part, part_of
 from cleanroom.analyses.suggesting import Suggestion
 from cleanroom.analyses.types import Answer, Outcome
 from cleanroom.release.answers import MOST_FIGURES
@@ -118,6 +120,9 @@ class SuggestionOut(Shown):
         )
 
 
+_LONG = b'"figures":%b,"ratios":%b'
+
+
 @dataclass(frozen=True)
 class _Written:
     """The long part of an answer, and what it was written of."""
@@ -126,6 +131,12 @@ class _Written:
     figures: list[FigureOut]
     ratios: list[RatioOut]
     suggestions: list[SuggestionOut]
+
+    @cached_property
+    def part(self) -> Part:
+        """Figures and ratios as they stand in JSON."""
+        figures, ratios = (TypeAdapter(list[Any]).dump_json(long) for long in (self.figures, self.ratios))
+        return part_of(_LONG % (figures, ratios))
 
     def of(self, answer: Answer) -> bool:
         """Tell whether it is what this answer says too: the very figures, not such as look alike."""
@@ -192,13 +203,26 @@ class ResultOut(Shown):
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """Write an answer."""
+        return cls._of(answer, _written(answer))
+
+    @classmethod
+    def json_of(cls, answer: Answer) -> tuple[bytes, Part, bytes]:
+        """Write an answer as JSON, as pydantic would, in parts: the long one from memory when it was written before."""
+        written = _written(answer)
+        text = cls._of(answer, replace(written, figures=[], ratios=[])).model_dump_json().encode()
+        # No name of a field, and nothing that stands in one, has quotes and brackets like this.
+        before, _, after = text.partition(_LONG % (b"[]", b"[]"))
+        return before, written.part, after
+
+    @classmethod
+    def _of(cls, answer: Answer, written: _Written) -> Self:
         as_of: datetime = answer.as_of
         outcomes: dict[Outcome, Literal["released", "stored", "refused"]] = {
             Outcome.RELEASED: "released",
             Outcome.STORED: "stored",
             Outcome.REFUSED: "refused",
         }
-        mechanism, written = answer.mechanism, _written(answer)
+        mechanism = answer.mechanism
         return cls(
             analysis_id=answer.analysis_id,
             outcome=outcomes[answer.outcome],

@@ -12,11 +12,11 @@ from advertiser_api.schemas import IdInPath, Instant, Shown
 from cleanroom.access.scopes import BUDGETS_READ
 from cleanroom.access.types import Principal
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.grants.budget_view import Level
 from cleanroom.marketplace.errors import UnknownEntitlementError
 from cleanroom.marketplace.types import Entitlement
+from cleanroom.room import Room
 from policies.combine import combine, limits_of
 from policies.licence import under_licence
 

@@ -16,11 +16,11 @@ from advertiser_api.schemas import Given, Id, IdInPath, Instant, Shown
 from advertiser_api.v1.entitlements import EntitlementOut, entitlement_out
 from cleanroom.access.scopes import ENTITLEMENTS_READ, REQUESTS_DECIDE, REQUESTS_WRITE
 from cleanroom.access.types import Acting, Principal
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.grants.types import AccountKind, Impact
 from cleanroom.marketplace.requests import POLICY
 from cleanroom.marketplace.types import Ask, Entitlement, EntitlementRequest, RequestState
+from cleanroom.room import Room
 from policies.decision import Deny, Gap
 
 router = APIRouter(prefix="/v1/entitlement-requests", tags=["requests"])

@@ -14,9 +14,9 @@ from advertiser_api.schemas import Given, Id, IdInPath, Instant, Shown
 from advertiser_api.v1.plans import Plan, plan_out
 from cleanroom.access.scopes import ENTITLEMENTS_READ, ENTITLEMENTS_REVOKE
 from cleanroom.access.types import Principal
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.types import Entitlement, EntitlementState
+from cleanroom.room import Room
 
 router = APIRouter(prefix="/v1/entitlements", tags=["entitlements"])
 Reading = Annotated[Party, Depends(party(ENTITLEMENTS_READ))]

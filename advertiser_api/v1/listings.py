@@ -13,12 +13,12 @@ from advertiser_api.schemas import Given, Id, IdInPath
 from advertiser_api.v1.offers import Content, ListingOut, content_of, listing_out
 from cleanroom.access.scopes import CATALOGUE_READ, LISTINGS_WRITE
 from cleanroom.access.types import Principal
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.catalogue import Search
 from cleanroom.marketplace.errors import UnknownListingError
 from cleanroom.marketplace.types import Listing
+from cleanroom.room import Room
 
 router = APIRouter(prefix="/v1/listings", tags=["listings"])
 Looking = Annotated[Party, Depends(party(CATALOGUE_READ))]

@@ -10,8 +10,8 @@ from advertiser_api.room import OpenRoom
 from advertiser_api.schemas import Id, Instant, Shown
 from cleanroom.access.types import Principal
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
+from cleanroom.room import Room
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
 

@@ -7,10 +7,10 @@ from pydantic import ConfigDict, Field, JsonValue
 from advertiser_api.parties import PartyOut, party_out
 from advertiser_api.schemas import Given, Id, Instant, Shown
 from advertiser_api.v1.plans import Plan, plan_data, plan_out
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.content import ListingContent, content_from_data, content_to_data
 from cleanroom.marketplace.types import Listing, ListingState
+from cleanroom.room import Room
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]

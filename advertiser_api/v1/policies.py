@@ -9,11 +9,11 @@ from advertiser_api.auth import requires
 from advertiser_api.idempotency import OnlyOnce
 from advertiser_api.room import OpenRoom
 from advertiser_api.schemas import Given, Id, IdInPath, Instant, Shown
-from cleanroom.access.scopes import DATASETS_READ, POLICIES_WRITE
+from cleanroom.access.scopes import CONSENTS_WRITE, DATASETS_READ, POLICIES_WRITE
 from cleanroom.access.types import Principal
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
+from cleanroom.room import Room
 from cleanroom.rules.errors import UnknownPolicyError
 from cleanroom.rules.types import PolicyVersion
 from policies.codec import load_preset, policy_from_data, policy_to_data
@@ -50,13 +50,22 @@ class SwitchOut(Shown):
     stopped: bool
 
 
+class ConfirmedOut(Shown):
+    """Consents that are no longer in doubt."""
+
+    dataset_id: Id
+    epoch: Annotated[int, Field(description="the consent epoch that begins with it")]
+
+
 @router.put("/policy", summary="Set the analysis rule")
 def set_policy(room: OpenRoom, caller: Deciding, dataset_id: IdInPath, body: NewPolicy) -> PolicyOut:
     """Put a new version in force; the same document again changes nothing."""
     document = policy_from_data(body.document)
     with room.db.transaction() as tx:
         _owned(room, tx, caller, dataset_id)
-        version = room.rules.set_policy(tx, dataset_id, document, organisation_id=caller.organisation_id)
+        version = room.rules.set_policy(
+            tx, dataset_id, document, organisation_id=caller.organisation_id, by=caller.client_id
+        )
     return _policy(version)
 
 
@@ -79,7 +88,7 @@ def stop_dataset(room: OpenRoom, caller: Deciding, once: OnlyOnce, dataset_id: I
 
     def stop(tx: Transaction) -> SwitchOut:
         _owned(room, tx, caller, dataset_id)
-        room.rules.stop(tx, dataset_id, organisation_id=caller.organisation_id)
+        room.rules.stop(tx, dataset_id, organisation_id=caller.organisation_id, by=caller.client_id)
         return SwitchOut(dataset_id=dataset_id, stopped=True)
 
     return once(caller, stop, status=200)
@@ -91,10 +100,33 @@ def resume_dataset(room: OpenRoom, caller: Deciding, once: OnlyOnce, dataset_id:
 
     def resume(tx: Transaction) -> SwitchOut:
         _owned(room, tx, caller, dataset_id)
-        room.rules.resume(tx, dataset_id, organisation_id=caller.organisation_id)
+        room.rules.resume(tx, dataset_id, organisation_id=caller.organisation_id, by=caller.client_id)
         return SwitchOut(dataset_id=dataset_id, stopped=False)
 
     return once(caller, resume, status=200)
+
+
+@router.post(
+    "/consents/confirm",
+    summary="Confirm consents after a restore",
+    response_model=ConfirmedOut,
+    tags=["datasets"],
+)
+def confirm_consents(
+    room: OpenRoom,
+    caller: Annotated[Principal, Depends(requires(CONSENTS_WRITE))],
+    once: OnlyOnce,
+    dataset_id: IdInPath,
+) -> Response:
+    """Let people be counted again: what was withdrawn since the room's backup was sent once more."""
+
+    def confirm(tx: Transaction) -> ConfirmedOut:
+        _owned(room, tx, caller, dataset_id)
+        return ConfirmedOut(
+            dataset_id=dataset_id, epoch=room.consents.confirm(tx, dataset_id, by=caller.client_id)
+        )
+
+    return once(caller, confirm, status=200)
 
 
 def _owned(room: Room, tx: Transaction, caller: Principal, dataset_id: str) -> None:

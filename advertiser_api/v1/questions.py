@@ -1,21 +1,37 @@
 """Questions as requests bring them, under an entitlement that gives dataset and grant."""
 
+import hashlib
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
+from advertiser_api.idempotency import JSON, canonical
 from advertiser_api.schemas import Given, Id
 from cleanroom.access.types import Acting
-from cleanroom.bootstrap import Room
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.errors import UnknownEntitlementError
 from cleanroom.marketplace.types import Entitlement
 from cleanroom.remembered import Remembered
+from cleanroom.room import Room
 from policies.question import Question, question_from_dict
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 _OWN = {"entitlement_id", "sizes", "expected_sizes"}
-_QUESTIONS = Remembered[tuple[str, str], Question](4_096, lambda question: 1 + len(question.segments))
+_MOST_BYTES = 16 << 20
+
+
+def _weight(text: bytes) -> int:
+    """Return how much memory what is made of a text takes at most, in bytes.
+
+    One segment may list a hundred thousand values: neither questions nor segments tell how large one is.
+    """
+    return 1_000 + 16 * len(text)
+
+
+# By hashes: a body that is mostly spaces would weigh more than what is made of it.
+_READ = Remembered[bytes, tuple["AskedQuestion", bytes]](_MOST_BYTES, lambda read: _weight(read[1]))
+_QUESTIONS = Remembered[tuple[str, bytes], tuple[int, Question]](_MOST_BYTES, lambda known: known[0])
 
 
 class AskedQuestion(Given):
@@ -65,12 +81,35 @@ class AskedQuestion(Given):
 
     def question(self, dataset_id: str) -> Question:
         """Return the question; raises QuestionError. The same words give the same question, read once."""
-        key = dataset_id, self.model_dump_json(exclude=_OWN, exclude_none=True)
+        words = self.model_dump_json(exclude=_OWN, exclude_none=True).encode()
+        key = dataset_id, hashlib.sha256(words).digest()
         known = _QUESTIONS.get(key)
-        if known is not None:
-            return known
-        asked = question_from_dict(self.model_dump(exclude=_OWN, exclude_none=True), dataset_id=dataset_id)
-        return _QUESTIONS.put(key, asked)
+        if known is None:
+            read = question_from_dict(self.model_dump(exclude=_OWN, exclude_none=True), dataset_id=dataset_id)
+            known = _QUESTIONS.put(key, (_weight(words), read))
+        return known[1]
+
+
+def read_question(media_type: str | None, body: bytes) -> tuple[AskedQuestion, bytes] | None:
+    """Read a question as a request of a known caller brings it; the same words are read once.
+
+    Args:
+        media_type: of the body.
+        body: as it was sent.
+
+    Returns:
+        The question, and the body as `canonical` writes it; None when something about it does not fit.
+    """
+    if media_type != JSON:
+        return None
+    said = hashlib.sha256(body).digest()
+    known = _READ.get(said)
+    if known is not None:
+        return known
+    try:
+        return _READ.put(said, (AskedQuestion.model_validate(json.loads(body)), canonical(body)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def entitled(room: Room, tx: Transaction, caller: Acting, entitlement_id: str) -> Entitlement:

@@ -14,9 +14,10 @@ from advertiser_api.v1.money import MoneyOut, MonthInPath, money_out
 from advertiser_api.v1.offers import Bilingual
 from cleanroom.access.scopes import STATEMENTS_READ
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.types import MEDIA_TYPES, Format, Language
+from cleanroom.marketplace.statement_files.types import MEDIA_TYPES, Format
 from cleanroom.marketplace.statements import Position, Side, StatementLine, Totals
 from cleanroom.money import Money
+from cleanroom.papers.text import Language
 
 router = APIRouter(prefix="/v1/statements", tags=["books"])
 Reading = Annotated[Party, Depends(party(STATEMENTS_READ, whole=True))]

@@ -7,9 +7,9 @@ from pydantic import Field, field_validator
 
 from advertiser_api.pages import Listed, Page
 from advertiser_api.schemas import Given, Id, Instant, Shown
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import Dataset, DatasetKind, DatasetVersion, VersionStatus
 from cleanroom.db.database import Transaction
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_dict
 from cleanroom.schema.model import schema_to_dict
 from cleanroom.workspaces.first_use import workspace_for

@@ -16,9 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from advertiser_api.statuses import status_of
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.errors import KNOWN_ERRORS
+from cleanroom.room import Room
 from cleanroom.uploads import tus
 from cleanroom.uploads.errors import ScopeError, StalledError, TusVersionError
 from cleanroom.uploads.types import Upload, UploadStatus

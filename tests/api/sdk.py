@@ -12,8 +12,8 @@ import httpx
 
 from cleanroom import AsyncClient, Client
 from cleanroom.access.client_keys import generate_private_key, public_set
-from cleanroom.bootstrap import Room
 from cleanroom.client.remote.profiles import Profile, save_profile
+from cleanroom.room import Room
 from cleanroom.worker.pieces import Counting, Loading
 from tests.api.world import InProcess, World
 from tests.market import Market

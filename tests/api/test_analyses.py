@@ -291,3 +291,42 @@ def test_no_answer_is_shown_in_a_log(world: World, market: Market) -> None:
     text = world.log.getvalue()
     assert market.stage.base_id not in text
     assert PURPOSE not in text
+
+
+@pytest.mark.parametrize("first", ["application/json", "application/json; charset=utf-8"])
+def test_a_question_is_the_same_whichever_way_it_is_read(world: World, market: Market, first: str) -> None:
+    entitlement = market.bought().id
+    asked = body(world, entitlement)
+    assert world.call(BUYER, "POST", "/v1/analyses", asked).status_code == 202
+    work(world)
+    ways = [first, {"application/json": "application/json; charset=utf-8"}.get(first, "application/json")]
+
+    def send(way: str, key: str, question: object, **headers: str) -> httpx.Response:
+        return world.call(
+            BUYER, "POST", "/v1/analyses", question, key=key, headers={"Content-Type": way, **headers}
+        )
+
+    answers = [send(way, "once", asked) for way in ways]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["result"]["outcome"] == "stored"
+    assert answers[0].content == answers[1].content
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
+    own = ("id", "asked_at", "shown_at", "receipt", "result")
+    told = [send(way, f"new {number}", asked).json() for number, way in enumerate(ways)]
+    assert told[0]["id"] != told[1]["id"]
+    assert told[0]["result"]["figures"] == told[1]["result"]["figures"]
+    assert [{name: each[name] for name in each if name not in own} for each in told] == [
+        {name: told[0][name] for name in told[0] if name not in own}
+    ] * 2
+    for headers, question, status, code in (
+        ({"Authorization": "Bearer x"}, asked, 401, "access.invalid_token"),
+        # Who calls is looked at before what it says.
+        ({"Authorization": "Bearer x"}, {"purpose": 1}, 401, "access.invalid_token"),
+        ({"Idempotency-Key": ""}, asked, 400, "access.idempotency_key_missing"),
+        ({"Cleanroom-Advertiser": "org_" + "0" * 32}, asked, 404, "access.unknown_advertiser"),
+        ({}, {**asked, "unknown": 1}, 422, "api.invalid"),
+        ({}, {**asked, "entitlement_id": "ent_" + "0" * 32}, 404, "marketplace.unknown_entitlement"),
+    ):
+        for way in ways:
+            answer = send(way, f"{way} {status} {code}", question, **headers)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -1,14 +1,21 @@
 """A POST does its work once, however often and however fast it is sent."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from advertiser_api.idempotency import canonical
+from cleanroom.access.idempotency import Idempotency
+from cleanroom.access.models import IdempotencyRow
 from cleanroom.bootstrap import init_room
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.settings import load_settings
+from crypto.keys import read_seed
 from tests.api.conftest import MakeWorld
+from tests.api.matrix import new_opt_out
 from tests.api.test_routes import BASE
 from tests.api.world import World, populate, world_of
 from tests.rooms import MovableClock, Stage
@@ -52,6 +59,20 @@ def test_a_key_belongs_to_one_client(world: World) -> None:
     first = world.call("advertiser.owner", "POST", "/v1/bases", BASE, key="k").json()
     second = world.call("advertiser.analyst", "POST", "/v1/bases", BASE, key="k").json()
     assert first["id"] != second["id"]
+
+
+def test_whom_a_body_named_cannot_be_tried_out_on_the_database(world: World) -> None:
+    body = new_opt_out()
+    assert world.call("provider.owner", "POST", "/v1/opt-outs", body, key="k").status_code == 201
+    room = world.stage.room
+    with room.db.reading() as tx:
+        (row,) = tx.session.scalars(select(IdempotencyRow).where(IdempotencyRow.key == "k"))
+    sent = "POST", "/v1/opt-outs", canonical(json.dumps(body).encode())
+    kept = Idempotency(room.clock, read_seed(room.settings.keys_dir / "log.key"))
+    assert row.request_hash == kept.request_hash(*sent)
+    assert row.request_hash != Idempotency(room.clock, bytes(32)).request_hash(*sent)
+    for digest in (one for given in body["named"] for one in given["digests"]):
+        assert digest.encode() not in row.body
 
 
 @pytest.mark.parametrize(

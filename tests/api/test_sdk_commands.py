@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import uvicorn
 
-from cleanroom.cli.main import EXIT_NOT_FOUND, EXIT_NOT_LOGGED_IN, EXIT_TRY_LATER, main
+from cleanroom.cli.main import EXIT_KNOWN_ERROR, EXIT_NOT_FOUND, EXIT_NOT_LOGGED_IN, EXIT_TRY_LATER, main
 from tests.api.conftest import MakeWorld
 from tests.api.sdk import Desk, work
 from tests.rooms import DATASET_HEADER, KNOWN, people, phone
@@ -109,6 +109,17 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     # Nothing in this file has bounds, so nothing can be added up.
     assert made["listing"]["content"]["terms"]["kinds"] == ["match_test", "overlap", "profile"]
     assert made["listing"]["content"]["plans"][0]["parts"][0]["price"] == {"minor": 12000, "currency": "RUB"}
+
+    into = ("publish", str(crm), "--into", made["dataset"]["id"], "--profile", "provider", "--json")
+    code, out, err = run(*into, "--dry-run")
+    assert (code, json.loads(out)["rows"]) == (0, 1500), err
+    code, out, err = run(*into)
+    assert code == 0, err
+    newer = json.loads(out)["dataset"]
+    assert newer["id"] == made["dataset"]["id"]
+    assert newer["version_id"] != made["dataset"]["version_id"]
+    code, _, err = run("publish", str(crm), "--profile", "provider")
+    assert (code, "--into" in err) == (EXIT_KNOWN_ERROR, True)
 
     on_the_market(desk, run, made["listing"]["id"])
     desk.market.bought()
@@ -255,3 +266,47 @@ def test_exit_codes_tell_what_to_do(tmp_path: Path, run: Run, monkeypatch: pytes
     assert code == EXIT_TRY_LATER
     assert "not shown" not in err
     assert run("base", "upload", str(tmp_path))[0] == 2
+
+
+def test_a_persons_request_is_answered_from_a_shell(desk: Desk, run: Run, tmp_path: Path) -> None:
+    log_in(desk, run, "provider", role="officer")
+    dataset = desk.world.stage.dataset_id
+    one = tmp_path / "one.txt"
+    one.write_text("P4@example.org\n")
+    calls = ("--profile", "provider", "--json")
+    code, out, err = run("consent", "lookup", dataset, str(one), "--reference", "C-1", *calls)
+    assert code == 0, err
+    (before,) = json.loads(out)
+    assert before["versions"][0]["persons"][0]["consents"][0]["counted"] is True
+    code, out, _ = run("consent", "suppress", str(one), "--dry-run")
+    assert (code, out) == (0, "WOULD SEND 1 people, hashed as room, uid2, google, meta, tiktok\n")
+    code, out, err = run("consent", "suppress", str(one), "--reason", "objection", *calls)
+    assert code == 0, err
+    (taken,) = json.loads(out)
+    assert taken["datasets"] == [
+        {
+            "dataset_id": dataset,
+            "epoch": 1,
+            "applied": ["email/room"],
+            "not_applied": ["email/uid2", "email/google", "email/meta", "email/tiktok"],
+        }
+    ]
+    code, out, err = run("consent", "lookup", dataset, str(one), *calls)
+    (after,) = json.loads(out)
+    assert after["versions"][0]["persons"][0]["consents"][0]["counted"] is False
+    assert after["entries"][0]["opt_out_id"] == taken["id"]
+    code, out, err = run("consent", "propagation", taken["id"], "--profile", "provider")
+    assert code == 0, err
+    assert "against it: 0" in out
+    file = tmp_path / "person.json"
+    code, _, err = run("consent", "export", dataset, str(one), "-o", str(file), "--profile", "provider")
+    assert code == 0, err
+    assert json.loads(file.read_text())["held"][0]["data"][0]["sex"] == "F"
+    assert file.stat().st_mode & 0o077 == 0
+    code, out, _ = run("consent", "suppress", str(one), "--lift", "--profile", "provider")
+    assert (code, "ACCEPTED" in out) == (0, True)
+    one.write_text("a@example.org\nb@example.org\n")
+    code, _, err = run("consent", "lookup", dataset, str(one), "--profile", "provider")
+    assert (code, "one person" in err) == (EXIT_KNOWN_ERROR, True)
+    code, _, err = run("consent", "propagation", "--dataset", dataset, "--profile", "provider")
+    assert code == EXIT_KNOWN_ERROR

@@ -37,7 +37,7 @@ def served() -> Iterator[Serve]:
     begun: list[subprocess.Popen[str]] = []
 
     def start(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str, list[str]]:
-        process = begin(home, "--port", "0", "--no-with-worker", *arguments)
+        process = begin(home, "--port", "0", "--no-with-worker", "--processes", "1", *arguments)
         begun.append(process)
         assert process.stdout is not None
         said: list[str] = []
@@ -73,6 +73,7 @@ def test_an_empty_home_becomes_a_room_once(tmp_path: Path, served: Serve) -> Non
     assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_the_first_run_is_offered_until_somebody_can_sign_in(tmp_path: Path, served: Serve) -> None:
     home, links = tmp_path / "home", []
     for _ in range(2):
