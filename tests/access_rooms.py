@@ -21,7 +21,9 @@ from cleanroom.access.client_keys import REGISTRY
 from cleanroom.access.types import Client, Principal
 from cleanroom.accounts.types import Organisation
 from cleanroom.audit.models import AuditEvent
-from cleanroom.bootstrap import Room, init_room
+from cleanroom.bootstrap import init_room
+from cleanroom.counts import Counts
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 from tests.rooms import MovableClock
 
@@ -156,7 +158,7 @@ class Web:
 def web(one: AccessRoom) -> Web:
     """An app that has nothing but the OAuth routes."""
     app = FastAPI()
-    app.include_router(oauth_router(one.room))
+    app.include_router(oauth_router(one.room, Counts()))
     return Web(app)
 
 

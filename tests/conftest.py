@@ -12,6 +12,8 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from cleanroom.db.base import Base
 from cleanroom.db.database import open_engine
+from crypto.pkcs11_module import TokenPlace
+from tests.softhsm import SoftHsm
 
 # A busy machine is no defect of the code, so nothing is timed. In CI the same commit always sees the same examples.
 settings.register_profile(
@@ -21,6 +23,16 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `slow_on("postgresql")` make one variant of a test slow: the other shows most of what breaks."""
+    for item in items:
+        variant = getattr(item, "callspec", None)
+        for mark in item.iter_markers("slow_on"):
+            if variant is not None and mark.args[0] in variant.id:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +99,26 @@ def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
     Base.metadata.create_all(opened)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    """A folder of PKCS#11 tokens that this process, and those it starts, look into."""
+    made = SoftHsm.make(tmp_path_factory.mktemp("softhsm"))
+    os.environ["SOFTHSM2_CONF"] = str(made.conf)
+    return made
+
+
+@pytest.fixture
+def token(softhsm: SoftHsm) -> TokenPlace:
+    """An empty PKCS#11 token."""
+    return softhsm.token(f"t{secrets.token_hex(8)}")
+
+
+@pytest.fixture(scope="session")
+def kms_endpoint() -> Iterator[str]:
+    """Where something answers as AWS KMS does."""
+    from tests.aws import serving
+
+    with serving() as endpoint:
+        yield endpoint

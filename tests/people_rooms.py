@@ -8,8 +8,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from cleanroom.access.types import User
-from cleanroom.bootstrap import Room
 from cleanroom.clock import Clock
+from cleanroom.room import Room
 from cleanroom.signin import passwords
 from cleanroom.signin.totp import code_at, step_of
 from cleanroom.signin.types import Entered, Member, Refused, SecondStep

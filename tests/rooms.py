@@ -18,11 +18,12 @@ from sqlalchemy import select
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.types import Answer
 from cleanroom.audit.models import AuditEvent
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.client import Recipient, Signer, prepare
-from cleanroom.consent.types import Withdrawal, WithdrawalOutcome
+from cleanroom.consent.types import ChangeOutcome, Withdrawal
 from cleanroom.datasets.types import VersionStatus
 from cleanroom.grants.types import Grant
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings, load_settings
 from crypto.keys import generate_signing_key, public_key
@@ -223,7 +224,11 @@ class Stage:
             rule = with_unsafe_override(rule, "a test's own rule")
         with self.room.db.transaction() as tx:
             self.room.rules.set_policy(
-                tx, dataset_id or self.dataset_id, rule, organisation_id=self.provider.organisation_id
+                tx,
+                dataset_id or self.dataset_id,
+                rule,
+                organisation_id=self.provider.organisation_id,
+                confirmed="a test",
             )
         return rule
 
@@ -275,7 +280,7 @@ class Stage:
             as_of=as_of,
         )
 
-    def withdraw(self, *numbers: int, purpose: str = "*") -> WithdrawalOutcome:
+    def withdraw(self, *numbers: int, purpose: str = "*") -> ChangeOutcome:
         """Take consents back by e-mail, as the people themselves would name it."""
         digests = b"".join(hashlib.sha256(email(number).encode()).digest() for number in numbers)
         return self.room.consents.withdraw(self.dataset_id, [Withdrawal("email/room", digests, purpose)])

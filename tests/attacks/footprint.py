@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import event, select
 
-from cleanroom.bootstrap import Room
-from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.models import ConsentEpochRow, ConsentFileRow
 from cleanroom.datasets.models import SealedFileRow
 from cleanroom.datasets.types import Role
+from cleanroom.room import Room
 
 _watched: dict[Path, list[str]] = {}
 
@@ -62,5 +62,7 @@ def _described(room: Room, seen: list[str]) -> list[str]:
             for row in tx.session.scalars(select(SealedFileRow))
         }
         for row in tx.session.scalars(select(ConsentEpochRow).where(ConsentEpochRow.object_key.is_not(None))):
-            held[f"file {row.object_key}"] = f"file withdrawals {row.epoch}"
+            held[f"file {row.object_key}"] = f"file changes {row.epoch}"
+        for row in tx.session.scalars(select(ConsentFileRow)):
+            held[f"file {row.object_key}"] = f"file {Role(row.role).name} {row.column}"
     return [held.get(item, re.sub(r"\.[0-9a-f]{16}\.tmp$", ".tmp", item)) for item in seen]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -162,6 +163,8 @@ def _watch(room: Any, at: int | None, counted: int) -> Callable[..., None]:
 def _jobs() -> dict[str, Callable[..., None]]:
     import small_room
 
+    from cleanroom.consent.errors import RequestEndedError
+    from cleanroom.consent.optout_types import Named, OptOut, OptOutAction, OptOutKind, OptOutReason
     from cleanroom.consent.types import Withdrawal
 
     def load(room: Any, _stage: Any, tick: Any, *, manifest: str, payload: str) -> None:
@@ -173,8 +176,30 @@ def _jobs() -> dict[str, Callable[..., None]]:
     def withdraw(room: Any, stage: Any, _tick: Any, *, digests: str) -> None:
         room.consents.withdraw(stage.provider_dataset, [Withdrawal("email/room", bytes.fromhex(digests))])
 
+    def confirm_consent(room: Any, stage: Any, _tick: Any, *, token: str) -> None:
+        requests = room.consent_requests
+        with suppress(RequestEndedError):
+            confirming = requests.prepare_confirmation(stage.provider_dataset, token)
+            with room.db.transaction() as tx:
+                requests.confirm(tx, confirming)
+
+    def suppress_people(room: Any, _stage: Any, _tick: Any, *, digests: str, organisation_id: str) -> None:
+        named = (Named("email", "room", bytes.fromhex(digests)),)
+        asked = OptOut(OptOutKind.SUPPRESSION, OptOutAction.ADD, named, OptOutReason.REQUEST)
+        room.opt_outs.accept(asked, organisation_id=organisation_id)
+
     def rotate(room: Any, _stage: Any, _tick: Any, *, workspace_id: str) -> None:
         room.rotation.rotate_token_key(workspace_id)
+
+    def rekey(room: Any, _stage: Any, _tick: Any, *, rotation_id: str) -> None:
+        room.rekeying.run(rotation_id)
+
+    def compact(room: Any, _stage: Any, _tick: Any, *, compaction_id: str) -> None:
+        room.rights.compactions.run(compaction_id)
+
+    def confirm(room: Any, _stage: Any, _tick: Any, *, ask_id: str, organisation_id: str, by: str) -> None:
+        with room.db.transaction() as tx:
+            room.four_eyes.confirm(tx, ask_id, organisation_id=organisation_id, by=by)
 
     def complete(room: Any, _stage: Any, _tick: Any, *, analysis_id: str, counting: bool = False) -> None:
         if counting:
@@ -190,7 +215,18 @@ def _jobs() -> dict[str, Callable[..., None]]:
             LocalEngine.count = killed  # type: ignore[method-assign]
         room.analyses.complete(analysis_id)
 
-    return {"load": load, "ask": ask, "withdraw": withdraw, "rotate": rotate, "complete": complete}
+    return {
+        "load": load,
+        "ask": ask,
+        "withdraw": withdraw,
+        "confirm_consent": confirm_consent,
+        "suppress": suppress_people,
+        "rotate": rotate,
+        "rekey": rekey,
+        "compact": compact,
+        "confirm": confirm,
+        "complete": complete,
+    }
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from typing import Any
 from cleanroom import client
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.types import Answer
-from cleanroom.bootstrap import Room
 from cleanroom.client.preparing import Prepared
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.types import Grant
 from cleanroom.ingestion.loading import Progress
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings
 from crypto.keys import generate_signing_key, public_key

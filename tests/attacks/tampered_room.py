@@ -24,11 +24,12 @@ from small_room import (
 )
 
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.cli.main import main
 from cleanroom.client.preparing import Prepared
 from cleanroom.consent.types import Withdrawal
 from cleanroom.datasets.types import DatasetKind
+from cleanroom.room import Room
 from crypto.hash_profiles import digest, hash_profile
 
 Verify = Callable[..., tuple[int, str]]

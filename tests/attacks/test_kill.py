@@ -30,14 +30,19 @@ from sqlalchemy import NullPool, create_engine, select, text
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.cli.main import main
 from cleanroom.client.preparing import Prepared
-from cleanroom.consent.models import ConsentEpochRow
+from cleanroom.consent.changes import ChangeState
+from cleanroom.consent.models import ConfirmationRow, ConsentEpochRow, ConsentFileRow
+from cleanroom.consent.optout_models import BarSegmentRow, OptOutListRow
+from cleanroom.consent.terms import Terms
+from cleanroom.consent.types import Change
 from cleanroom.datasets.models import PackageRow, SealedFileRow
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.models import LedgerRow
 from cleanroom.ingestion.errors import PackageUsedError
+from cleanroom.room import Room
 from crypto.hash_profiles import digest, hash_profile
 
 _PEOPLE, _BASE = 1_200, 400
@@ -46,12 +51,14 @@ _ALL_STATUSES |= {VersionStatus.AWAITING_JUNK}
 Verify = Callable[..., None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class LaterClock:
-    """The system's time and two hours more, when every leftover of a crash is old."""
+    """The system's time and some hours more, when every leftover of a crash is old."""
+
+    hours: int = 2
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(hours=2)
+        return datetime.now(UTC) + timedelta(hours=self.hours)
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,9 @@ def check_versions(room: Room, stage: Stage) -> None:
             assert published == [room.datasets.dataset(tx, dataset_id).current_version_id]
         named = set(tx.session.scalars(select(SealedFileRow.object_key)))
         named |= {key for key in tx.session.scalars(select(ConsentEpochRow.object_key)) if key}
+        named |= set(tx.session.scalars(select(ConsentFileRow.object_key)))
+        named |= {key for key in tx.session.scalars(select(BarSegmentRow.object_key)) if key}
+        named |= set(tx.session.scalars(select(OptOutListRow.object_key)))
     stored = {
         path.relative_to(room.store.root).as_posix() for path in room.store.root.rglob("*") if path.is_file()
     }
@@ -283,6 +293,7 @@ def test_a_killed_load_leaves_nothing_half_published_and_can_be_repeated(
     kill_loads(scene, killable, verify, random_kills=random_kills, targeted_kills=targeted_kills)
 
 
+@pytest.mark.slow_on("postgresql")
 @few_or_many((3, 2), (15, 6))
 def test_a_killed_question_costs_its_budget_and_can_be_repeated(
     tmp_path: Path,
@@ -298,17 +309,20 @@ def test_a_killed_question_costs_its_budget_and_can_be_repeated(
 
 
 @few_or_many((1, 2), (2, 5))
-@pytest.mark.parametrize("job", ["withdraw", "rotate"])
-def test_a_killed_withdrawal_or_rotation_leaves_no_file_behind_and_can_be_repeated(
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["withdraw", "suppress", "rotate"])
+def test_a_killed_withdrawal_list_or_rotation_leaves_no_file_behind_and_can_be_repeated(
     tmp_path: Path, killable: Killable, verify: Verify, job: str, random_kills: int, targeted_kills: int
 ) -> None:
     scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}", rows=300)
     stage = scene.stage
     hashed = digest(hash_profile("room"), "email", people(300)[7].email)
     assert hashed is not None
-    options = (
-        {"digests": hashed.hex()} if job == "withdraw" else {"workspace_id": scene.provider.workspace_id}
-    )
+    options = {
+        "withdraw": {"digests": hashed.hex()},
+        "suppress": {"digests": hashed.hex(), "organisation_id": scene.provider.organisation_id},
+        "rotate": {"workspace_id": scene.provider.workspace_id},
+    }[job]
     note = checkpoint(stage)
     for _ in strike(
         lambda **point: killable.run(job, stage, **point, **options),
@@ -322,6 +336,45 @@ def test_a_killed_withdrawal_or_rotation_leaves_no_file_behind_and_can_be_repeat
         room.close()
         assert not killable.run(job, stage, **options).killed
         verify(stage, against=note)
+
+
+@few_or_many((1, 3), (6, 12))
+@pytest.mark.slow
+def test_a_killed_confirmation_is_made_wholly_or_not_at_all_and_once(
+    tmp_path: Path, killable: Killable, verify: Verify, random_kills: int, targeted_kills: int
+) -> None:
+    scene = make_scene(tmp_path, f"sqlite:///{tmp_path / 'home' / 'room.sqlite3'}", rows=300)
+    stage, note, tokens = scene.stage, checkpoint(scene.stage), list[str]()
+    hashed = digest(hash_profile("room"), "email", people(300)[7].email)
+    assert hashed is not None
+    pending = Change("email/room", hashed, ChangeState.PENDING, "advertising", terms=(Terms(),))
+
+    def run(**point: float) -> Ended:
+        room = open_room(stage.settings)
+        requests = room.consent_requests
+        asked = requests.prepare(stage.provider_dataset, [pending], within=timedelta(days=1))
+        with room.db.transaction() as tx:
+            (token,) = requests.ask(tx, asked)[1]
+        room.close()
+        assert token is not None
+        tokens.append(token)
+        return killable.run("confirm_consent", stage, token=token, **point)
+
+    def spent() -> int:
+        room = open_room(stage.settings, clock=LaterClock())
+        check_versions(room, stage)
+        with room.db.reading() as tx:
+            rows = len(tx.session.scalars(select(ConfirmationRow)).all())
+            epochs = select(ConsentEpochRow).where(ConsentEpochRow.kind == "confirmation")
+            assert len(tx.session.scalars(epochs).all()) == rows
+        room.close()
+        verify(stage, against=note)
+        return rows
+
+    for _ in strike(run, seed="confirm", random_kills=random_kills, targeted_kills=targeted_kills):
+        assert len(tokens) - 1 <= spent() <= len(tokens)
+        assert not killable.run("confirm_consent", stage, token=tokens[-1]).killed
+        assert spent() == len(tokens)
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ def check(stage: Stage, analysis_id: str) -> None:
     room.close()
 
 
+@pytest.mark.slow_on("postgresql")
 def test_the_next_worker_completes_what_a_killed_one_began(
     tmp_path: Path, database_url: str, killable: Killable
 ) -> None:

@@ -32,9 +32,10 @@ from small_room import (
 
 from cleanroom.accounts.types import OrganisationKind
 from cleanroom.analyses.types import Outcome
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.consent.types import Withdrawal
 from cleanroom.datasets.types import DatasetKind, Role
+from cleanroom.room import Room
 from crypto.hash_profiles import digest, hash_profile
 
 PEOPLE, BASE, WATCHED = 1_200, 400, 200
@@ -138,7 +139,9 @@ def test_nothing_stands_in_clear_when_the_room_is_closed_and_opened_again(played
     assert played.search.in_tree(Path(played.stage.home)) == set()
 
 
-@pytest.mark.parametrize("job", ["load", "ask", "withdraw", "rotate"])
+@pytest.mark.parametrize(
+    "job", ["load", *(pytest.param(job, marks=pytest.mark.slow) for job in ("ask", "withdraw", "rotate"))]
+)
 def test_nothing_stands_in_clear_while_a_run_is_killed(played: Played, killable: Killable, job: str) -> None:
     home, rng = Path(played.stage.home), random.Random(job)
     files_before, kills = played.search.files, 0

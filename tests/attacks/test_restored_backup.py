@@ -1,5 +1,6 @@
 """The attack on the budget by its operator: put an old backup of the database back, and ask once more for nothing."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +8,13 @@ import pytest
 
 from cleanroom.analyses.types import Outcome
 from cleanroom.audit.log import AuditLog
-from cleanroom.bootstrap import reconcile_room
+from cleanroom.consent.optout_types import Named, OptOut, OptOutAction, OptOutKind, OptOutReason
 from cleanroom.grants.types import Amount, Grant, GrantStatus
+from cleanroom.reconciling import reconcile_room
 from policies.codec import load_preset
 from policies.decision import Deny
 from tests.backups import Backup
-from tests.rooms import DATASET_SCHEMA, PURPOSE, Stage
+from tests.rooms import DATASET_HEADER, DATASET_SCHEMA, PURPOSE, Stage, email, people
 
 CAP_MICRO = 95_000
 FINE_MICRO = 5_000
@@ -209,3 +211,39 @@ def test_without_the_check_an_old_backup_gives_free_questions(
     again = released(stage, grant, range(20, 60))
 
     assert first + again == 2 * CAP_MICRO
+
+
+def suppress(stage: Stage, *numbers: int, action: OptOutAction = OptOutAction.ADD) -> None:
+    digests = b"".join(hashlib.sha256(email(number).encode()).digest() for number in numbers)
+    named = (Named("email", "room", digests),)
+    asked = OptOut(OptOutKind.SUPPRESSION, action, named, OptOutReason.REQUEST)
+    stage.room.opt_outs.accept(asked, organisation_id=stage.provider.organisation_id)
+
+
+def counted(stage: Stage) -> int:
+    with stage.room.db.reading() as tx:
+        version = stage.room.datasets.current(tx, stage.dataset_id)
+        epoch = stage.room.consents.epoch(tx, stage.dataset_id)
+        view = stage.room.consents.view(tx, version.id, purpose=PURPOSE, epoch=epoch)
+    return int(view.mask(stage.clock.now()).sum())
+
+
+def test_a_list_holds_in_a_restored_backup_and_what_came_later_holds_when_it_is_reconciled(
+    make_room: Callable[..., Stage],
+) -> None:
+    stage = make_room()
+    everybody = counted(stage)
+    grant = stage.grant("M")
+    suppress(stage, 0, 1)
+    backup = Backup(stage)
+    suppress(stage, 2, 3)
+    assert counted(stage) == everybody - 4
+
+    backup.put_back()
+
+    assert counted(stage) == everybody - 2
+    assert reasons_of(stage.ask(grant)) == ["restored"]
+    assert reconcile_room(stage.room).batches_replayed == 1
+    assert counted(stage) == everybody - 4
+    stage.load(stage.dataset_id, DATASET_HEADER, people())
+    assert counted(stage) == everybody - 4

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import open_room
 from cleanroom.grants.types import Reservation
 from cleanroom.ids import new_id
 from cleanroom.matching.local import LocalEngine
 from cleanroom.matching.types import BaseView, DatasetView, ExactCounts, Plan
+from cleanroom.room import Room
 from cleanroom.settings import Settings
 from policies.question import question_from_dict
 

@@ -3,6 +3,7 @@
 import multiprocessing
 from multiprocessing.synchronize import Barrier
 
+import pytest
 from sqlalchemy import Engine, select
 
 from cleanroom.audit.log import AuditLog
@@ -30,6 +31,7 @@ def write(url: str, writer: int, barrier: Barrier) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow_on("postgresql")
 def test_eight_writing_processes_leave_one_log_without_gaps(engine: Engine, database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(WRITERS)

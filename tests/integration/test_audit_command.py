@@ -20,9 +20,13 @@ from cleanroom.db.base import Base
 from cleanroom.db.database import Database, open_engine
 from cleanroom.settings import load_settings
 from cleanroom.storage import LocalDirectory
+from cleanroom.witness.home import WitnessHome
+from cleanroom.witness.service import Witness
 from crypto.key_file import LocalKeyFile
 from crypto.keys import BoundKek
 from crypto.sealed import SealedContext, SealedWriter, ciphertext_sha256
+from tests.answering import Answering
+from tests.rooms import MovableClock
 
 Run = Callable[..., tuple[int, str, str]]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -212,3 +216,32 @@ def test_unknown_commands_are_wrong_usage_and_help_lists_the_groups(run: Run) ->
     assert run("audit", "conquer")[0] == 2
     code, out, _err = run("audit", "--help")
     assert (code, "verify" in out) == (0, True)
+
+
+def test_a_witness_is_believed_when_it_vouches_itself_and_now(home: Path, run: Run, tmp_path: Path) -> None:
+    key = load_settings({}, home=home).verifier_key_path.read_text().strip()
+    keeps = WitnessHome.make(tmp_path / "w1", "w1.example/witness")
+    keeps.trust(key, None)
+    _, note, _ = run("audit", "checkpoint", "--home", home)
+    clock = MovableClock(SystemClock().now())
+    witness = Witness(keeps, clock)
+    assert witness.add_checkpoint(f"old 0\n\n{note}".encode()).status == 200
+    stranger = WitnessHome.make(tmp_path / "w2", "w1.example/witness").key.text
+
+    with Answering(witness) as url:
+
+        def verify(named: str) -> tuple[int, str, str]:
+            return run("audit", "verify", "--home", home, "--witness", f"{named}@{url}")
+
+        code, out, _ = verify(keeps.key.text)
+        assert (code, out.split(" ")[0]) == (0, "INTACT")
+        code, _, error = verify(stranger)
+        assert code != 0
+        assert "did not vouch for the checkpoint" in error
+        code, _, _ = run("audit", "verify", "--home", home, "--witness", url)
+        assert code != 0
+        # Somebody in between shows what the witness signed a while ago.
+        clock.move(minutes=-11)
+        code, _, error = verify(keeps.key.text)
+        assert code != 0
+        assert "within the last 10 minutes" in error

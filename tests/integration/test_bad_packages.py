@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import select
 
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room, init_room
+from cleanroom.bootstrap import init_room
 from cleanroom.client import Recipient, Signer, prepare
 from cleanroom.client.preparing import Prepared
 from cleanroom.datasets.models import DatasetVersionRow, PackageRow
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.errors import KNOWN_ERRORS
+from cleanroom.room import Room
 from cleanroom.schema.batch import BatchHeader, BatchTrailer, BatchWriter
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.layout import layout, reasons

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cleanroom.bootstrap import METADATA, RoomExistsError, RoomMissingError, init_room, open_room
+from cleanroom.bootstrap import RoomExistsError, RoomMissingError, init_room, open_room
 from cleanroom.clock import Clock
 from cleanroom.db.migrate import differences, downgrade, upgrade
 from cleanroom.grants.types import Grant, GrantStatus
+from cleanroom.room import METADATA
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.settings import Settings, load_settings
 from crypto.keys import KeyFileError, KeyFileExposedError

@@ -15,6 +15,9 @@ from cleanroom.audit.log import AuditLog
 from cleanroom.clock import SystemClock
 from cleanroom.db.database import Database
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 EVENTS = 23
 
 

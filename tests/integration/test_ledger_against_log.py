@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from cleanroom.bootstrap import reconcile_room
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND, main
 from cleanroom.grants.models import BudgetAccountRow, GrantRow, LedgerRow
 from cleanroom.grants.verifying import ledger_problems
+from cleanroom.reconciling import reconcile_room
 from tests.backups import Backup
 from tests.rooms import PURPOSE, Stage
 

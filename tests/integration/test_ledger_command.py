@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cleanroom.cli.main import EXIT_KNOWN_ERROR, EXIT_PROBLEM_FOUND, main
+from cleanroom.consent.checks import require_confirmation
 from cleanroom.grants.types import Grant
 from tests.backups import Backup
 from tests.rooms import Stage
@@ -33,6 +34,7 @@ def test_a_restored_room_is_named_and_reconciled_with_the_receipts_that_are_left
     code, text = run(capsys, "status", stage.home)
     assert code == EXIT_PROBLEM_FOUND
     assert text.startswith("RESTORED the log holds ")
+    held, known = (int(word) for word in text.split() if word.isdecimal())
     code, text = run(capsys, "reconcile", stage.home, "--receipts", str(stage.home / "receipts"))
     assert (code, text.splitlines()) == (
         0,
@@ -40,10 +42,32 @@ def test_a_restored_room_is_named_and_reconciled_with_the_receipts_that_are_left
             "RECONCILED 1 questions entered from receipts",
             "1 grants count as spent, 15000 micro-rho of them unproven; "
             "0 grants and public releases that the backup does not know are charged",
+            f"{known - held} events of the log are lost at least",
+            "0 batches that hold people back taken again from the mirror",
         ],
     )
     assert run(capsys, "status", stage.home)[0] == 0
     assert isinstance(stage.try_grant("M"), Grant)
+
+
+def test_the_status_names_datasets_whose_consents_are_in_doubt(
+    make_room: Callable[..., Stage], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = make_room()
+    with stage.room.db.transaction() as tx:
+        require_confirmation(
+            tx,
+            stage.dataset_id,
+            organisation_id=stage.provider.organisation_id,
+            since=stage.clock.now(),
+            now=stage.clock.now(),
+        )
+    code, text = run(capsys, "status", stage.home)
+    assert (code, text.splitlines()[0][:8]) == (0, "CURRENT ")
+    assert text.splitlines()[1].startswith(f"UNCONFIRMED {stage.dataset_id}: ")
+    with stage.room.db.transaction() as tx:
+        stage.room.consents.confirm(tx, stage.dataset_id, by="operator")
+    assert "UNCONFIRMED" not in run(capsys, "status", stage.home)[1]
 
 
 def test_a_room_that_misses_nothing_is_not_reconciled_unless_its_operator_says_so(

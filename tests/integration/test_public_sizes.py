@@ -3,14 +3,17 @@
 import pytest
 
 from cleanroom.analyses.types import Outcome
-from cleanroom.bootstrap import reconcile_room
 from cleanroom.consent.view import ConsentView
 from cleanroom.datasets.errors import VersionNotFoundError
 from cleanroom.grants.types import AccountKind
+from cleanroom.reconciling import reconcile_room
 from cleanroom.release import gate
 from cleanroom.release.models import PublicRelease
 from tests.backups import Backup
 from tests.rooms import DATASET_HEADER, DATASET_SCHEMA, PURPOSE, people
+
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
 
 CONSENTED = 2_700
 # A tenth of the 5% that every cap keeps for it.

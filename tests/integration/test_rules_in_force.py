@@ -12,6 +12,9 @@ from policies.request import ApprovalState
 from policies.rules import Approval, Rate, Sectors
 from tests.rooms import PURPOSE, clients
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 OLD = {"attribute": "age", "op": ">=", "value": 30}
 OLDER = {"attribute": "age", "op": ">=", "value": 45}
 WOMEN = {"attribute": "sex", "op": "==", "value": "F"}

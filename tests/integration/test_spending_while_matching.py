@@ -18,9 +18,10 @@ from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
 from cleanroom.audit.models import AuditEvent
 from cleanroom.audit.verify import verify_log
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
 from cleanroom.grants.models import LedgerRow
 from cleanroom.grants.verifying import ledger_problems
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 from tests.integration.spenders import DELTA_PER_RHO, Children, Order
 
@@ -31,6 +32,7 @@ PATIENCE_SECONDS = 20.0
 OVERLAP = {"purpose": PURPOSE, "precision": "rough", "labels": False, "per_key": False}
 
 
+@pytest.mark.slow_on("postgresql")
 def test_fifty_spenders_do_not_wait_for_a_question_that_counts_and_dies(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanroom.consent.withdrawals import microseconds
+from cleanroom.consent.changes import microseconds
 from policies.question import question_from_dict
 from tests.properties.neighbours import DAY, INFOS, NOW, POOL, Row, World
 
@@ -126,6 +126,7 @@ worlds = st.builds(
     junk=marked,
     # Withdrawn by e-mail, by phone, or by the id of the person itself.
     withdrawn=st.frozensets(st.tuples(st.integers(0, 2), st.integers(1, POOL)), max_size=2),
+    agreed=st.frozensets(st.tuples(st.integers(0, 2), st.integers(1, POOL)), max_size=2),
     question=questions,
     shift=st.none() | st.integers(0, POOL - 1),
     renamed=st.frozensets(st.integers(1, 7), max_size=3),

@@ -19,8 +19,15 @@ import numpy as np
 
 from cleanroom.analyses.cells import Layout, exact_cells
 from cleanroom.consent import binding
+from cleanroom.consent.changes import (
+    EVERY_PURPOSE,
+    PERSON,
+    ChangeRows,
+    ChangeState,
+    microseconds,
+    no_changes,
+)
 from cleanroom.consent.view import ConsentView
-from cleanroom.consent.withdrawals import EVERY_PURPOSE, PERSON, WITHDRAWAL_DTYPE, microseconds
 from cleanroom.datasets.junk import JUNK_DTYPE
 from cleanroom.datasets.numbers import stored_kind
 from cleanroom.datasets.tokens import PERSON_KEY, token_halves
@@ -64,6 +71,7 @@ label: {column: status, values: [vip, active, lapsed]}
 INFOS = {attribute.name: info_of(attribute) for attribute in DATASET.attributes}
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = (NOW.date() - datetime(1970, 1, 1, tzinfo=UTC).date()).days
+LOADED = microseconds(NOW) - 6
 POOL = 8
 TOKENS = {
     side: TokenKeys(bytes([number]) * 32, workspace_id=f"ws_{number:032x}", version=1)
@@ -160,6 +168,8 @@ class World:
     shift: int | None = None
     # Who had another id then.
     renamed: frozenset[int] = frozenset()
+    # Which values a later consent came in for.
+    agreed: frozenset[tuple[int, int]] = frozenset()
 
 
 def digest(text: str) -> np.ndarray:
@@ -222,18 +232,20 @@ def half(kind: str, value: int) -> tuple[int, int]:
     return int(hi), int(lo)
 
 
-def fixed_lists(world: World) -> tuple[np.ndarray, Files]:
-    """The junk list, and one batch of withdrawals, both over values of either key."""
+def fixed_lists(world: World) -> tuple[np.ndarray, ChangeRows]:
+    """The junk list, and one batch of changes, both over values of either key."""
     kinds = ("email", "phone", "person")
     junk = np.array([(key, *half(kinds[key], value), 9) for key, value in sorted(world.junk)], JUNK_DTYPE)
-    at = microseconds(NOW) - 5
-    withdrawals = [
-        (PERSON if key == 2 else key, EVERY_PURPOSE, at, *half(kinds[key], value))
-        for key, value in sorted(world.withdrawn)
-    ]
-    files = Files()
-    files.write(Role.WITHDRAWALS, 0, np.array(withdrawals, WITHDRAWAL_DTYPE))
-    return junk, files
+    said = [(at, ChangeState.WITHDRAWN) for at in sorted(world.withdrawn)]
+    said += [(at, ChangeState.GRANTED) for at in sorted(world.agreed)]
+    changes = no_changes(len(said))
+    for row, ((key, value), state) in zip(changes, said, strict=True):
+        row["key"], row["state"] = PERSON if key == 2 else key, state
+        row["purpose"] = 0 if state is ChangeState.GRANTED else EVERY_PURPOSE
+        # A consent of some is newer than the withdrawal of others.
+        row["at"] = microseconds(NOW) - (value % 3 + 4 if state is ChangeState.GRANTED else 5)
+        row["hi"], row["lo"] = half(kinds[key], value)
+    return junk, changes
 
 
 def earlier_rows(world: World, rows: list[Row]) -> list[Row]:
@@ -254,13 +266,11 @@ def earlier_rows(world: World, rows: list[Row]) -> list[Row]:
     ]
 
 
-def bind_withdrawals(rows: list[Row], junk: np.ndarray, withdrawals: Files) -> None:
+def with_bound(rows: list[Row], junk: np.ndarray, changes: ChangeRows) -> ChangeRows:
     """Add to the list what the room adds when it takes the batch, or publishes another version."""
     files, persons = write_version(DATASET, rows, TOKENS["dataset"])
     files.write(Role.JUNK, 0, junk)
-    recorded = withdrawals.read(Role.WITHDRAWALS, 0, WITHDRAWAL_DTYPE)
-    if persons:
-        withdrawals.write(Role.WITHDRAWALS, 0, binding.bound(files, recorded, persons=persons))
+    return np.concatenate([changes, binding.bound(files, changes, persons=persons)]) if persons else changes
 
 
 def cells_of(world: World, rows: list[Row], *, earlier: list[Row] | None = None) -> list[Cell]:
@@ -269,16 +279,16 @@ def cells_of(world: World, rows: list[Row], *, earlier: list[Row] | None = None)
     Args:
         world: what is held fixed.
         rows: of the file.
-        earlier: of the file in which the withdrawals were taken; none, when they were taken in this one.
+        earlier: of the file in which the changes were taken; none, when they were taken in this one.
     """
     files, persons = write_version(DATASET, rows, TOKENS["dataset"])
     own, _ = write_version(BASE, list(world.base), TOKENS["base"])
-    junk, withdrawals = fixed_lists(world)
+    junk, changes = fixed_lists(world)
     files.write(Role.JUNK, 0, junk)
     if earlier is not None:
-        bind_withdrawals(earlier, junk, withdrawals)
-    bind_withdrawals(rows, junk, withdrawals)
-    consents = ConsentView(files, persons, DATASET.consents[0], 0, (withdrawals,))
+        changes = with_bound(earlier, junk, changes)
+    changes = with_bound(rows, junk, changes)
+    consents = ConsentView(files, persons, DATASET.consents[0], 0, lambda: changes, loaded_at=LOADED)
     keys = shared_keys(DATASET, BASE)
     question = canonical_question(world.question, INFOS)
     plan = Plan(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, settings
 
 from cleanroom.consent import binding, view
-from cleanroom.consent.withdrawals import EVERY_PURPOSE, WITHDRAWAL_DTYPE
+from cleanroom.consent.changes import EVERY_PURPOSE, ChangeState, no_changes
+from cleanroom.consent.found import Found, all_holders
 from cleanroom.ingestion import assembly, merging
 from cleanroom.matching import evaluate, local
 from cleanroom.matching.local import LocalEngine
@@ -175,35 +176,33 @@ def rows_are_persons(rows, layout):
     return SPLIT_ROWS(rows, layout)
 
 
-def bind_shared_values(reader, segment, *, persons):
+def bind_shared_values(reader, changes, *, persons):
     """A withdrawal takes over every value of the people found, as if it had been submitted."""
+    found = binding.named(reader, changes)
     wanted = np.zeros(persons, np.bool_)
-    wanted[binding.named(reader, segment)[0]] = True
-    parts = [segment[:0]]
+    wanted[found.persons] = True
+    parts = [changes[:0]]
     for column in (0, 1):
         for who, hi, lo in binding.values_of(reader, column, wanted):
             if not who.size:
                 continue
-            part = np.zeros(who.size, WITHDRAWAL_DTYPE)
-            part["key"], part["purpose"], part["at"] = column, EVERY_PURPOSE, segment["at"][0]
-            part["hi"], part["lo"] = hi, lo
+            part = no_changes(who.size)
+            part["key"], part["purpose"], part["at"] = column, EVERY_PURPOSE, changes["at"][0]
+            part["state"], part["hi"], part["lo"] = ChangeState.WITHDRAWN, hi, lo
             parts.append(part)
     return np.concatenate(parts)
 
 
-def names_only_where_alone(reader, withdrawals):
+def names_only_where_alone(reader, changes):
     """A token names its holder only while nobody else holds it."""
-    persons, instants = NAMED(reader, withdrawals)
-    shared = [persons[:0]]
-    for column in np.unique(withdrawals["key"]).tolist():
-        found = list(binding.holders(reader, column, np.unique(withdrawals["hi"])))
-        who, held = (
-            (np.concatenate(each) for each in zip(*found, strict=True)) if found else (persons[:0],) * 2
-        )
+    found = NAMED(reader, changes)
+    shared = [found.persons[:0]]
+    for column in np.unique(changes["key"]).tolist():
+        who, held = all_holders(reader, column, np.unique(changes["hi"]))
         once, count = np.unique(held, return_counts=True)
         shared.append(who[np.isin(held, once[count > 1])])
-    kept = ~np.isin(persons, np.concatenate(shared))
-    return persons[kept], instants[kept]
+    kept = ~np.isin(found.persons, np.concatenate(shared))
+    return Found(found.persons[kept], found.records[kept])
 
 
 NAMED = binding.named

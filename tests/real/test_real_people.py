@@ -143,6 +143,7 @@ def _run(files: Files, tmp_path: Path, provider_schema: dict[str, Any]) -> subpr
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 def test_figures_about_real_people_lie_inside_their_intervals_at_the_stated_rate(
     files: Files, tmp_path: Path
 ) -> None:

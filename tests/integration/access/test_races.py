@@ -1,5 +1,6 @@
 """The same assertion, the same idempotency key, at the same moment: one succeeds, on SQLite and on PostgreSQL."""
 
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
@@ -15,15 +16,16 @@ from cleanroom.access.errors import (
     IdempotencyMismatchError,
     InvalidClientError,
 )
-from cleanroom.access.idempotency import request_hash
+from cleanroom.access.idempotency import Idempotency, part_of, replay_of
 from cleanroom.access.types import Replay
-from cleanroom.bootstrap import METADATA
 from cleanroom.db.migrate import differences, downgrade, upgrade
+from cleanroom.room import METADATA
 from tests.access_rooms import AccessRoom
+from tests.rooms import MovableClock
 
 KEY = ECKey.generate_key("P-256")
 THREADS = 6
-ASKED = request_hash("POST", "/v1/bases", b"{}")
+ASKED = Idempotency(MovableClock(), bytes(32)).request_hash("POST", "/v1/bases", b"{}")
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
@@ -59,7 +61,7 @@ def test_a_request_repeated_at_once_does_its_work_once(room: AccessRoom) -> None
             if before is not None:
                 return before
             made = room.room.accounts.create_organisation(tx, name=f"made {number}", kind="advertiser")
-            answer = Replay(201, made.id.encode())
+            answer = replay_of(201, made.id.encode())
             access.remember(tx, caller, "key", ASKED, answer)
             return answer
 
@@ -83,7 +85,7 @@ def test_while_the_first_is_running_the_second_is_told_or_waits_its_turn(room: A
             assert access.idempotent(tx, caller, "key", ASKED) is None
             claimed.set()
             go_on.wait(20)
-            access.remember(tx, caller, "key", ASKED, Replay(201, b"one"))
+            access.remember(tx, caller, "key", ASKED, replay_of(201, b"one"))
 
     def second() -> Replay | None:
         with room.room.db.transaction() as tx:
@@ -99,9 +101,9 @@ def test_while_the_first_is_running_the_second_is_told_or_waits_its_turn(room: A
         else:
             waiting = pool.submit(second)
             go_on.set()
-            assert waiting.result(60) == Replay(201, b"one")
+            assert waiting.result(60) == replay_of(201, b"one")
         running.result(60)
-    assert second() == Replay(201, b"one")
+    assert second() == replay_of(201, b"one")
 
 
 def test_a_key_counts_for_its_client_and_request_for_a_day_and_not_when_the_work_failed(
@@ -110,17 +112,17 @@ def test_a_key_counts_for_its_client_and_request_for_a_day_and_not_when_the_work
     caller, other = (room.principal(room.secret_client()[0]) for _ in range(2))
     access = room.room.access
     with room.room.db.rehearsing() as tx:
-        access.remember(tx, caller, "key", ASKED, Replay(201, b"x"))
+        access.remember(tx, caller, "key", ASKED, replay_of(201, b"x"))
     with room.room.db.transaction() as tx:
         assert access.idempotent(tx, caller, "key", ASKED) is None
-        access.remember(tx, caller, "key", ASKED, Replay(201, b"x"))
+        access.remember(tx, caller, "key", ASKED, replay_of(201, b"x"))
     changed = (
-        request_hash("POST", "/v1/bases", b"{ }"),
-        request_hash("POST", "/v1/uploads", b"{}"),
-        request_hash("POST", "/v1/bases", b"{}", advertiser_id="org_1"),
+        access.request_hash("POST", "/v1/bases", b"{ }"),
+        access.request_hash("POST", "/v1/uploads", b"{}"),
+        access.request_hash("POST", "/v1/bases", b"{}", advertiser_id="org_1"),
     )
     with room.room.db.transaction() as tx:
-        assert access.idempotent(tx, caller, "key", ASKED) == Replay(201, b"x")
+        assert access.idempotent(tx, caller, "key", ASKED) == replay_of(201, b"x")
         assert access.idempotent(tx, other, "key", ASKED) is None
         for another in changed:
             with pytest.raises(IdempotencyMismatchError):
@@ -132,15 +134,22 @@ def test_a_key_counts_for_its_client_and_request_for_a_day_and_not_when_the_work
             with pytest.raises(IdempotencyKeyError):
                 access.idempotent(tx, caller, bad, ASKED)
     # However long and whatever it begins with, it is given back byte for byte.
-    for number, body in enumerate((b"[" + b'{"value": 1},' * 10_000 + b"{}]", b"\0zlib\0", b"")):
+    long = b"[" + b'{"value": 1},' * 10_000 + b"{}]"
+    parts = (part_of(long),), (b"{", part_of(long), b"}"), (long,), (b"\0zlib\0",), (b"\0gzip\0",), (b"",), ()
+    for number, body in enumerate(parts):
         with room.room.db.transaction() as tx:
-            access.remember(tx, caller, f"body {number}", ASKED, Replay(201, body))
+            access.remember(tx, caller, f"body {number}", ASKED, replay_of(201, *body))
         with room.room.db.reading() as tx:
-            assert access.idempotent(tx, caller, f"body {number}", ASKED) == Replay(201, body)
+            assert access.idempotent(tx, caller, f"body {number}", ASKED) == replay_of(201, *body)
+    # As it was kept by the versions before.
+    with room.room.db.transaction() as tx:
+        kept = Replay(201, long, b"\0zlib\0" + zlib.compress(long))
+        access.remember(tx, caller, "earlier", ASKED, kept)
+        assert access.idempotent(tx, caller, "earlier", ASKED) == kept
     room.clock.move(hours=24)
     with room.room.db.transaction() as tx:
         assert access.idempotent(tx, caller, "key", changed[0]) is None
-        access.remember(tx, caller, "key", changed[0], Replay(200, b"y"))
+        access.remember(tx, caller, "key", changed[0], replay_of(200, b"y"))
 
 
 def test_the_tables_go_and_come_back_and_older_mandates_allow_everything(room: AccessRoom) -> None:

@@ -7,11 +7,12 @@ from time import sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from cleanroom.accounts.errors import UnknownOrganisationError
 from cleanroom.accounts.types import Organisation
+from cleanroom.db import database
 from cleanroom.db.database import Transaction
 from tests.access_rooms import AccessRoom
 
@@ -32,13 +33,15 @@ def names(room: AccessRoom) -> list[str]:
 
 
 def at_once(room: AccessRoom, works: list[Work]) -> tuple[list[Any], int]:
-    """Have pieces of work wait for one that is under way; returns what each made or raised, and the commits of all."""
+    """Have pieces of work wait for one that is under way; returns what each made or raised, and their commits."""
     begun, go_on = Event(), Event()
     commits: list[object] = []
     db = room.room.db
     event.listen(db.engine, "commit", commits.append)
 
-    def first(_tx: Transaction) -> None:
+    def first(tx: Transaction) -> None:
+        # So that it has a commit, which is its own and not counted.
+        tx.connection.execute(text("SELECT 1"))
         begun.set()
         assert go_on.wait(20)
 
@@ -58,7 +61,7 @@ def at_once(room: AccessRoom, works: list[Work]) -> tuple[list[Any], int]:
             assert not wait(waiting, timeout=0).done
         go_on.set()
         leading.result(20)
-        return [future.result(20) for future in waiting], len(commits)
+        return [future.result(20) for future in waiting], len(commits) - 1
 
 
 def test_each_gets_what_its_work_made_and_an_error_undoes_its_own_work_alone(room: AccessRoom) -> None:
@@ -72,7 +75,7 @@ def test_each_gets_what_its_work_made_and_an_error_undoes_its_own_work_alone(roo
     assert [found.name for found in made] == [f"party {number}" for number in range(CALLERS)]
     assert sorted(names(room)) == sorted(found.name for found in made)
     if room.room.db.engine.dialect.name == "sqlite":
-        assert commits == 2
+        assert commits == 1
     # Each has its entry in the log; the one that failed has none.
     entered = [each["subject"] for each in room.events("accounts.organisation_created")]
     assert sorted(entered) == sorted(found.id for found in made)
@@ -89,7 +92,7 @@ def test_when_the_database_fails_nothing_of_what_shared_a_commit_was_done(room: 
 
     made, commits = at_once(room, [adding(room, "before"), unlucky, adding(room, "after")])
     assert [type(error) for error in made] == [OperationalError] * 3
-    assert commits == 1
+    assert commits == 0
     assert names(room) == []
     # It was no fault of theirs: they may come again.
     assert room.room.db.together(adding(room, "before")).name == "before"
@@ -105,3 +108,63 @@ def test_nobody_is_told_before_the_commit(room: AccessRoom, monkeypatch: pytest.
         room.room.db.together(adding(room, "lost"))
     monkeypatch.undo()
     assert names(room) == []
+
+
+def test_whoever_waits_too_long_for_the_database_is_told_as_by_any_other_failure(
+    room: AccessRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not room.room.db.one_writer:
+        pytest.skip("On PostgreSQL nobody waits for the whole database.")
+    monkeypatch.setattr(database, "_SQLITE_PATIENCE_SECONDS", 0)
+    held = Event()
+
+    def meanwhile() -> None:
+        with pytest.raises(OperationalError, match="locked"), room.room.db.transaction() as tx:
+            adding(room, "late")(tx)
+        held.set()
+
+    with room.room.db.transaction() as tx, ThreadPoolExecutor(1) as pool:
+        adding(room, "first")(tx)
+        pool.submit(meanwhile).result(20)
+    assert held.is_set()
+    assert names(room) == ["first"]
+
+
+def test_whoever_comes_while_another_process_writes_shares_the_commit(room: AccessRoom) -> None:
+    db = room.room.db
+    if not db.one_writer:
+        pytest.skip("On PostgreSQL nobody waits for the whole database.")
+    commits: list[object] = []
+    with ThreadPoolExecutor(2) as pool:
+        with db.transaction() as tx:
+            adding(room, "another")(tx)
+            first = pool.submit(db.together, adding(room, "first"))
+            sleep(0.3)
+            second = pool.submit(db.together, adding(room, "second"))
+            sleep(0.3)
+            event.listen(db.engine, "commit", commits.append)
+        assert [first.result(20).name, second.result(20).name] == ["first", "second"]
+    # The other one's, and theirs.
+    assert len(commits) == 2
+
+
+def test_whoever_waits_for_the_database_does_not_hold_up_who_has_it(
+    room: AccessRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = room.room.db
+    # Long enough for the one who has it to end, were it not held up; so that a fault shows soon.
+    monkeypatch.setattr(database, "_SQLITE_PATIENCE_SECONDS", 3)
+
+    def meanwhile() -> int:
+        with db.transaction() as tx:
+            return int(tx.connection.scalar(text("SELECT 1")) or 0)
+
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction() as tx:
+            adding(room, "first")(tx)
+            waiting = pool.submit(meanwhile)
+            sleep(0.3)
+            # Its connection is asked for only now, and by its end at the latest.
+            assert tx.connection.scalar(text("SELECT 1")) == 1
+        assert waiting.result(20) == 1
+    assert names(room) == ["first"]

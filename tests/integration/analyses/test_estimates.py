@@ -18,6 +18,9 @@ from policies.rules import Approval, Rate
 from tests.integration.analyses.questions import RICH, YOUNG
 from tests.rooms import PURPOSE, Party, Stage, clients, people, person
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 
 def estimate(stage: Stage, grant: Any, *, asker: Party | None = None, **asked: Any) -> Estimate:
     named = {key: asked.pop(key) for key in ("sizes", "expected") if key in asked}

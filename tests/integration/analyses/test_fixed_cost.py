@@ -21,6 +21,9 @@ from policies.codec import load_preset
 from tests.integration.analyses.questions import RICH, receipt_of
 from tests.rooms import PURPOSE, Stage
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 # With the commits; PostgreSQL takes one more for each, the log's lock.
 MOST, MOST_STORED, MOST_REFUSED = 46, 20, 20
 

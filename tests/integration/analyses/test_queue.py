@@ -18,6 +18,9 @@ from cleanroom.matching.local import LocalEngine
 from cleanroom.worker.pieces import Counting
 from tests.rooms import Stage, clients, people
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 YOUNG = {
     "young": {"attribute": "age", "op": "<", "value": 30},
     "women": {"attribute": "sex", "op": "==", "value": "F"},

@@ -11,6 +11,9 @@ from policies.codec import load_preset
 from tests.integration.analyses.questions import receipt_of, status_of
 from tests.rooms import BASE_SCHEMA, DATASET_HEADER, DATASET_SCHEMA, PURPOSE, clients, people
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 
 def test_a_denied_question_names_rule_and_nearest_permitted_one_and_costs_nothing(stage):
     grant = stage.grant()

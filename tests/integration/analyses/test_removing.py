@@ -9,11 +9,11 @@ from cleanroom.analyses.errors import NotYourBaseError
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
 from cleanroom.cli.main import main
-from cleanroom.datasets.errors import DatasetNotFoundError, VersionStatusError
+from cleanroom.datasets.errors import DatasetNotFoundError, VersionNotFoundError, VersionStatusError
 from cleanroom.datasets.models import DatasetRow
 from cleanroom.datasets.types import DatasetKind, VersionStatus
 from cleanroom.grants.types import GrantStatus
-from tests.rooms import BASE_HEADER, MakeRoom, Stage, clients
+from tests.rooms import BASE_HEADER, DATASET_HEADER, MakeRoom, Stage, clients, people
 
 Verify = Callable[[Stage], tuple[int, list[str]]]
 
@@ -112,3 +112,66 @@ def test_a_question_that_is_being_answered_holds_what_it_reads(make_room: MakeRo
         with pytest.raises(VersionStatusError, match="being answered"):
             delete(stage, dataset_id, party)
     assert objects(stage, "provider")
+
+
+def current(stage: Stage) -> str | None:
+    with stage.room.db.reading() as tx:
+        return stage.room.datasets.dataset(tx, stage.dataset_id).current_version_id
+
+
+def test_a_retired_version_answers_nothing_until_another_is_published(
+    make_room: MakeRoom, verify: Verify
+) -> None:
+    stage = make_room()
+    grant = stage.grant()
+    first = current(stage)
+    with stage.room.db.transaction() as tx:
+        stage.room.removing.retire(tx, stage.dataset_id)
+    assert current(stage) is None
+    refused = stage.ask(grant)
+    assert (refused.outcome, refused.missing) == (Outcome.REFUSED, ("published_version",))
+    with stage.room.db.transaction() as tx, pytest.raises(VersionStatusError, match="No version"):
+        stage.room.removing.retire(tx, stage.dataset_id)
+    stage.load(stage.dataset_id, DATASET_HEADER, people(400))
+    assert current(stage) not in (None, first)
+    assert stage.ask(grant).missing == ()
+    assert len(stage.events("datasets.version_retired")) == 1
+    assert verify(stage)[0] == 0, verify(stage)[1]
+
+
+def test_a_deleted_version_leaves_no_file_and_the_others_stay(make_room: MakeRoom, verify: Verify) -> None:
+    stage = make_room()
+    grant = stage.grant()
+    first = current(stage)
+    assert first is not None
+    before = set(objects(stage, "provider"))
+    with stage.room.db.transaction() as tx, pytest.raises(VersionStatusError, match="cannot be deleted"):
+        stage.room.removing.delete_version(tx, stage.dataset_id, first)
+    stage.load(stage.dataset_id, DATASET_HEADER, people(400))
+    with stage.room.db.transaction() as tx:
+        stage.room.removing.delete_version(tx, stage.dataset_id, first)
+    assert not before & set(objects(stage, "provider"))
+    with stage.room.db.reading() as tx:
+        assert stage.room.datasets.version(tx, first).status is VersionStatus.DELETED
+        with pytest.raises(VersionNotFoundError):
+            stage.room.datasets.owned_version(tx, stage.base_id, first)
+    with stage.room.db.transaction() as tx, pytest.raises(VersionStatusError):
+        stage.room.removing.delete_version(tx, stage.dataset_id, first)
+    stage.ask(grant)
+    stage.reopen()
+    assert verify(stage)[0] == 0, verify(stage)[1]
+
+
+def test_no_version_goes_while_a_question_is_answered_from_it(make_room: MakeRoom) -> None:
+    stage = make_room()
+    stage.ask(stage.grant())
+    old = current(stage)
+    assert old is not None
+    stage.load(stage.dataset_id, DATASET_HEADER, people(400))
+    with stage.room.db.transaction() as tx:
+        tx.session.execute(update(AnalysisRow).values(status=Outcome.RESERVED.value))
+    with stage.room.db.transaction() as tx:
+        with pytest.raises(VersionStatusError, match="being answered"):
+            stage.room.removing.delete_version(tx, stage.dataset_id, old)
+        with pytest.raises(VersionStatusError, match="being answered"):
+            stage.room.removing.retire(tx, stage.dataset_id)

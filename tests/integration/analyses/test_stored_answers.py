@@ -10,6 +10,9 @@ from policies.codec import load_preset
 from tests.integration.analyses.questions import YOUNG, receipt_of, status_of
 from tests.rooms import DATASET_HEADER, KNOWN, PURPOSE, STRANGERS, clients, people
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 
 def test_the_same_question_is_answered_again_for_nothing_in_any_spelling(stage):
     grant = stage.grant("S")

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks import ingest, match, over_http, prepare, psi, release, scale, segments, serve
+from benchmarks import (
+    consents,
+    ingest,
+    match,
+    over_http,
+    pages,
+    prepare,
+    psi,
+    release,
+    scale,
+    segments,
+    serve,
+)
 from benchmarks.harness import OURS, CountsDifferError
 from benchmarks.questions import Counts
 
@@ -37,6 +49,14 @@ def complete(found: dict[str, Any], *more: str) -> bool:
     return found["ours_s"] > 0
 
 
+@pytest.mark.slow
+def test_consents() -> None:
+    found = consents.measure(PEOPLE, WANTED, 1_000, runs=1)
+    assert complete(found, "cold", "batch_s", "single_s", "overlay_bytes")
+    # Two full overlays at most, and what came after them.
+    assert found["overlay_bytes"] < 3 * 1_000 * 17 + 12 * 32
+
+
 def test_match() -> None:
     found = match.measure(PEOPLE, WANTED, cold=True, runs=1, tenth=True)
     assert complete(found, "overlap", "duckdb_form", "ingest_s", "tenth_s")
@@ -46,6 +66,7 @@ def test_match() -> None:
     assert found["peak_mb"].keys() == {OURS, "duckdb"}
 
 
+@pytest.mark.slow
 def test_match_by_two_keys() -> None:
     found = match.measure(PEOPLE, WANTED, keys=2, runs=1)
     assert complete(found)
@@ -58,11 +79,13 @@ def test_match_stops_where_the_counts_differ(monkeypatch: pytest.MonkeyPatch) ->
         match.measure(PEOPLE, WANTED, runs=1, polars=False)
 
 
+@pytest.mark.slow
 def test_private_set_intersection() -> None:
     pytest.importorskip("private_set_intersection")
     assert complete(psi.measure(1_000), "rows")
 
 
+@pytest.mark.slow
 def test_segments() -> None:
     found = segments.measure(PEOPLE, WANTED, runs=1, count=30)
     # A difference of two times: at this size, on a busy machine, it can be below nothing.
@@ -81,6 +104,7 @@ def test_ingest() -> None:
     assert complete(found, "rows_per_s", "prepare_s", "file_mb", "memory_setting_mb")
 
 
+@pytest.mark.slow
 def test_prepare() -> None:
     found = prepare.measure(3_000, runs=1)
     assert complete(found, "rows_per_s", "baseline_rows_per_s")
@@ -94,12 +118,14 @@ def test_prepare_stops_where_the_digests_differ(monkeypatch: pytest.MonkeyPatch)
         prepare.measure(500, runs=1)
 
 
+@pytest.mark.slow
 def test_release() -> None:
     found = release.measure(runs=1, smaller=20)
     assert complete(found, "jobs")
     assert [job["vector_draws"] for job in found["jobs"]] == [[43], [500], [51], [51, 51]]
 
 
+@pytest.mark.slow
 def test_serve() -> None:
     found = serve.measure(2_000, wanted=1_200, per_second=20, seconds=0.2, runs=1)
     assert complete(found, "at_rate", "over_http")
@@ -114,6 +140,16 @@ def test_serving_stops_where_the_answer_is_not_a_stored_one(monkeypatch: pytest.
         over_http.keep_asking("http://127.0.0.1:9", "", "{}", per_second=10, seconds=0.1)
 
 
+@pytest.mark.slow
+def test_pages() -> None:
+    found = pages.measure(20, requests=200, runs=1)
+    assert complete(found, "page_s", "slowest_s", "sent_bytes", "most_bytes")
+    assert {"/", "/datasets", "/requests", "/clients", "/keys"} <= found["page_s"].keys()
+    assert found["written"]["entitlement_requests"] == found["written"]["usage_records"] == 200
+    assert 20_000 < found["most_bytes"] < 200_000
+
+
+@pytest.mark.slow
 def test_scale() -> None:
     found = scale.measure((11_000, 22_000), runs=1)
     assert complete(found, "points", "growth", "steepest", "beside_the_largest")

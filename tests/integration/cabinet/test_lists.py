@@ -2,16 +2,26 @@
 
 import pytest
 
+from cleanroom.analyses.docket import docket, docket_entry
 from cleanroom.analyses.noticing import answered_lately
 from cleanroom.datasets.models import DatasetRow
 from cleanroom.datasets.shelf import shelf
 from cleanroom.grants.gauge import gauge_of
+from cleanroom.grants.standing import Standing, standing_grants
 from cleanroom.grants.types import GrantStatus
 from cleanroom.marketplace import desk
 from cleanroom.marketplace.types import RequestState
+from cleanroom.rules.population import policies_of_population
+from policies.codec import load_preset
 from policies.combine import combine, limits_of
+from policies.model import PolicyDocument
+from policies.request import ApprovalState
+from policies.rules import Approval, Buyers
 from tests.market import Market
-from tests.rooms import DATASET_HEADER, DATASET_SCHEMA, Stage, people, person
+from tests.rooms import DATASET_HEADER, DATASET_SCHEMA, PURPOSE, Stage, people, person
+
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
 
 
 @pytest.fixture
@@ -161,3 +171,94 @@ def test_a_gauge_shows_what_is_given_out(market: Market) -> None:
     assert ended.status is GrantStatus.REVOKED
     # What was spent stays given out; the rest comes back.
     assert gauge()[0] - before == ended.spent_micro > 0
+
+
+def ask(market: Market, grant_id: str, age: int) -> None:
+    stage = market.stage
+    question = stage.question(segments={"old": {"attribute": "age", "op": ">=", "value": age}})
+    answer = stage.room.analyses.ask(question, grant_id=grant_id, asker_id=stage.advertiser.organisation_id)
+    assert [reason.rule for reason in answer.reasons] == ["approval"]
+
+
+def test_questions_that_wait_are_found_sorted_and_paged(market: Market) -> None:
+    stage, owner = market.stage, market.provider
+    rival = stage.party("rival", "provider")
+    entitlement = market.bought()
+    preset = load_preset("standard", purposes=[PURPOSE])
+    stage.rule(PolicyDocument("asks first", (*preset.rules, Approval("question"))))
+    for age in (20, 30, 40):
+        ask(market, entitlement.grant_id, age)
+        stage.clock.move(seconds=60)
+    with stage.room.db.reading() as tx:
+        first = stage.room.approvals.queue(tx, stage.dataset_id, organisation_id=owner)[0]
+    with stage.room.db.transaction() as tx:
+        stage.room.approvals.reject(tx, first.id, organisation_id=owner, reason="no", by="us_1")
+    with stage.room.db.reading() as tx:
+
+        def found(**asked: object) -> list[int]:
+            page, _ = docket(tx, owner, **asked)  # type: ignore[arg-type]
+            return [one.approval.question["segments"]["old"]["value"] for one in page]
+
+        assert found() == [20, 30, 40]
+        assert found(descending=True) == [40, 30, 20]
+        assert found(state=ApprovalState.PENDING) == [30, 40]
+        assert found(state=ApprovalState.REJECTED) == [20]
+        assert found(buyer="ADVERT") == [20, 30, 40]
+        assert found(buyer="%") == found(dataset_id="ds_0") == []
+        assert found(sort="cost", offset=1, limit=1) == [30]
+        assert docket(tx, owner, limit=0) == ((), 3)
+        assert docket(tx, rival.organisation_id) == ((), 0)
+        entry = docket(tx, owner)[0][0]
+        assert (entry.buyer, entry.agency, entry.verified) == ("advertiser", None, False)
+        assert entry.approval.decided_by == "us_1"
+        assert entry.left_micro == entry.granted_micro
+        assert entry.left_after_micro == entry.left_micro - entry.approval.rho_micro
+        assert docket_entry(tx, entry.approval) == entry
+    with stage.room.db.transaction() as tx:
+        stage.room.grants.revoke(tx, entitlement.grant_id)
+    with stage.room.db.reading() as tx:
+        assert docket(tx, owner)[0][0].left_micro == 0
+
+
+def test_what_another_rule_does_to_the_grants_that_stand(market: Market) -> None:
+    stage = market.stage
+    entitlement = market.bought()
+    preset = load_preset("standard", purposes=[PURPOSE])
+
+    def told(document: PolicyDocument, *, before: PolicyDocument | None = preset) -> Standing:
+        with stage.room.db.reading() as tx:
+            found, total = standing_grants(
+                tx,
+                stage.dataset_id,
+                before=before,
+                after=document,
+                beside=policies_of_population(tx, stage.provider.population_id, but=stage.dataset_id),
+                at=stage.clock.now(),
+            )
+        assert (len(found), total) == (1, 1)
+        assert found[0].grant.id == entitlement.grant_id
+        return found[0]
+
+    same = told(preset)
+    assert (same.ends, same.changes, same.after.questions) == (False, False, 190)
+    other = told(load_preset("standard", purposes=["research"]))
+    assert (other.ends, other.after.purposes) == (True, ())
+    assert [reason.rule for reason in other.after.reasons] == ["purposes"]
+    blocked = PolicyDocument("x", (*preset.rules, Buyers(None, frozenset({market.advertiser}))))
+    assert told(blocked).ends
+    # The grant keeps its budget, so questions that cost less are more.
+    strict = told(load_preset("strict", purposes=[PURPOSE]))
+    assert (strict.ends, strict.changes) == (False, True)
+    assert strict.after.questions > strict.before.questions  # type: ignore[union-attr]
+    assert told(PolicyDocument("x", preset.rules[:1])).after.missing
+    assert told(preset, before=None).changes
+
+
+def test_buyers_that_asked_are_known_to_whom_they_asked(market: Market) -> None:
+    rival = market.stage.party("rival", "provider")
+    market.stage.party("nobody")
+    market.live()
+    market.ask()
+    with market.room.db.reading() as tx:
+        assert desk.buyers_of(tx, market.provider) == ((market.advertiser, "advertiser"),)
+        assert desk.buyers_of(tx, rival.organisation_id) == ()

@@ -12,6 +12,7 @@ from cleanroom.accounts.service import Accounts
 from cleanroom.audit.log import AuditLog
 from cleanroom.client import Recipient, Signer, prepare
 from cleanroom.client.preparing import Prepared
+from cleanroom.consent.mirror import Mirror
 from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
@@ -84,7 +85,7 @@ class Room:
             "clock": self.clock,
         }
         leases = Leases(self.home / "leases")
-        self.consents = Consents(db=self.db, **common)
+        self.consents = Consents(db=self.db, mirror=Mirror(self.home / "withdrawals", "test/room"), **common)
         self.ingestion = Ingestion(
             db=self.db,
             consents=self.consents,

@@ -142,8 +142,8 @@ def test_a_decision_about_junk_during_a_token_rotation_is_not_undone(room, monke
     version = room.ingest(room.prepare(dataset, shared))
     move = Rotation._version_files
 
-    def decide_meanwhile(self, work, moved):
-        files = move(self, work, moved)
+    def decide_meanwhile(self, work, moved, meter):
+        files = move(self, work, moved, meter)
         with room.db.transaction() as tx:
             room.junk.resolve_junk(tx, version)
         return files

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cleanroom.consent.errors import WithdrawalError
+from cleanroom.consent.errors import ChangeError
 from cleanroom.consent.types import Withdrawal
 from cleanroom.datasets.types import Role
 
@@ -163,8 +163,8 @@ def test_a_withdrawal_cannot_lie_in_the_future(sides):
 )
 def test_bad_withdrawals_are_refused_with_the_limit(sides, monkeypatch, request_, message):
     room, dataset, _, _ = sides
-    monkeypatch.setattr("cleanroom.consent.service.MAX_BATCH", 2)
-    with pytest.raises(WithdrawalError, match=message):
+    monkeypatch.setattr("cleanroom.consent.submitting.MAX_BATCH", 2)
+    with pytest.raises(ChangeError, match=message):
         room.consents.withdraw(dataset, [request_])
 
 

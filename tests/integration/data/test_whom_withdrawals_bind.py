@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cleanroom.consent import service
+from cleanroom.consent import taking
 from cleanroom.consent.types import Withdrawal
 
 CONSENT = 'lawful_basis: consent\nconsent: {advertising: {column: ads, granted: ["yes"]}}\n'
@@ -140,15 +140,15 @@ def test_a_version_published_while_people_are_looked_for_is_looked_through_too(r
     dataset = room.register(SCHEMA)
     room.load(dataset, text(row(1)))
     late = room.ingest(room.prepare(dataset, text(row(1), row(7))))
-    bound = service.bound
+    bound = taking.bound
 
     def publish_first(reader, segment, **options):
-        monkeypatch.setattr(service, "bound", bound)
+        monkeypatch.setattr(taking, "bound", bound)
         with room.db.transaction() as tx:
             room.ingestion.publish(tx, late)
         return bound(reader, segment, **options)
 
-    monkeypatch.setattr(service, "bound", publish_first)
+    monkeypatch.setattr(taking, "bound", publish_first)
     room.consents.withdraw(dataset, by_email(7))
     changed = row(7, email="changed@example.org", phones=phone(500))
     assert counted(room.load(dataset, text(row(1), changed))) == 1

@@ -26,6 +26,9 @@ from policies.decision import Deny
 from tests.market import MONTHLY, YOUNG, Market
 from tests.rooms import PURPOSE
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 
 def rules_of(answer):
     return [reason.rule for reason in answer.reasons]

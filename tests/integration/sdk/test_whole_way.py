@@ -27,6 +27,9 @@ from policies.codec import load_preset, policy_to_data
 from tests.api.sdk import Desk
 from tests.rooms import KNOWN, STRANGERS, email, phone
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 SCHEMA: dict[str, Any] = {
     "person_id": {"column": "id"},
     "match_keys": {"email": {"column": "email"}, "phone": {"column": "phone"}},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import open_room
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 from cleanroom.uploads import appending as appending_module
 from tests.rooms import MovableClock

@@ -17,8 +17,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from advertiser_api.v1.uploads import STATUSES, uploads_router
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import open_room
 from cleanroom.errors import CleanroomError
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 from tests.rooms import MovableClock
 

@@ -234,9 +234,8 @@ def test_a_worker_killed_just_after_a_commit_is_followed_as_well(stage, finished
     assert on_disk(stage, upload.id) is None
 
 
-@pytest.mark.parametrize(
-    "stage", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sqlite", "postgresql"], indirect=True)
 def test_a_package_that_kills_every_worker_is_given_up(stage, finished):
     upload, _ = finished()
     for _ in range(MAX_ATTEMPTS):

@@ -12,6 +12,7 @@ SMALL, LARGE = 64 << 10, 1 << 30
 SLACK_MB = 50
 
 
+@pytest.mark.slow
 def test_the_smallest_arrives_as_it_was_sent(tmp_path: Path) -> None:
     found = upload.measure(SMALL, directory=tmp_path)
     assert found["bytes"] == SMALL

@@ -33,6 +33,9 @@ from crypto.package import UnknownSignerError
 from tests.packages import announce, look, on_disk, real, send, signed
 from tests.rooms import Stage, clients
 
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
+
 PAYLOAD = bytes(range(256)) * 40
 
 

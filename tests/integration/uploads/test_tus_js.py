@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from advertiser_api.app import create_app
-from cleanroom.bootstrap import Room
+from cleanroom.room import Room
 from cleanroom.uploads.types import UploadStatus
 from tests.packages import Package, look, on_disk, real, signed
 from tests.rooms import Stage, clients

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
-from cleanroom.bootstrap import Room, open_room
+from cleanroom.bootstrap import open_room
 from cleanroom.client.webhooks import verify
+from cleanroom.room import Room
 from cleanroom.webhooks.types import Delivery, Endpoint, EventType, NewSecret
 from cleanroom.worker.pieces import Announcing, Chores
 from tests.integration.webhooks.receiver import Message, Receiver

@@ -403,3 +403,73 @@ def test_two_first_endpoints_at_once_share_one_key_and_one_that_goes_holds_nobod
         with pytest.raises(UnknownEndpointError):
             scene.look(going)
     assert len(scene.deliveries(made[0])) == 5
+
+
+def test_both_sides_are_told_once_that_a_months_statements_are_ready(sqlite_scene: Scene) -> None:
+    scene = sqlite_scene
+    market = Market(scene.stage)
+    provider, buyer = scene.register(scene.stage.provider), scene.register()
+    market.question(market.bought())
+    scene.work()
+    assert "statement.ready" not in scene.types()
+    market.next_month()
+    for _ in range(2):
+        scene.work()
+    told = [message for message in scene.receiver.messages if b"statement.ready" in message.body]
+    assert len(told) == 2
+    for message in told:
+        own = provider if scene.stage.provider.organisation_id.encode() in message.body else buyer
+        data = scene.verified(message, own)
+        assert data == {"organisation_id": own.organisation_id, "month": "2026-11"}
+
+
+def test_a_consent_epoch_is_told_to_the_provider_and_to_holders_of_licences_without_counts(
+    sqlite_scene: Scene,
+) -> None:
+    scene, stage = sqlite_scene, sqlite_scene.stage
+    market = Market(stage)
+    parties = {"held": None, "owned": stage.provider, "stranger": stage.party("somebody else")}
+    for path, party in parties.items():
+        scene.register(party, url=f"{scene.receiver.url}/{path}")
+    stage.withdraw(1, 2, 3)
+    scene.work()
+    assert epochs_told(scene, "held") == []
+    assert epochs_told(scene, "owned") == [{"dataset_id": stage.dataset_id, "epoch": "1"}]
+    market.approve(market.ask(size="S"))
+    stage.withdraw(7_654_321)
+    scene.work()
+    assert epochs_told(scene, "held") == [{"dataset_id": stage.dataset_id, "epoch": "2"}]
+    assert len(epochs_told(scene, "owned")) == 2
+    assert epochs_told(scene, "stranger") == []
+    provider = stage.provider.organisation_id
+    with scene.room.db.reading() as tx:
+        made = scene.room.propagations.of_epoch(tx, stage.dataset_id, 2, organisation_id=provider)
+    assert {(one.organisation_id, one.state, one.told_at is not None) for one in made.told} == {
+        (provider, "delivered", True),
+        (scene.advertiser, "delivered", True),
+    }
+    stage.clock.move(days=500)
+    stage.withdraw(4)
+    scene.work()
+    assert len(epochs_told(scene, "held")) == 1
+
+
+def test_an_agency_hears_of_epochs_for_the_client_that_buys_through_it_alone(sqlite_scene: Scene) -> None:
+    scene, stage = sqlite_scene, sqlite_scene.stage
+    agency, other = stage.party("agency", "agency"), stage.party("another client")
+    market = Market(stage)
+    for client in (stage.advertiser, other):
+        mandate(stage, agency, client)
+        scene.register(
+            agency, url=f"{scene.receiver.url}/{client.organisation_id}", advertiser_id=client.organisation_id
+        )
+    market.approve(market.ask(size="S", agency=agency.organisation_id))
+    stage.withdraw(1)
+    scene.work()
+    assert len(epochs_told(scene, stage.advertiser.organisation_id)) == 1
+    assert epochs_told(scene, other.organisation_id) == []
+
+
+def epochs_told(scene: Scene, path: str) -> list[dict[str, str]]:
+    told = [json.loads(one.body) for one in scene.receiver.messages if one.path.endswith(f"/{path}")]
+    return [one["data"] for one in told if one["type"] == EventType.CONSENT_EPOCH_BEGUN]

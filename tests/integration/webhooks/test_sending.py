@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cleanroom.bootstrap import reconcile_room
 from cleanroom.client.webhooks import WebhookSignatureError, verify
+from cleanroom.reconciling import reconcile_room
 from cleanroom.webhooks.deliveries import LEASE, Attempt
 from cleanroom.webhooks.errors import EndpointStateError, UnknownDeliveryError
 from cleanroom.webhooks.models import WebhookDeliveryRow, WebhookEndpointRow
@@ -18,6 +18,9 @@ from cleanroom.worker.pieces import Announcing
 from tests.backups import Backup
 from tests.integration.webhooks.receiver import receiving
 from tests.integration.webhooks.scene import Scene
+
+# PostgreSQL with the long runs.
+pytestmark = pytest.mark.slow_on("postgresql")
 
 MOMENT = timedelta(milliseconds=1)
 """The clock of tests moves a little with every look at it."""

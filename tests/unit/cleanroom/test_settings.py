@@ -192,3 +192,14 @@ def test_a_tick_can_be_set_and_turned_off(tmp_path: Path, given: str, tick: int)
 def test_a_tick_is_milliseconds_of_a_minute_at_most(tmp_path: Path, given: str) -> None:
     with pytest.raises(SettingsError, match="CLEANROOM_RELEASE_TICK_MS"):
         load_settings({"CLEANROOM_RELEASE_TICK_MS": given}, home=tmp_path)
+
+
+@pytest.mark.parametrize(("given", "hours"), [("0", 0), ("240", 240), ("", 24)])
+def test_how_long_requests_to_erase_are_gathered(tmp_path: Path, given: str, hours: int) -> None:
+    assert load_settings({"CLEANROOM_ERASURE_HOURS": given}, home=tmp_path).erasure_hours == hours
+
+
+@pytest.mark.parametrize("given", ["-1", "241", "a day"])
+def test_requests_to_erase_are_not_gathered_for_ever(tmp_path: Path, given: str) -> None:
+    with pytest.raises(SettingsError, match="CLEANROOM_ERASURE_HOURS"):
+        load_settings({"CLEANROOM_ERASURE_HOURS": given}, home=tmp_path)

@@ -2,8 +2,9 @@ from time import process_time
 
 import pytest
 
-from policies.attributes import MAX_CLAMP, AttributeInfo
+from policies.attributes import MAX_CLAMP, AttributeInfo, Declared
 from policies.canonical_question import canonical_question
+from policies.condition import parse_condition, width_of
 from policies.errors import QuestionError
 from policies.l0 import disjoint_groups, l0
 from policies.question import question_from_dict
@@ -255,3 +256,24 @@ def test_of_too_many_groups_none_is_absorbed(attributes, monkeypatch):
     monkeypatch.setattr("policies.canonical._MOST_COMPARED", 0)
     # Another object: questions about the same one are remembered.
     assert len(ask(dict(attributes), segments={"a": more}).tree["segments"][0]["any"]) == 2
+
+
+def test_a_question_is_remembered_unless_it_is_large(attributes):
+    declared = Declared(attributes)
+    small = {"segments": {str(number): age("<", number) for number in range(1_000)}}
+    assert ask(declared, **small) is ask(declared, **small)
+    large = {"segments": {"many": age("in", list(range(0, 100_000, 2)))}}
+    assert ask(declared, **large) is not ask(declared, **large)
+    assert ask(declared, **large) == ask(declared, **large)
+
+
+@pytest.mark.parametrize(
+    ("condition", "width"),
+    [
+        (age("<", 18), 1),
+        (age("in", [1, 2, 3]), 4),
+        ({"not": {"all": [age("<", 18), {"any": [age("between", [1, 2]), city("x")]}]}}, 8),
+    ],
+)
+def test_a_condition_is_as_wide_as_what_it_lists(condition, width):
+    assert width_of(parse_condition(condition)) == width

@@ -150,6 +150,25 @@ def test_only_keys_in_force_sign_for_an_organisation(
     assert [event.kind for event in tx.events].count("accounts.key_revoked") == 1
 
 
+def test_a_persons_keys_end_by_themselves_and_with_the_person(
+    accounts: Accounts, tx: Transaction, parties: tuple[str, str]
+) -> None:
+    _, advertiser = parties
+    lasting = accounts.enrol_key(tx, advertiser, bytes(32))
+    lapsed = accounts.enrol_key(tx, advertiser, b"\x01" * 32, user_id="us_1", expires_at=NOW)
+    theirs, others = (
+        accounts.enrol_key(tx, advertiser, key * 32, user_id=who, expires_at=NOW + timedelta(days=8))
+        for key, who in ((b"\x02", "us_1"), (b"\x03", "us_2"))
+    )
+    assert set(accounts.enrolled_keys(tx, advertiser)) == {lasting, theirs, others}
+    accounts.revoke_keys_of(tx, "us_1")
+    assert set(accounts.enrolled_keys(tx, advertiser)) == {lasting, others}
+    told = [event for event in tx.events if event.kind == "accounts.key_revoked"]
+    assert {event.subject_id for event in told} == {lapsed, theirs}
+    key = accounts.signing_key(tx, others, organisation_id=advertiser)
+    assert (key.user_id, key.expires_at) == ("us_2", NOW + timedelta(days=8))
+
+
 def test_a_revoked_key_never_comes_back(
     accounts: Accounts, tx: Transaction, parties: tuple[str, str]
 ) -> None:

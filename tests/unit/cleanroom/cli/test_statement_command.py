@@ -6,7 +6,8 @@ import pytest
 
 from cleanroom.cli.main import main
 from cleanroom.marketplace.months import Month
-from cleanroom.marketplace.statement_files.types import Format, Language
+from cleanroom.marketplace.statement_files.types import Format
+from cleanroom.papers.text import Language
 from tests.market import Market
 from tests.rooms import make_room, sqlite_template
 

@@ -23,9 +23,10 @@ from cleanroom.marketplace.statement_files.as_csv import write_csv
 from cleanroom.marketplace.statement_files.as_pdf import write_pdf
 from cleanroom.marketplace.statement_files.as_xlsx import write_xlsx
 from cleanroom.marketplace.statement_files.table import totals_of
-from cleanroom.marketplace.statement_files.types import Document, Language
+from cleanroom.marketplace.statement_files.types import Document
 from cleanroom.marketplace.statements import Position, Side, Statement, StatementLine, totals_by_currency
 from cleanroom.money import Money, exponent_of, format_money
+from cleanroom.papers.text import Language
 
 BUYER, PROVIDER, OPERATOR, AGENCY = (f"org_{digit * 32}" for digit in "abcd")
 NAMES = {
@@ -275,7 +276,7 @@ def test_made_again_it_is_the_same_bytes(form: str) -> None:
 
 
 def test_fonts_and_their_licence_are_in_the_package() -> None:
-    folder = files("cleanroom.marketplace.statement_files") / "fonts"
+    folder = files("cleanroom.papers") / "fonts"
     assert "Bitstream" in (folder / "LICENSE").read_text(encoding="utf-8")
     for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"):
         assert (folder / name).read_bytes().startswith(b"\x00\x01\x00\x00")

@@ -25,6 +25,15 @@ def changed(*rules: dict, without: str = "") -> PolicyDocument:
     return policy_from_data({**data, "rules": [*kept, *rules]})
 
 
+def test_a_lab_lies_where_it_is_told_to(tmp_path, monkeypatch):
+    # A worker that kills it removes what lies there.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with lab_home() as home:
+        assert home.parent == tmp_path
+    assert not home.exists()
+
+
 def lab_of(policy: PolicyDocument, tmp_path) -> Lab:
     return Lab(policy, 1, tmp_path)
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from cleanroom.audit.log import AuditLog
-from cleanroom.bootstrap import METADATA
 from cleanroom.db.database import Database
+from cleanroom.room import METADATA
 
 
 class Steps:

@@ -5,12 +5,14 @@ import pytest
 from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.rules.errors import (
     NotYourDatasetError,
+    PolicyChangedError,
+    UnconfirmedOverrideError,
     UndeclaredAttributeError,
     UnknownPolicyError,
     UntestedPolicyError,
 )
 from cleanroom.rules.service import Rules
-from cleanroom.rules.types import RedTeamVerdict, policy_sha256
+from cleanroom.rules.types import RedTeamVerdict, Switch, policy_sha256
 from policies.codec import load_preset
 from policies.diff import with_unsafe_override
 from policies.model import PolicyDocument
@@ -54,6 +56,56 @@ def test_the_same_document_again_is_no_new_version(db, rules):
         first = rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
         assert rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1") == first
         assert [event.kind for event in tx.events] == ["rules.policy_set"]
+
+
+def test_a_version_follows_the_one_it_was_made_from_or_none(db, rules):
+    with db.transaction() as tx:
+        rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1", follows=0, by="us_1")
+        second = rules.set_policy(tx, "ds_1", STRICT, organisation_id="org_1", follows=1, by="us_2")
+    relaxed = load_preset("relaxed", purposes=["advertising"])
+    for late in (0, 1, 3):
+        with db.transaction() as tx, pytest.raises(PolicyChangedError, match="Version 2"):
+            rules.set_policy(tx, "ds_1", relaxed, organisation_id="org_1", follows=late)
+    with db.transaction() as tx:
+        # What is in force already is no change, whatever it was made from.
+        assert rules.set_policy(tx, "ds_1", STRICT, organisation_id="org_1", follows=0) == second
+        assert tx.events == []
+    with db.reading() as tx:
+        assert [version.set_by for version in rules.history(tx, "ds_1")] == ["us_1", "us_2"]
+
+
+def test_the_switch_tells_who_touched_it_when(db, rules, noon):
+    with db.reading() as tx:
+        assert rules.switch(tx, "ds_1") == Switch(False)
+        assert rules.stopped_of(tx, "org_1") == ()
+    with db.transaction() as tx:
+        rules.stop(tx, "ds_1", organisation_id="org_1", by="us_1")
+        # Twice is once: the first one stands.
+        rules.stop(tx, "ds_1", organisation_id="org_1", by="us_2")
+        assert [event.body for event in tx.events] == [{"by": "us_1"}]
+    with db.reading() as tx:
+        assert rules.switch(tx, "ds_1") == Switch(True, noon.now(), "us_1")
+        assert [dataset_id for dataset_id, _ in rules.stopped_of(tx, "org_1")] == ["ds_1"]
+        assert rules.stopped_of(tx, "org_2") == ()
+    with db.transaction() as tx:
+        rules.resume(tx, "ds_1", organisation_id="org_1", by="us_3")
+    with db.reading() as tx:
+        assert rules.switch(tx, "ds_1") == Switch(False, noon.now(), "us_3")
+        assert rules.stopped_of(tx, "org_1") == ()
+
+
+def test_a_document_is_examined_without_being_put_in_force(db, rules):
+    with db.transaction() as tx:
+        told = rules.examine(tx, "ds_1", STANDARD, organisation_id="org_1")
+        assert (told.preset, told.publishable) == ("standard", True)
+        assert not rules.examine(tx, "ds_1", OPEN, organisation_id="org_1").publishable
+        override = with_unsafe_override(OPEN, "because")
+        told = rules.examine(tx, "ds_1", override, organisation_id="org_1")
+        assert (told.publishable, told.safe) == (True, False)
+        assert tx.events == []
+        assert rules.current(tx, "ds_1") is None
+    with db.reading() as tx, pytest.raises(NotYourDatasetError):
+        rules.examine(tx, "ds_1", STANDARD, organisation_id="org_2")
 
 
 def test_an_unknown_policy_is_an_error(db, rules):
@@ -160,17 +212,38 @@ def test_a_verdict_on_another_document_counts_for_nothing(db, rules):
         rules.set_policy(tx, "ds_1", OPEN, organisation_id="org_1", verdict=verdict(STANDARD))
 
 
+@pytest.mark.parametrize("found", [None, False])
+def test_an_override_is_not_put_in_force_by_one_person(db, rules, found):
+    override = with_unsafe_override(OPEN, "pilot of three days")
+    failed = None if found is None else verdict(override, resists=False)
+    with db.transaction() as tx:
+        with pytest.raises(UnconfirmedOverrideError) as refused:
+            rules.set_policy(tx, "ds_1", override, organisation_id="org_1", verdict=failed)
+        assert rules.current(tx, "ds_1") is None
+        assert tx.events == []
+        # What no preset bounds and yet resists needs no override, and one that a preset bounds neither.
+        rules.set_policy(tx, "ds_1", override, organisation_id="org_1", verdict=verdict(override))
+        rules.set_policy(
+            tx, "ds_1", with_unsafe_override(STANDARD, "needless"), organisation_id="org_1", confirmed="fe_1"
+        )
+    assert "four-eyes" in refused.value.remedy
+    assert [event.body["confirmed"] for event in tx.events] == [None, None]
+
+
 def test_an_override_is_logged_and_shown_on_its_version_for_good(db, rules):
     override = with_unsafe_override(OPEN, "pilot of three days")
     failed = verdict(override, resists=False)
 
     with db.transaction() as tx:
-        version = rules.set_policy(tx, "ds_1", override, organisation_id="org_1", verdict=failed)
+        version = rules.set_policy(
+            tx, "ds_1", override, organisation_id="org_1", verdict=failed, confirmed="fe_1"
+        )
         (event,) = tx.events
         rules.set_policy(tx, "ds_1", STANDARD, organisation_id="org_1")
 
     assert (version.preset, version.unsafe) == (None, "pilot of three days")
     assert event.body["unsafe"] == "pilot of three days"
+    assert event.body["confirmed"] == "fe_1"
     assert event.body["redteam"]["resists"] is False
     with db.reading() as tx:
         assert [item.unsafe for item in rules.history(tx, "ds_1")] == ["pilot of three days", None]

@@ -4,13 +4,25 @@ import inspect
 
 import pytest
 
-from cleanroom.client.remote import aio, aio_parts, sync, sync_parts
+from cleanroom.client.remote import (
+    aio,
+    aio_parts,
+    alarms_aio,
+    alarms_sync,
+    rights_aio,
+    rights_sync,
+    sync,
+    sync_parts,
+)
 
 PAIRS = ("Result", "Estimate", "TablesOf", "Bases", "Datasets", "Mandates", "Events", "Webhooks")
 
 
+APART = {"Client": (sync, aio), "Rights": (rights_sync, rights_aio), "Alarms": (alarms_sync, alarms_aio)}
+
+
 def pair(name: str) -> tuple[type, type]:
-    waits, awaits = (sync, aio) if name == "Client" else (sync_parts, aio_parts)
+    waits, awaits = APART.get(name, (sync_parts, aio_parts))
     return getattr(waits, name), getattr(awaits, f"Async{name}")
 
 
@@ -22,13 +34,13 @@ def public(kind: type) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("name", [*PAIRS, "Client"])
+@pytest.mark.parametrize("name", [*PAIRS, *APART])
 def test_both_have_the_same_methods(name: str) -> None:
     waits, awaits = pair(name)
     assert public(waits) == public(awaits)
 
 
-@pytest.mark.parametrize("name", [*PAIRS, "Client"])
+@pytest.mark.parametrize("name", [*PAIRS, *APART])
 def test_everything_that_asks_the_room_is_awaited(name: str) -> None:
     waits, awaits = pair(name)
     shared = set(public(waits)) - set(vars(waits))
