@@ -18,7 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cleanroom.bootstrap import Room, init_room, open_room
+from cleanroom.bootstrap import init_room, open_room
+from cleanroom.room import Room
 from cleanroom.settings import load_settings
 
 RUNS = 5

@@ -30,11 +30,11 @@ from benchmarks.harness import (
 )
 from benchmarks.synthetic import CITIES, digests, fits, mixed
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.client import Prepared, Recipient, prepare
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.demo.parties import Party, sign_up
 from cleanroom.ids import new_id
+from cleanroom.room import Room
 from cleanroom.schema.codec import schema_from_yaml
 from crypto.package import sign_manifest
 

@@ -27,8 +27,8 @@ from benchmarks.harness import (
 from benchmarks.plain import DuckTables, Merge, polars_cube
 from benchmarks.questions import Counts, ask, exact, from_cube, question, twelve
 from benchmarks.synthetic import BASE, KEYS, Deal, fits, load, make_deal
-from cleanroom.bootstrap import Room
 from cleanroom.datasets.types import Role
+from cleanroom.room import Room
 
 BYTES_PER_PERSON = 250
 LEFT_OUT = {

@@ -46,6 +46,7 @@ def page(results: Results) -> str:
         _files: {"ingest", "prepare"},
         _release: {"release"},
         _serve: {"serve"},
+        _pages: {"pages"},
         _psi: {"psi"},
         _growth: {"scale"},
     }
@@ -180,6 +181,18 @@ def _serve(results: Results) -> str:
         f"## Stored answers\n\nThe same question again, through the service: {_seconds(serve['spread'][OURS])}, one "
         f"after the other; one durable commit to SQLite takes {_seconds(serve['spread']['commit'])}. At "
         f"{serve['at_rate']['asked_per_s']} a second for {serve['during_s']} s: {at_rate}.\n"
+    )
+
+
+def _pages(results: Results) -> str:
+    pages = results["pages"]
+    rows = [
+        [f"`{path}`", f"{seconds * 1e3:.1f}", f"{pages['sent_bytes'][path]:,}"]
+        for path, seconds in pages["page_s"].items()
+    ]
+    return (
+        f"## The cabinet\n\nAll of these pages together take {pages['ratio']:.1f} times as long as in a room with "
+        f"one of everything.\n\n{_table(['page', 'ms', 'bytes of a first visit, files included'], rows)}"
     )
 
 

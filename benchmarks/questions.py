@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic import CITIES, PURPOSE, ROW_IS_PERSON, Deal
 from cleanroom.analyses.types import Answer, Outcome
-from cleanroom.bootstrap import Room
 from cleanroom.matching.types import Plan
 from cleanroom.matching.views import info_of
+from cleanroom.room import Room
 from policies.canonical_question import CanonicalQuestion, canonical_question
 from policies.question import Question, question_from_dict
 

@@ -29,6 +29,7 @@ FULL: Mapping[str, tuple[str, ...]] = {
     "prepare": ("prepare",),
     "release": ("release",),
     "serve": ("serve",),
+    "pages": ("pages",),
     "psi": ("match", "--psi"),
     "scale": ("scale",),
 }
@@ -40,6 +41,7 @@ QUICK: Mapping[str, tuple[str, ...]] = {
     "prepare": ("prepare", "--rows", "200000", "--runs", "3"),
     "release": ("release", "--runs", "3"),
     "serve": ("serve", "--people", "20000", "--seconds", "3"),
+    "pages": ("pages", "--datasets", "100", "--requests", "5000", "--runs", "3"),
     "scale": ("scale", "--sizes", "20000", "200000", "--runs", "3"),
 }
 

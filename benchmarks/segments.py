@@ -35,7 +35,7 @@ from benchmarks.match import BYTES_PER_PERSON
 from benchmarks.plain import DuckTables
 from benchmarks.questions import Segment, aged, ask, both, counter, either, exact, near, of_sex, question
 from benchmarks.synthetic import Deal, fits, make_deal
-from cleanroom.bootstrap import Room
+from cleanroom.room import Room
 
 SEGMENTS = 1_000
 JOINS = 20

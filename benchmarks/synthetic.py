@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanroom.accounts.types import OrganisationKind
-from cleanroom.bootstrap import Room
 from cleanroom.clock import rfc3339
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.demo.parties import Party, sign_up
 from cleanroom.grants.types import Grant
 from cleanroom.ids import new_id
+from cleanroom.room import Room
 from cleanroom.schema.batch import MAX_FRAME_ROWS, BatchHeader, BatchTrailer, BatchWriter, Columns
 from cleanroom.schema.codec import schema_from_yaml
 from cleanroom.schema.layout import layout, reasons
