@@ -25,6 +25,7 @@ from cleanroom.bootstrap import init_room
 from cleanroom.counts import Counts
 from cleanroom.room import Room
 from cleanroom.settings import load_settings
+from tests.ready_databases import ReadyDatabases
 from tests.rooms import MovableClock
 
 URL = "https://room.example.org"
@@ -109,7 +110,7 @@ MakeAccessRoom = Callable[..., AccessRoom]
 
 
 @pytest.fixture
-def make_access_room(tmp_path: Path) -> Iterator[MakeAccessRoom]:
+def make_access_room(tmp_path: Path, ready_databases: ReadyDatabases) -> Iterator[MakeAccessRoom]:
     """A factory of empty rooms, on SQLite or on the database named, with the settings given."""
     made: list[AccessRoom] = []
 
@@ -118,8 +119,9 @@ def make_access_room(tmp_path: Path) -> Iterator[MakeAccessRoom]:
         environ = {
             f"CLEANROOM_{name.upper()}": value for name, value in ({"public_url": URL} | settings).items()
         }
-        clock = MovableClock()
-        made.append(AccessRoom(init_room(load_settings(environ, home=home), clock=clock), clock))
+        given, clock = load_settings(environ, home=home), MovableClock()
+        ready_databases.migrated(given.database_url)
+        made.append(AccessRoom(init_room(given, clock=clock), clock))
         return made[-1]
 
     yield make

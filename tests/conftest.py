@@ -10,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from cleanroom.db.base import Base
 from cleanroom.db.database import open_engine
 from crypto.pkcs11_module import TokenPlace
+from tests.ready_databases import ReadyDatabases, ready_databases
 from tests.softhsm import SoftHsm
+
+__all__ = ["ready_databases"]
 
 # A busy machine is no defect of the code, so nothing is timed. In CI the same commit always sees the same examples.
 settings.register_profile(
@@ -86,19 +88,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, ready_databases: ReadyDatabases) -> Iterator[Engine]:
     """An engine on an empty database with the tables of every model that is imported."""
+    ready_databases.with_tables(database_url)
     opened = open_engine(database_url)
-    Base.metadata.create_all(opened)
     yield opened
     opened.dispose()
 
 
 @pytest.fixture
-def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+def sqlite_engine(sqlite_url: str, ready_databases: ReadyDatabases) -> Iterator[Engine]:
     """The same on SQLite only, for tests whose promise does not depend on the database."""
+    ready_databases.with_tables(sqlite_url)
     opened = open_engine(sqlite_url)
-    Base.metadata.create_all(opened)
     yield opened
     opened.dispose()
 

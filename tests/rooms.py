@@ -32,6 +32,7 @@ from policies.decision import Deny, Gap
 from policies.diff import preset_above, with_unsafe_override
 from policies.model import PolicyDocument
 from policies.question import Question, question_from_dict
+from tests.ready_databases import ReadyDatabases
 
 PURPOSE = "advertising"
 PEOPLE, KNOWN, STRANGERS = 3_000, 1_200, 300
@@ -342,7 +343,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 
 
 @pytest.fixture
-def make_room(tmp_path: Path, sqlite_template: Stage) -> Iterator[MakeRoom]:
+def make_room(tmp_path: Path, sqlite_template: Stage, ready_databases: ReadyDatabases) -> Iterator[MakeRoom]:
     """A factory: the usual room, on SQLite or on the database named, or one over other rows."""
     made: list[Stage] = []
 
@@ -357,6 +358,7 @@ def make_room(tmp_path: Path, sqlite_template: Stage) -> Iterator[MakeRoom]:
         if rows is None and base_rows is None:
             stage = copied(template or sqlite_template, home, database_url)
         else:
+            ready_databases.migrated(_settings(home, database_url).database_url)
             stage = build(
                 home,
                 database_url=database_url,

@@ -1,11 +1,13 @@
 """Bringing a database to the schema of this version of the code."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, text
 
 from cleanroom.errors import CleanroomError
@@ -36,6 +38,8 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring a database up to a revision in one transaction; one that is there already is left alone."""
     with engine.begin() as connection:
         _lock(connection)
+        if revision == "head" and MigrationContext.configure(connection).get_current_heads() == _newest():
+            return
         command.upgrade(_config(connection), revision)
 
 
@@ -58,12 +62,28 @@ def differences(engine: Engine, metadata: MetaData) -> list[object]:
         return list(compare_metadata(context, metadata))
 
 
+def _newest() -> tuple[str, ...]:
+    directory = migrations_directory()
+    return _heads(directory, tuple(sorted(path.name for path in (directory / "versions").glob("*.py"))))
+
+
+@cache
+def _heads(directory: Path, _names: tuple[str, ...]) -> tuple[str, ...]:
+    # To find the newest all are loaded, and a program opens a room more than once.
+    return tuple(ScriptDirectory.from_config(_config_of(directory)).get_heads())
+
+
 def _config(connection: Connection) -> Config:
+    config = _config_of(migrations_directory())
+    config.attributes["connection"] = connection
+    return config
+
+
+def _config_of(directory: Path) -> Config:
     config = Config()
     # The parser of the configuration gives percent signs a meaning.
-    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    config.set_main_option("script_location", str(directory).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
     return config
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from cleanroom.settings import alarms, key_stores, mail, witnesses
 from cleanroom.settings.alarms import USUAL as USUAL_ALARMS
@@ -25,6 +24,7 @@ from cleanroom.settings.values import (
     origin,
     public_url,
     switch,
+    time_zone,
     variable,
 )
 from cleanroom.settings.witnesses import UNWITNESSED, PublishingSettings, publishing_settings
@@ -241,7 +241,7 @@ def load_settings(environ: Mapping[str, str], *, home: Path | None = None) -> Se
         given = environ.get(variable(field))
         if given:
             values[field] = given
-    zone = one_of("billing_zone", values.get("billing_zone", "UTC"), available_timezones())
+    zone = time_zone("billing_zone", values.get("billing_zone", "UTC"))
     return Settings(
         home=place,
         database_url=database_url(values.get("database_url"), home=place),

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cleanroom.errors import CleanroomError
 
@@ -64,13 +65,20 @@ def directory(field: str, values: Mapping[str, object], *, home: Path) -> Path |
 def one_of(field: str, value: object, known: Collection[str]) -> str:
     """Return a value that must be one of those known."""
     if value not in known:
+        raise SettingsError(f"{variable(field)} is not known.", remedy=f"Use one of: {', '.join(known)}.")
+    return str(value)
+
+
+def time_zone(field: str, value: object) -> str:
+    """Return the name of a time zone whose data are here."""
+    try:
+        # One is looked up, as a list of all would be read from the whole of its directory.
+        return ZoneInfo(str(value)).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingsError(
             f"{variable(field)} is not known.",
-            remedy="Use a name of the IANA time zone database, such as Europe/Moscow."
-            if field == "billing_zone"
-            else f"Use one of: {', '.join(known)}.",
-        )
-    return str(value)
+            remedy="Use a name of the IANA time zone database, such as Europe/Moscow.",
+        ) from None
 
 
 def basis_points(value: object) -> int:

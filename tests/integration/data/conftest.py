@@ -17,7 +17,6 @@ from cleanroom.consent.models import ConsentEpochRow
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import DatasetVersion, OwnerFigure
-from cleanroom.db.base import Base
 from cleanroom.db.database import Database, open_engine
 from cleanroom.ingestion.junk import JunkLists
 from cleanroom.ingestion.rotation import Rotation
@@ -31,6 +30,7 @@ from cleanroom.storage.leases import Leases
 from cleanroom.workspaces.service import Workspaces
 from crypto.key_file import LocalKeyFile
 from crypto.keys import generate_signing_key, public_key
+from tests.ready_databases import ReadyDatabases
 
 assert ConsentEpochRow  # its table is created with the others
 
@@ -71,7 +71,6 @@ class Room:
             LocalKeyFile.create(key_path)
         self.keys = LocalKeyFile.open(key_path)
         self.engine = open_engine(self.database_url)
-        Base.metadata.create_all(self.engine)
         log = AuditLog(origin="test/room", seed=bytes(32), clock=self.clock)
         self.db = Database(self.engine, log)
         self.store = LocalDirectory(self.home / "objects")
@@ -187,23 +186,26 @@ class Room:
 
 
 @pytest.fixture
-def room(tmp_path: Path, sqlite_url: str) -> Iterator[Room]:
+def room(tmp_path: Path, sqlite_url: str, ready_databases: ReadyDatabases) -> Iterator[Room]:
+    ready_databases.with_tables(sqlite_url)
     made = Room(tmp_path, MovableClock(), sqlite_url)
     yield made
     made.engine.dispose()
 
 
 @pytest.fixture
-def server_room(tmp_path: Path, postgresql_url: str) -> Iterator[Room]:
+def server_room(tmp_path: Path, postgresql_url: str, ready_databases: ReadyDatabases) -> Iterator[Room]:
     """The same on PostgreSQL, where transactions really run side by side."""
+    ready_databases.with_tables(postgresql_url)
     made = Room(tmp_path, MovableClock(), postgresql_url)
     yield made
     made.engine.dispose()
 
 
 @pytest.fixture
-def any_room(tmp_path: Path, database_url: str) -> Iterator[Room]:
+def any_room(tmp_path: Path, database_url: str, ready_databases: ReadyDatabases) -> Iterator[Room]:
     """The same on both databases."""
+    ready_databases.with_tables(database_url)
     made = Room(tmp_path, MovableClock(), database_url)
     yield made
     made.engine.dispose()

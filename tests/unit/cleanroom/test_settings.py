@@ -170,6 +170,8 @@ def test_what_the_marketplace_goes_by_is_checked(tmp_path: Path) -> None:
     ("variable", "value"),
     [
         ("CLEANROOM_BILLING_ZONE", "Moscow"),
+        ("CLEANROOM_BILLING_ZONE", "Europe"),
+        ("CLEANROOM_BILLING_ZONE", "../Europe/Moscow"),
         ("CLEANROOM_OPERATOR_FEE_BP", "10001"),
         ("CLEANROOM_OPERATOR_FEE_BP", "-1"),
         ("CLEANROOM_OPERATOR_FEE_BP", "12.5"),
