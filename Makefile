@@ -10,7 +10,7 @@ COVERAGE := --cov=crypto --cov=policies --cov=cleanroom/release --cov-branch --c
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 SOURCES := cleanroom crypto policies provider_portal advertiser_api tests benchmarks alembic
 
-.PHONY: setup demo test test-slow lint format bench bench-full lock
+.PHONY: setup demo test test-slow test-long lint format bench bench-full lock
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -31,7 +31,11 @@ test: setup lint
 	$(BIN)/pytest -m "not slow" $(PARALLEL) $(COVERED:%=--ignore=%)
 
 test-slow: setup
-	$(BIN)/pytest -m slow --numprocesses auto --dist worksteal --durations 25
+	$(BIN)/pytest -m "slow and not long" --numprocesses auto --dist worksteal --durations 25
+
+# Deeper looks at what the others look at: an hour or so, before a release.
+test-long: setup
+	$(BIN)/pytest -m long --numprocesses auto --dist worksteal --durations 25
 	CLEANROOM_TEST_EXAMPLES=many $(BIN)/pytest -m "not slow" $(PARALLEL) tests/properties
 
 lint: setup

@@ -29,8 +29,10 @@ settings.load_profile("house")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `slow_on("postgresql")` make one variant of a test slow: the other shows most of what breaks."""
+    """Let `slow_on("postgresql")` make one variant of a test slow: the other shows most. Long is slow."""
     for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
         variant = getattr(item, "callspec", None)
         for mark in item.iter_markers("slow_on"):
             if variant is not None and mark.args[0] in variant.id:

@@ -3,7 +3,7 @@
 import os
 
 MANY = os.environ.get("CLEANROOM_TEST_EXAMPLES") == "many"
-"""Set by `make test-slow`."""
+"""Set by `make test-long`."""
 _PART = 0.4
 
 

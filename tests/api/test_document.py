@@ -98,7 +98,7 @@ def test_no_input_meets_a_failure_or_an_answer_that_is_not_documented(
     explore(shared, mode, lambda operation: somebody_who_may(shared, operation), examples=FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("who", PARTIES)
 @pytest.mark.parametrize("mode", MODES)
 def test_no_input_of_anybody_meets_one(shared: World, who: str, mode: GenerationMode) -> None:
