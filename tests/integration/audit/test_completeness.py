@@ -183,6 +183,7 @@ def watched(report: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_no_commit_of_the_journeys_changes_state_without_an_event(tmp_path: Path) -> None:
     report = watched(tmp_path / "report.json", "-m", "not slow", *JOURNEYS)
     assert len(report["called"]) > 300
