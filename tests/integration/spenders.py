@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -169,16 +168,14 @@ def _never_end(*, stopped: bool) -> None:
 def _ask(room: Room, order: Order, plain: dict[str, Any], start: threading.Barrier) -> list[dict[str, Any]]:
     question = question_from_dict(plain, dataset_id=order.dataset_id, base_id=order.base_id)
     start.wait()
-    began = time.perf_counter()
     answer = room.analyses.ask(question, grant_id=order.grant_id, asker_id=order.asker_id)
-    return [_entry(began, answer.charged_micro, answer.charged_micro, left=None)]
+    return [_entry(answer.charged_micro, answer.charged_micro, left=None)]
 
 
 def _spend(room: Room, order: Order, amounts: list[int], start: threading.Barrier) -> list[dict[str, Any]]:
     start.wait()
     entries = []
     for amount in amounts:
-        began = time.perf_counter()
         with room.db.transaction() as tx:
             analysis_id = new_id("an", room.clock.now())
             outcome = room.grants.reserve(
@@ -191,13 +188,12 @@ def _spend(room: Room, order: Order, amounts: list[int], start: threading.Barrie
             )
         paid = isinstance(outcome, Reservation)
         left = outcome.left_after_micro if isinstance(outcome, Reservation) else None
-        entries.append(_entry(began, amount, amount if paid else 0, left=left))
+        entries.append(_entry(amount, amount if paid else 0, left=left))
     return entries
 
 
-def _entry(began: float, asked: int, charged: int, *, left: int | None) -> dict[str, Any]:
-    seconds = time.perf_counter() - began
-    return {"seconds": seconds, "asked": asked, "charged": charged, "left": left}
+def _entry(asked: int, charged: int, *, left: int | None) -> dict[str, Any]:
+    return {"asked": asked, "charged": charged, "left": left}
 
 
 if __name__ == "__main__":
