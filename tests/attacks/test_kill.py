@@ -281,7 +281,7 @@ def check_budget(room: Room, stage: Stage, *, at_least: int) -> int:
 
 def few_or_many(few: tuple[int, int], many: tuple[int, int]) -> pytest.MarkDecorator:
     """Kills at random and at chosen points: a few in every run of the tests, many in the long one."""
-    kills = [pytest.param(*few, id="few"), pytest.param(*many, id="many", marks=pytest.mark.slow)]
+    kills = [pytest.param(*few, id="few"), pytest.param(*many, id="many", marks=pytest.mark.long)]
     return pytest.mark.parametrize(("random_kills", "targeted_kills"), kills)
 
 
@@ -377,7 +377,7 @@ def test_a_killed_confirmation_is_made_wholly_or_not_at_all_and_once(
         assert spent() == len(tokens)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1_800)
 def test_many_kills_of_a_larger_load_and_of_questions_to_it(
     tmp_path: Path, database_url: str, killable: Killable, verify: Verify

@@ -284,7 +284,7 @@ def test_a_few_histories_end_as_the_documents_say(room, monkeypatch, what, examp
     settings(HOUSE, max_examples=examples)(given(what)(lambda history: check(room, history, by_id=by_id)))()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("by_id", [True, False])
 @pytest.mark.parametrize("what", [histories, listed_histories], ids=["said", "listed"])
 def test_many_histories_end_as_the_documents_say(any_room, monkeypatch, what, by_id):
