@@ -11,11 +11,9 @@ from tests.attacks.games import certainly_above
 TEETH = 0.7
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1_800)
-@pytest.mark.parametrize(
-    "preset", [pytest.param(name, marks=[] if name == "standard" else pytest.mark.long) for name in PRESETS]
-)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_no_attack_exceeds_the_bound_of_its_account(preset):
     document = load_preset(preset, purposes=["advertising", "research"])
     with lab_home() as home:
