@@ -100,6 +100,8 @@ UNLOGGED: dict[str, frozenset[str]] = {
         "webhook_endpoints": ("failing_since", "old_secret", "old_secret_until"),
     }.items()
 }  # fmt: skip
+# A row that is opened says what no row said: an account of which nothing is allocated, also when its grant is refused.
+OPENED = {"budget_accounts"}
 JOURNEYS = (
     "tests/integration/access", "tests/integration/analyses", "tests/integration/audit/test_bundles.py",
     "tests/integration/audit/test_checks.py", "tests/integration/audit/test_witness.py", "tests/integration/data",
@@ -128,6 +130,8 @@ def unexplained(report: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...],
             continue
         for verb, table, columns in commit["changes"]:
             allowed = UNLOGGED.get(table)
+            if verb == "INSERT" and table in OPENED:
+                continue
             if allowed is None or (allowed and not (verb == "UPDATE" and set(columns) <= allowed)):
                 found.append((verb, table, tuple(columns), commit["test"]))
     return found
@@ -146,11 +150,13 @@ def test_every_function_that_writes_logs_or_says_why_not() -> None:
 def test_a_silent_change_is_seen() -> None:
     silent = {"test": "t", "changes": [["UPDATE", "grants", ["status"]], ["UPDATE", "uploads", ["offset"]]]}
     more = {"test": "t", "changes": [["DELETE", "uploads", []], ["UPDATE", "credentials", ["role"]]]}
-    found = unexplained({"unlogged": [silent, more]})
+    opened = {"test": "t", "changes": [["INSERT", "budget_accounts", []], ["UPDATE", "budget_accounts", ["party"]]]}
+    found = unexplained({"unlogged": [silent, more, opened]})
     assert [(verb, table) for verb, table, *_ in found] == [
         ("UPDATE", "grants"),
         ("DELETE", "uploads"),
         ("UPDATE", "credentials"),
+        ("UPDATE", "budget_accounts"),
     ]
 
 

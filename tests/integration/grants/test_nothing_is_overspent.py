@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from cleanroom.grants.models import LedgerRow
 from cleanroom.grants.types import Grant, GrantStatus, Reservation
+from policies.decision import Deny
 
 SPENDERS = 50
 
@@ -57,6 +58,16 @@ def test_concurrent_grants_never_overallocate_an_account(room):
     assert {
         party: amount for (kind, party), amount in allocated.items() if kind == "advertiser" and amount
     } == per_buyer
+
+
+def test_a_refused_grant_may_open_accounts_but_leaves_them_empty(room):
+    for _ in range(4):
+        room.granted(0, "M")
+    before = room.allocated()
+
+    assert isinstance(room.issue(0, "M", agency_id=room.agency), Deny)
+
+    assert room.allocated() == before | {("agency", room.agency): 0}
 
 
 def test_the_public_share_is_never_overspent(room):
