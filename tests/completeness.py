@@ -1,28 +1,25 @@
-"""A pytest plugin that watches every commit of the unit of work: which rows changed, by which services, with an event?
-
-    pytest -p tests.completeness --completeness REPORT.json ...
+"""Watches every commit of the unit of work in every test: which rows changed, by which services, with an event?
 
 Methods and functions of services are found by introspection: whatever takes a transaction as `tx`. What a test writes
-by itself, without any of them, is not a service's and not judged.
+by itself, without any of them, is not a service's and not judged. A test that plays the database's owner, or the caller
+who logs, says so with the marker `unlogged`.
 """
 
 import ast
 import functools
 import importlib
 import inspect
-import json
 import pkgutil
 import re
 import sys
 import textwrap
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pytest
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session
 
 import cleanroom
 from cleanroom.db.database import Database, Transaction
@@ -33,19 +30,71 @@ _WRITES = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.IGNO
 _SET = re.compile(r'"?(\w+)"?\s*=')
 
 
+# What commits without an event may change: a table, and of it everything or these columns.
+UNLOGGED: dict[str, frozenset[str]] = {
+    table: frozenset(columns)
+    for table, columns in {
+        # Made of the log, which they follow; each keeps a place in it.
+        "notice_state": (), "notices": (), "webhook_state": (), "webhook_deliveries": (), "usage_cursor": (),
+        "mail_messages": (), "alarm_watches": (), "audit_published": (), "audit_cosignatures": (),
+        "audit_checkpoints": (), "audit_checks": (), "alarms": ("last_at", "last_index", "occurrences"),
+        # What one person has read.
+        "notice_reads": (), "notice_readers": (),
+        # Counters, and what ends by itself.
+        "signin_throttles": (), "sso_attempts": (), "idempotency_records": (), "used_assertions": (),
+        "revoked_tokens": (), "known_devices": (), "alarm_state": (),
+        # A session before and after somebody entered by it, which is an event.
+        "web_sessions": (),
+        # A second factor that was not confirmed yet counts for nothing.
+        "credentials": ("totp_sealed", "totp_last_step"),
+        # Leases, attempts and progress.
+        "analyses": ("attempts",), "audit_witnesses": ("tried_at", "size", "detail"),
+        "uploads": ("offset", "attempts", "rows_done", "rows_total"),
+        "evidence_bundles": ("progress",),
+        "compactions": ("state", "started_at", "done", "total", "due_at", "failures", "failure"),
+        "key_rotations": ("state", "started_at", "done", "total", "due_at", "failures", "failure"),
+        "policy_trials": ("state", "runner", "starts", "beat_at", "percent"),
+        "api_clients": ("last_used_at",), "retired_keks": (),
+        # When a receiver began to fail; that it is given up is an event. A secret whose end was told before.
+        "webhook_endpoints": ("failing_since", "old_secret", "old_secret_until"),
+    }.items()
+}  # fmt: skip
+# A row that is opened says what no row said: an account of which nothing is allocated, also when its grant is refused.
+OPENED = {"budget_accounts"}
+
+Change = tuple[str, str, tuple[str, ...]]
+
+
+@dataclass
+class Doings:
+    """What a transaction has done so far."""
+
+    changes: frozenset[Change] = frozenset()
+    called: frozenset[str] = frozenset()
+    savepoints: dict[str, "Doings"] = field(default_factory=dict)
+
+
 class Watch:
-    """What happened, by driver connection and in all."""
+    """What happened on each connection, and what of it nobody has explained yet."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
-        self.changes: dict[int, set[tuple[str, str, tuple[str, ...]]]] = defaultdict(set)
-        self.calls: dict[int, list[str]] = defaultdict(list)
-        self.called: set[str] = set()
-        self.unlogged: list[dict[str, Any]] = []
-        self.logged: set[tuple[str, str]] = set()
-        self.test = ""
+        self.silent: list[tuple[Change, tuple[str, ...]]] = []
 
     def executed(self, conn: Connection, cursor: Any, statement: str, *_: Any) -> None:
+        """Note what a statement has changed, or taken back."""
+        doings = _doings(conn)
+        words = statement.split(None, 3)[:3]
+        if words and words[0] in ("SAVEPOINT", "ROLLBACK"):
+            name = statement.rsplit(maxsplit=1)[-1]
+            if words[0] == "SAVEPOINT":
+                doings.savepoints[name] = replace(doings)
+            elif name in doings.savepoints:
+                doings.changes, doings.called = (
+                    doings.savepoints[name].changes,
+                    doings.savepoints[name].called,
+                )
+            return
         found = _WRITES.match(statement)
         if found is None or cursor.rowcount == 0:
             return
@@ -53,34 +102,57 @@ class Watch:
         columns: tuple[str, ...] = ()
         if verb == "UPDATE":
             columns = tuple(_SET.findall(statement.partition(" SET ")[2].partition(" WHERE ")[0]))
-        self.changes[_key(conn)].add((verb, table, columns))
+        doings.changes |= {(verb, table, columns)}
+
+    def called(self, tx: Transaction, name: str) -> None:
+        """Note that a service was called."""
+        # One that only reads has yet to be given a connection.
+        if not isinstance(tx.opened, Engine):
+            doings = _doings(tx.opened)
+            doings.called |= {name}
+
+    def began(self, session: Session, _transaction: Any, conn: Connection) -> None:
+        """Note what a session works on."""
+        session.info["on"] = conn
 
     def ended(self, conn: Connection) -> None:
-        self.changes.pop(_key(conn), None)
-        self.calls.pop(_key(conn), None)
+        """Forget a transaction."""
+        conn.info.pop("doings", None)
 
     def closed(self, tx: Transaction) -> None:
-        key = _key(tx.session.connection())
-        changes = self.changes.get(key, set())
+        """Judge a transaction that is about to commit."""
+        # The log appends in one statement with others where the database can; what it was given says more.
+        if tx.events or isinstance(tx.opened, Engine):
+            return
+        conn = tx.opened.info.get("on") if isinstance(tx.opened, Session) else tx.opened
+        called = _doings(tx.opened).called
+        if conn is not None and called:
+            silent = sorted(change for change in _doings(conn).changes if not explained(change))
+            with self.guard:
+                self.silent += [(change, tuple(sorted(called))) for change in silent]
+
+    def take(self) -> list[tuple[Change, tuple[str, ...]]]:
+        """Return what nobody has explained since the last time."""
         with self.guard:
-            # The log appends in one statement with others where the database can; what it was given says more.
-            if tx.events:
-                self.logged |= {(verb, table) for verb, table, _ in changes}
-            elif changes and self.calls.get(key):
-                self.unlogged.append(
-                    {
-                        "test": self.test,
-                        "calls": sorted(set(self.calls[key])),
-                        "changes": sorted([verb, table, list(columns)] for verb, table, columns in changes),
-                    }
-                )
+            found, self.silent = self.silent, []
+        return found
+
+
+def explained(change: Change) -> bool:
+    """Tell whether a commit without an event may make a change."""
+    verb, table, columns = change
+    if verb == "INSERT" and table in OPENED:
+        return True
+    allowed = UNLOGGED.get(table)
+    return allowed is not None and (not allowed or (verb == "UPDATE" and set(columns) <= allowed))
 
 
 WATCH = Watch()
 
 
-def _key(conn: Connection) -> int:
-    return id(conn.connection.dbapi_connection)
+def _doings(of: Connection | Session) -> Doings:
+    doings: Doings = of.info.setdefault("doings", Doings())
+    return doings
 
 
 def takes_transaction(made: Any) -> bool:
@@ -125,24 +197,21 @@ def writes(made: Any) -> bool:
 
 
 def _noting(made: Callable[..., Any], called: str, *, method: bool) -> Callable[..., Any]:
+    place = 1 if method else 0
+
     @functools.wraps(made)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        tx = kwargs.get("tx", args[1 if method else 0] if len(args) > (1 if method else 0) else None)
+        tx = kwargs["tx"] if "tx" in kwargs else args[place] if len(args) > place else None
         if isinstance(tx, Transaction):
-            WATCH.calls[_key(tx.session.connection())].append(called)
-            WATCH.called.add(called)
+            WATCH.called(tx, called)
         return made(*args, **kwargs)
 
     return noted
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--completeness", required=False, help="where the report is written")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if not config.getoption("--completeness"):
-        return
+@functools.cache
+def watch() -> None:
+    """Have every service say when it is called, and every transaction judged before it commits."""
     replaced: dict[int, Any] = {}
     for holder, name, made, called in list(service_functions()):
         noted = _noting(made, called, method=inspect.isclass(holder))
@@ -158,6 +227,7 @@ def pytest_configure(config: pytest.Config) -> None:
     event.listen(Engine, "after_cursor_execute", WATCH.executed)
     event.listen(Engine, "commit", WATCH.ended)
     event.listen(Engine, "rollback", WATCH.ended)
+    event.listen(Session, "after_begin", WATCH.began)
     close = Database._close
 
     def closing(self: Database, tx: Transaction) -> Any:
@@ -166,18 +236,3 @@ def pytest_configure(config: pytest.Config) -> None:
         return head
 
     Database._close = closing  # type: ignore[method-assign]
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    WATCH.test = item.nodeid
-
-
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    path = item.config.getoption("--completeness")
-    if path:
-        report = {
-            "called": sorted(WATCH.called),
-            "unlogged": WATCH.unlogged,
-            "logged": sorted(list(one) for one in WATCH.logged),
-        }
-        Path(path).write_text(json.dumps(report, indent=1), encoding="utf-8")

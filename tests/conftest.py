@@ -3,7 +3,7 @@
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from cleanroom.db.database import open_engine
 from crypto.pkcs11_module import TokenPlace
+from tests.completeness import WATCH, watch
 from tests.ready_databases import ReadyDatabases, ready_databases
 from tests.softhsm import SoftHsm
 
@@ -37,6 +38,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("slow_on"):
             if variant is not None and mark.args[0] in variant.id:
                 item.add_marker(pytest.mark.slow)
+
+
+# What needs no room; the rest is watched, and so begins by importing every service.
+_APART = ("unit/crypto/", "unit/policies/", "architecture/")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Watch the commits of every test that could make one."""
+    root = Path(__file__).parent
+    if any(not str(item.path.relative_to(root)).startswith(_APART) for item in session.items):
+        watch()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test in which something was changed without an event, and ought not to be."""
+    yield
+    silent = WATCH.take()
+    if silent and item.get_closest_marker("unlogged") is None:
+        changes = "\n".join(f"{change}, by one of {', '.join(calls)}" for change, calls in silent[:5])
+        pytest.fail(f"Committed without an event:\n{changes}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

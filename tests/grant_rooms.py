@@ -124,8 +124,10 @@ class GrantRoom:
             )
 
     def settle(self, analysis_id: str = "an_1") -> None:
+        """Settle as whoever releases an answer does, who logs it."""
         with self.db.transaction() as tx:
             self.grants.settle(tx, analysis_id)
+            tx.audit("analyses.released", subject_id=analysis_id)
 
     def expire(self) -> tuple[Grant, ...]:
         with self.db.transaction() as tx:

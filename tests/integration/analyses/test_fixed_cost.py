@@ -163,6 +163,7 @@ def test_nothing_is_proven_by_a_transaction_that_is_rolled_back(stage):
         assert list(tx.session.scalars(select(AuditCheckpoint.size))) == kept
 
 
+@pytest.mark.unlogged("another process's change")
 def test_a_dataset_is_read_anew_once_it_is_locked(stage):
     with stage.room.db.transaction() as tx:
         stage.room.datasets.hold(tx, stage.dataset_id)

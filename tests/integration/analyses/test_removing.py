@@ -90,6 +90,7 @@ def test_a_deleted_base_is_unknown_to_questions_and_to_loads(make_room: MakeRoom
     assert verify(stage)[0] == 0
 
 
+@pytest.mark.unlogged("whoever owns the database")
 def test_files_that_the_log_says_are_gone_cannot_come_back(make_room: MakeRoom, verify: Verify) -> None:
     stage = make_room()
     delete(stage, stage.base_id, "advertiser")

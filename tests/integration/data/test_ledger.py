@@ -322,6 +322,7 @@ def test_sql_says_nothing_of_who_was_asked_or_confirmed(desk):
     assert asked.confirm_sha256 != spent.token_sha256
 
 
+@pytest.mark.unlogged("the workspace's caller")
 def test_overlays_that_others_replaced_go_and_the_rest_stays(desk, monkeypatch):
     monkeypatch.setattr("cleanroom.consent.taking._FOLD_EPOCHS", 2)
     for number in range(12):

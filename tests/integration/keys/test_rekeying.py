@@ -95,6 +95,7 @@ def test_one_rotation_of_a_workspace_at_a_time_and_only_ones_own(stage: Stage) -
     assert ask(stage, What.WRAPPING).state is RotationState.WAITING
 
 
+@pytest.mark.unlogged("a load's states")
 def test_it_waits_for_a_load_and_goes_on_by_itself(stage: Stage) -> None:
     def become(status: VersionStatus) -> None:
         with stage.room.db.transaction() as tx:

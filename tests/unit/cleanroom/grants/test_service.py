@@ -167,6 +167,7 @@ def test_an_analysis_reserves_once_and_something(room):
         room.grants.reserve(tx, "gr_none", rho_micro=1, analysis_id="an_9", base_id="b")
 
 
+@pytest.mark.unlogged("whoever releases an answer")
 def test_settling_is_noted_once_and_needs_a_reservation(room):
     grant = room.granted()
     room.reserve(grant, 7)

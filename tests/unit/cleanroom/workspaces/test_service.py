@@ -75,6 +75,7 @@ def test_keys_do_not_show_in_a_representation(room: Room) -> None:
     assert repr(keys.token_secret) not in repr(keys)
 
 
+@pytest.mark.unlogged("whoever owns the database")
 def test_a_wrapped_secret_cannot_take_the_place_of_another(room: Room) -> None:
     workspace_id = room.make()
     with room.db.transaction() as tx:
