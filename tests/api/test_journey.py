@@ -161,7 +161,7 @@ def travel(scene: Scene) -> None:
         side.say("books")
     bought, earned = advertiser.hear("books"), provider.hear("books")
     for side in (advertiser, provider):
-        assert side.process.wait(20) == 0
+        assert side.process.wait(120) == 0
     # One release and one charge, though two workers were at it.
     assert bought["first"].count("release.released") == 1
     of_first = [one for one in bought["usage"] if one["analysis_id"] == asked["analysis"]]

@@ -116,5 +116,5 @@ def test_they_do_not_outlive_the_first(server: Server) -> None:
     assert eventually(lambda: set(server.statuses("/healthz", 5)) == {200})
     beside = children(pid)
     server.process.kill()
-    server.process.wait(20)
+    server.process.wait(120)
     assert eventually(lambda: not any(runs(each) for each in beside))

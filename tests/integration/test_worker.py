@@ -75,7 +75,7 @@ def test_workers_complete_what_waits_and_end_when_told(stage: Stage, start: Star
     assert workers[1].stdin is not None
     workers[1].stdin.close()
     for worker in workers:
-        assert worker.wait(30) == 0
+        assert worker.wait(120) == 0
         assert worker.stderr is not None
         assert worker.stderr.read() == b""
 

@@ -106,7 +106,7 @@ def provider() -> Iterator[str]:
             raise AssertionError(said)
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def registered(issuer: str, url: str, name: str) -> ProviderSettings:

@@ -84,7 +84,7 @@ def test_while_the_first_is_running_the_second_is_told_or_waits_its_turn(room: A
         with room.room.db.transaction() as tx:
             assert access.idempotent(tx, caller, "key", ASKED) is None
             claimed.set()
-            go_on.wait(20)
+            go_on.wait(120)
             access.remember(tx, caller, "key", ASKED, replay_of(201, b"one"))
 
     def second() -> Replay | None:
@@ -93,10 +93,10 @@ def test_while_the_first_is_running_the_second_is_told_or_waits_its_turn(room: A
 
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(first)
-        assert claimed.wait(20)
+        assert claimed.wait(120)
         if room.room.db.engine.dialect.name == "postgresql":
             with pytest.raises(IdempotencyBusyError):
-                pool.submit(second).result(20)
+                pool.submit(second).result(120)
             go_on.set()
         else:
             waiting = pool.submit(second)

@@ -43,7 +43,7 @@ def at_once(room: AccessRoom, works: list[Work]) -> tuple[list[Any], int]:
         # So that it has a commit, which is its own and not counted.
         tx.connection.execute(text("SELECT 1"))
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
 
     def made(work: Work) -> Any:
         try:
@@ -53,15 +53,15 @@ def at_once(room: AccessRoom, works: list[Work]) -> tuple[list[Any], int]:
 
     with ThreadPoolExecutor(len(works) + 1) as pool:
         leading = pool.submit(db.together, first)
-        assert begun.wait(20)
+        assert begun.wait(120)
         waiting = [pool.submit(made, work) for work in works]
         sleep(0.3)
         shared = db.engine.dialect.name == "sqlite"
         if shared:
             assert not wait(waiting, timeout=0).done
         go_on.set()
-        leading.result(20)
-        return [future.result(20) for future in waiting], len(commits) - 1
+        leading.result(120)
+        return [future.result(120) for future in waiting], len(commits) - 1
 
 
 def test_each_gets_what_its_work_made_and_an_error_undoes_its_own_work_alone(room: AccessRoom) -> None:
@@ -125,7 +125,7 @@ def test_whoever_waits_too_long_for_the_database_is_told_as_by_any_other_failure
 
     with room.room.db.transaction() as tx, ThreadPoolExecutor(1) as pool:
         adding(room, "first")(tx)
-        pool.submit(meanwhile).result(20)
+        pool.submit(meanwhile).result(120)
     assert held.is_set()
     assert names(room) == ["first"]
 
@@ -143,7 +143,7 @@ def test_whoever_comes_while_another_process_writes_shares_the_commit(room: Acce
             second = pool.submit(db.together, adding(room, "second"))
             sleep(0.3)
             event.listen(db.engine, "commit", commits.append)
-        assert [first.result(20).name, second.result(20).name] == ["first", "second"]
+        assert [first.result(120).name, second.result(120).name] == ["first", "second"]
     # The other one's, and theirs.
     assert len(commits) == 2
 
@@ -166,5 +166,5 @@ def test_whoever_waits_for_the_database_does_not_hold_up_who_has_it(
             sleep(0.3)
             # Its connection is asked for only now, and by its end at the latest.
             assert tx.connection.scalar(text("SELECT 1")) == 1
-        assert waiting.result(20) == 1
+        assert waiting.result(120) == 1
     assert names(room) == ["first"]

@@ -251,22 +251,22 @@ def test_what_others_do_in_the_same_commit_counts_too(stage: Stage) -> None:
 
     def first(_tx: Any) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
 
     def stopping(tx: Any) -> None:
         stage.room.rules.stop(tx, stage.dataset_id, organisation_id=stage.provider.organisation_id)
 
     with ThreadPoolExecutor(3) as pool:
         leading = pool.submit(db.together, first)
-        assert begun.wait(20)
+        assert begun.wait(120)
         stopped = pool.submit(db.together, stopping)
         sleep(0.1)
         asked = pool.submit(db.together, lambda tx: stage.room.analyses.enter(tx, foreseen))
         sleep(0.1)
         go_on.set()
-        leading.result(20)
-        stopped.result(20)
-        assert asked.result(20) is False
+        leading.result(120)
+        stopped.result(120)
+        assert asked.result(120) is False
 
 
 def test_a_restored_room_gives_no_stored_answer(stage: Stage) -> None:

@@ -204,7 +204,7 @@ def test_a_load_that_still_runs_when_a_key_rotation_would_end_holds_it_up(room, 
 
     def wait(self, *arguments):
         started.set()
-        assert go.wait(20)
+        assert go.wait(120)
         return run(self, *arguments)
 
     started = threading.Event()
@@ -213,7 +213,7 @@ def test_a_load_that_still_runs_when_a_key_rotation_would_end_holds_it_up(room, 
         if not threads:
             threads.append(threading.Thread(target=lambda: finished.append(room.ingest(package))))
             threads[0].start()
-            assert started.wait(20)
+            assert started.wait(120)
         return rewrap(self, *arguments)
 
     monkeypatch.setattr(Load, "run", wait)

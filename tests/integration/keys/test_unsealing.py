@@ -262,7 +262,7 @@ def test_a_worker_waits_for_people(make_room: MakeRoom, call: Call) -> None:
         assert found == []
         for share in shares_of(said[1]):
             give_share(stage.room.settings.keys_dir, share)
-        waiting.join(20)
+        waiting.join(120)
     assert found == [True]
     ending.set()
     assert opened_when_unsealed(stage.room.settings, ending) is None

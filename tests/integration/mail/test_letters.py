@@ -204,7 +204,7 @@ def test_a_worker_that_is_killed_in_between_sends_again_and_under_the_same_id(po
     def kill() -> None:
         # The relay has the letter, and the worker does not know yet.
         sender[0].kill()
-        sender[0].wait(20)
+        sender[0].wait(120)
 
     post.relay.on_data = kill
     sender.append(subprocess.Popen([sys.executable, "-c", _SEND, str(home), str(post.relay.port)]))

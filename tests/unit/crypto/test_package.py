@@ -218,7 +218,7 @@ def test_whatever_stops_the_decryption_reaches_the_reader(
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    reader.join(5)
+    reader.join(60)
     assert [str(failure) for failure in found] == ["none left"]
 
 

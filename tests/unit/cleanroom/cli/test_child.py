@@ -15,7 +15,7 @@ UNTIL_ALONE = "import sys; sys.stdin.read(); open(sys.argv[1], 'w').close()"
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
     return holds()

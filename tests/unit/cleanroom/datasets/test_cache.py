@@ -133,7 +133,7 @@ def test_who_asks_while_it_is_loaded_waits_and_shares_it():
     def load() -> tuple[np.ndarray, ...]:
         loads.append(1)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(120)
         return (column(10),)
 
     def ask() -> int:
@@ -142,11 +142,11 @@ def test_who_asks_while_it_is_loaded_waits_and_shares_it():
 
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask)]
-        assert begun.wait(10)
+        assert begun.wait(120)
         asked += [pool.submit(ask) for _ in range(3)]
         time.sleep(0.05)
         go_on.set()
-        assert len({each.result(10) for each in asked}) == 1
+        assert len({each.result(120) for each in asked}) == 1
     assert len(loads) == 1
 
 
@@ -184,7 +184,7 @@ def test_many_threads_never_see_a_freed_column_and_never_pass_the_limit():
 
     def ask(seed: int) -> bool:
         random = np.random.default_rng(seed)
-        start.wait(10)
+        start.wait(120)
         good = True
         for file_id in random.integers(0, 8, 300).tolist():
             with cache.scope() as scope:
