@@ -21,7 +21,8 @@ GAMES = 2_000
         (AccountDoubling(), "budget_per_entitlement"),
         (AccountDoubling(), "budget_per_agency"),
         (Collusion(), "agencies_uncapped"),
-        (Collusion(), "no_total"),
+        # Half as long as the others together.
+        pytest.param(Collusion(), "no_total", marks=pytest.mark.long),
         (CrashQuery(), "settle_at_release"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,

@@ -58,7 +58,7 @@ def test_one_person_moves_each_figure_by_at_most_its_unit_and_all_of_them_within
     check(world, person, at)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @everything
 @settings(deadline=None, max_examples=4_000, suppress_health_check=[HealthCheck.too_slow])
 def test_thousands_of_neighbours_stay_within_the_stated_sensitivity(world, person, at):
