@@ -84,16 +84,13 @@ class Watch:
     def executed(self, conn: Connection, cursor: Any, statement: str, *_: Any) -> None:
         """Note what a statement has changed, or taken back."""
         doings = _doings(conn)
-        words = statement.split(None, 3)[:3]
-        if words and words[0] in ("SAVEPOINT", "ROLLBACK"):
+        if statement.startswith(("SAVEPOINT", "ROLLBACK")):
             name = statement.rsplit(maxsplit=1)[-1]
-            if words[0] == "SAVEPOINT":
+            if statement.startswith("SAVEPOINT"):
                 doings.savepoints[name] = replace(doings)
             elif name in doings.savepoints:
-                doings.changes, doings.called = (
-                    doings.savepoints[name].changes,
-                    doings.savepoints[name].called,
-                )
+                kept = doings.savepoints[name]
+                doings.changes, doings.called = kept.changes, kept.called
             return
         found = _WRITES.match(statement)
         if found is None or cursor.rowcount == 0:
