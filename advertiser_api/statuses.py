@@ -48,6 +48,7 @@ _CODES: dict[int, tuple[str, ...]] = {
         "crypto.unknown_hash_profile",
         "crypto.unknown_signer",
         "crypto.wrong_recipient",
+        "datasets.name",
         "datasets.schema",
         "evidence.bad_bundle",
         "foureyes.bad_ask",

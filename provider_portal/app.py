@@ -125,6 +125,10 @@ _TITLES = {
     415: N_("This request cannot be read"),
     500: N_("Something failed inside the room"),
 }
+_DETAILS = {
+    403: N_("The owner of your organisation can give you another role."),
+    404: N_("The page does not exist, or it is not yours to see."),
+}
 _NOT_KEPT = frozenset({"code", "digest"})
 """What a page never writes again, whoever comes back: a code, and who was looked for."""
 _NOT_FOUND = ("unknown", "not_found", "malformed", "not_owner")
@@ -223,6 +227,6 @@ def _failure(request: Request, status: int, error: Exception | None) -> Response
         "failure.html",
         status=status,
         title=title,
-        detail=error_words(error) if error is not None else "",
+        detail=error_words(error) if error is not None else _DETAILS.get(status, ""),
         request_id=request.scope["state"].get("request_id", ""),
     )

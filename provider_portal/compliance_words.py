@@ -82,6 +82,8 @@ COMPLIANCE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "restriction": N_("A restriction"),
             "erasure": N_("Erasures"),
             "expiry": N_("Consents ran out"),
+            "compaction": N_("Files were written anew"),
+            "retention": N_("A period of retention ended"),
         },
         "inflight": {
             "released": N_("Answered under the new epoch"),

@@ -26,6 +26,7 @@ DOMAIN_ERRORS: Mapping[str, str] = MappingProxyType(
         "consent.nothing_to_confirm": N_(
             "The consents of this dataset are not in doubt: nothing has to be confirmed."
         ),
+        "datasets.name": N_("A dataset's name has 1 to 200 characters."),
         "datasets.schema": N_("The description does not fit this kind of dataset."),
         "datasets.version_status": N_("In its present state this version does not allow the step."),
         "grants.bad_form": N_(

@@ -81,14 +81,25 @@ class Writing:
             return format_decimal(float(f"{value:.2g}"), "#,##0.#########", self.locale)
         return format_decimal(value, locale=self.locale)
 
+    def numbers(self, text: str) -> str:
+        """Write a range such as 1000-9999."""
+        return "\u2013".join(self.number(int(one)) if one.isdecimal() else one for one in text.split("-"))
+
     def percent(self, part: int, whole: int) -> str:
         """Write a share; of nothing it is none."""
         share = part / whole if whole else 0
-        return format_percent(share, "#,##0.#%" if 0 < share < 0.1 or 0.99 < share < 1 else None, self.locale)
+        return format_percent(
+            share, self._percents(1 if 0 < share < 0.1 or 0.99 < share < 1 else 0), self.locale
+        )
 
     def share(self, value: float) -> str:
         """Write a share to two digits that say something; below a thousandth of a percent it is none."""
-        return format_percent(float(f"{value:.2g}"), "#,##0.###%", self.locale)
+        return format_percent(float(f"{value:.2g}"), self._percents(3), self.locale)
+
+    def _percents(self, digits: int) -> str:
+        """Return the locale's own form of a percentage, which says whether a space stands in it, with more digits."""
+        form: str = self.locale.percent_formats[None].pattern
+        return form.replace("#,##0", "#,##0." + "#" * digits) if digits else form
 
     def money(self, value: Money) -> str:
         """Write an amount to the minor unit."""

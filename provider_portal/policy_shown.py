@@ -73,7 +73,9 @@ def value_shown(
     if value is None or value == "*":
         return "\u2014" if value is None else write.gettext(N_("all"))
     if isinstance(value, int):
-        return write.number(value)
+        return (
+            f"\u03c1 {write.number(value / 1_000_000)}" if key.endswith("_rho_micro") else write.number(value)
+        )
     if isinstance(value, list | dict):
         return _several(field, value, write, names or {})
     return _word(field, str(value).removesuffix("T00:00:00Z"), write, names or {})

@@ -27,6 +27,12 @@ class DatasetSchemaError(CleanroomError):
     code = "datasets.schema"
 
 
+class DatasetNameError(DatasetSchemaError):
+    """The name is missing or too long."""
+
+    code = "datasets.name"
+
+
 class SealedColumnError(CleanroomError):
     """A sealed file of a version is missing, or is not the one that was written."""
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from cleanroom.clock import Clock
 from cleanroom.datasets.errors import (
+    DatasetNameError,
     DatasetNotFoundError,
     DatasetSchemaError,
     VersionNotFoundError,
@@ -98,12 +99,13 @@ class Datasets:
 
         Raises:
             UnknownWorkspaceError: there is no such workspace.
-            DatasetSchemaError: the kind, the name or the schema does not fit.
+            DatasetNameError: the name is missing or too long.
+            DatasetSchemaError: the kind or the schema does not fit.
         """
         workspace = self._workspaces.workspace(tx, workspace_id)
         title = name.strip()
         if not 0 < len(title) <= MAX_NAME_CHARACTERS:
-            raise DatasetSchemaError(
+            raise DatasetNameError(
                 f"A dataset's name has 1 to {MAX_NAME_CHARACTERS} characters.",
                 remedy="Give it a name of that length.",
             )

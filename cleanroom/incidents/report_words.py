@@ -172,7 +172,7 @@ _RU = Words(
     duty_state={DutyState.DUE: "Ожидается", DutyState.DONE: "Исполнено", DutyState.NOT_DUE: "Не требуется"},
     entry_kind={
         EntryKind.OPENED: "Открытие",
-        EntryKind.NOTE: "Заметка",
+        EntryKind.NOTE: "Запись",
         EntryKind.SCOPE: "Область",
         EntryKind.DUTY: "Уведомление",
         EntryKind.SHARED: "Передача",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cleanroom.marketplace.content import ListingContent, content_to_data
-from cleanroom.money import Money, format_money
+from cleanroom.money import Money
 
 _KEYED = ("segments", "templates", "plans")
+Value = str | int | Money | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,16 @@ class Change:
         part: of the listing: `title`, `text`, `attributes`, `segments`, `templates`, `terms` or `plans`.
         key: of the segment, template or plan; the language of a title or text; else empty.
         name: of what changed inside the part; empty for the part as a whole.
-        before: as it was; None for what was not there.
-        after: as it is; None for what is gone.
+        before: as it was; None for what was not there. An amount is money, a tax in hundredths of a percent, buyers are
+            ids; anything else is text.
+        after: as it is, likewise; None for what is gone.
     """
 
     part: str
     key: str
     name: str
-    before: str | None
-    after: str | None
+    before: Value | None
+    after: Value | None
 
 
 def changes(before: ListingContent, after: ListingContent) -> tuple[Change, ...]:
@@ -74,19 +76,23 @@ def _keyed(part: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> I
 
 
 def _priced(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a tariff's amounts and its tax as people do; what it does not have is None."""
+    """Make a tariff's amounts money; what it does not have is None."""
     told = dict(plan)
     for name in [name for name in plan if name.endswith("_minor")]:
         told[name] = None
         if plan[name] or (name == "questions_cap_minor" and plan[name] is not None):
-            told[name] = format_money(Money(plan[name], plan["currency"]))
-    told["vat_bp"] = f"{plan['vat_bp'] / 100:g}%"
+            told[name] = Money(plan[name], plan["currency"])
     return told
 
 
-def _told(item: Mapping[str, Any], name: str) -> str | None:
-    """Write a value; what is 0 or empty is as if it were left out."""
-    return _text(item[name]) if item.get(name) else None
+def _told(item: Mapping[str, Any], name: str) -> Value | None:
+    """Return a value; what is 0 or empty is as if it were left out, but for a tax of nothing."""
+    value = item.get(name)
+    if name == "vat_bp" or isinstance(value, Money):
+        return value
+    if name == "offered_to":
+        return tuple(value or ()) or None
+    return _text(value) if value else None
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,8 @@ from policies.text import nfc
 
 MOST_DAYS = 1_100
 _MOST = {"segments": 200, "templates": 50, "plans": 20, "attributes": 1_000, "purposes": 50}
-_TITLE, _TEXT = 200, 5_000
+MAX_TITLE_CHARACTERS = 200
+_TEXT = 5_000
 # A template names no dataset and no base: whoever asks it fills them in.
 _BLANK = "-"
 _T = TypeVar("_T")
@@ -166,7 +167,7 @@ def content_from_data(data: object) -> ListingContent:
         may=("attributes", "segments", "templates"),
     )
     content = ListingContent(
-        title=_words(fields["title"], "title", least=1, most=_TITLE),
+        title=_words(fields["title"], "title", least=1, most=MAX_TITLE_CHARACTERS),
         text=_words(fields["text"], "text", least=0, most=_TEXT),
         attributes=_names(fields.get("attributes", []), "attributes"),
         segments=_items(fields.get("segments", []), "segments", _segment),
@@ -234,7 +235,7 @@ def _segment(data: object) -> ReadySegment:
             f"A segment's condition cannot be read: {error.message}", remedy=error.remedy
         ) from None
     return ReadySegment(
-        _key(fields["key"]), _words(fields["title"], "title", least=1, most=_TITLE), condition
+        _key(fields["key"]), _words(fields["title"], "title", least=1, most=MAX_TITLE_CHARACTERS), condition
     )
 
 
@@ -250,7 +251,7 @@ def _template(data: object) -> QuestionTemplate:
             f"A template's question cannot be read: {error.message}", remedy=error.remedy
         ) from None
     return QuestionTemplate(
-        _key(fields["key"]), _words(fields["title"], "title", least=1, most=_TITLE), parsed
+        _key(fields["key"]), _words(fields["title"], "title", least=1, most=MAX_TITLE_CHARACTERS), parsed
     )
 
 

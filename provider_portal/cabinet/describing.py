@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from cleanroom.access.scopes import DATASETS_WRITE
+from cleanroom.datasets.errors import DatasetNameError
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.errors import CleanroomError
 from cleanroom.schema.categories import special_value_keys
@@ -61,7 +62,8 @@ def register(visit: Writing) -> Response:
                 tx, workspace_id=workspace.id, kind=DatasetKind.DATASET, name=name, schema=schema
             )
     except CleanroomError as error:
-        return _wizard(visit, schema=text, name=name, error=error_words(error), status=409)
+        unnamed = isinstance(error, DatasetNameError)
+        return _wizard(visit, schema=text, name=name, error=error_words(error), unnamed=unnamed, status=409)
     return go(visit, f"/datasets/{made.id}/load")
 
 
@@ -135,7 +137,15 @@ def _schema_text(visit: Visit) -> str:
     return visit.typed("schema", longest=MAX_SCHEMA_CHARACTERS)
 
 
-def _wizard(visit: Visit, *, schema: str, name: str, error: str | None = None, status: int = 200) -> Response:
+def _wizard(
+    visit: Visit,
+    *,
+    schema: str,
+    name: str,
+    error: str | None = None,
+    unnamed: bool = False,
+    status: int = 200,
+) -> Response:
     return page(
         visit,
         "cabinet/describe.html",
@@ -143,6 +153,7 @@ def _wizard(visit: Visit, *, schema: str, name: str, error: str | None = None, s
         schema=schema,
         name=name,
         error=error,
+        unnamed=unnamed,
         public_url=visit.request.app.state.public_url,
         data={
             "words": wizard_words(visit.writing),

@@ -8,9 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from cleanroom.errors import CleanroomError
-from cleanroom.marketplace.content import ListingContent, content_from_data, content_to_data
+from cleanroom.marketplace.content import (
+    MAX_TITLE_CHARACTERS,
+    ListingContent,
+    content_from_data,
+    content_to_data,
+)
 from cleanroom.marketplace.offerable import Offerable
-from cleanroom.marketplace.plans import PricePlan
+from cleanroom.marketplace.plans import KEY, PricePlan
 from cleanroom.money import EXPONENTS, MoneyError, exponent_of, parse_money
 from policies.condition import condition_to_data
 from policies.condition_text import condition_from_text, condition_to_text
@@ -40,6 +45,7 @@ class FieldError(CleanroomError):
 
 _NO_AMOUNT = N_("This amount cannot be read. Write it like 1500 or 1500.50, without the currency.")
 _NO_NUMBER = N_("This is not a whole number.")
+_KEY = N_("A key has 1 to 40 small letters, digits, dashes and underscores.")
 _AMOUNTS = {
     "cpm": ("cpm_minor", N_("Per 1,000 people")),
     "question": ("question_minor", N_("Per question")),
@@ -108,6 +114,7 @@ class ListingForm:
             FieldError: a field cannot be read.
             ListingFormError, PlanFormError: they can be, and make no listing.
         """
+        self._require()
         return content_from_data(
             {
                 "title": self._words("title"),
@@ -119,6 +126,29 @@ class ListingForm:
                 "plans": [self._plan(row) for row in self._filled("plans")],
             }
         )
+
+    def _require(self) -> None:
+        """Tell what every listing has and this one lacks; the rest is the listing's own to refuse."""
+        for name, label in (("ru", N_("Title in Russian")), ("en", N_("Title in English"))):
+            if not 0 < len(self(f"title.{name}").strip()) <= MAX_TITLE_CHARACTERS:
+                raise FieldError(label, N_("From 1 to 200 characters."))
+        for prefix, label in (
+            ("purpose:", N_("Purposes")),
+            ("kind:", N_("Kinds of questions")),
+            ("size:", N_("Sizes of budgets")),
+        ):
+            if not self.named(prefix):
+                raise FieldError(label, N_("Tick at least one."))
+        if next(self._filled("plans"), None) is None:
+            raise FieldError(
+                N_("Tariffs"), N_("A listing has at least one; one that is free is a tariff too.")
+            )
+
+    def _named_key(self, place: str, row: int) -> str:
+        key = self(f"{place}.key").strip()
+        if not KEY.fullmatch(key):
+            raise FieldError(N_("Key"), _KEY, row + 1)
+        return key
 
     def _words(self, name: str) -> dict[str, str]:
         return {one: self(f"{name}.{one}").replace("\r\n", "\n")[:_LONGEST] for one in ("ru", "en")}
@@ -155,7 +185,7 @@ class ListingForm:
             lambda: condition_from_text(self(f"{place}.condition")[:_LONGEST], self.offer.attributes),
         )
         return {
-            "key": self(f"{place}.key").strip(),
+            "key": self._named_key(place, row),
             "title": self._words(place),
             "condition": condition_to_data(condition),
         }
@@ -176,7 +206,7 @@ class ListingForm:
         question |= {"purpose": self(f"{place}.purpose"), "kind": self(f"{place}.kind")}
         if breakdowns:
             question["breakdowns"] = breakdowns
-        return {"key": self(f"{place}.key").strip(), "title": self._words(place), "question": question}
+        return {"key": self._named_key(place, row), "title": self._words(place), "question": question}
 
     def _plan(self, row: int) -> dict[str, Any]:
         place = f"plans.{row}"
@@ -185,7 +215,7 @@ class ListingForm:
             raise FieldError(
                 N_("Currency"), N_("This currency is not known. Use a code such as RUB."), row + 1
             )
-        plan: dict[str, Any] = {"key": self(f"{place}.key").strip(), "currency": currency}
+        plan: dict[str, Any] = {"key": self._named_key(place, row), "currency": currency}
         for field, (name, label) in _AMOUNTS.items():
             if self(f"{place}.{field}").strip():
                 plan[name] = self._amount(f"{place}.{field}", label, currency, row)

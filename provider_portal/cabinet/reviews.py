@@ -82,6 +82,9 @@ def _review_page(visit: Visit, listing_id: str, *, error: str | None = None, sta
         listing = room.marketplace.listings.waiting(tx, listing_id)
         before = live_content(tx, listing_id)
         provider = room.accounts.organisation(tx, listing.provider_id).name
+        wordings = [listing.version.content, *([before] if before else [])]
+        offered_to = {one for content in wordings for plan in content.plans for one in plan.offered_to or ()}
+        buyers = {one: room.accounts.organisation(tx, one).name for one in offered_to}
     return page(
         visit,
         "cabinet/review.html",
@@ -89,6 +92,7 @@ def _review_page(visit: Visit, listing_id: str, *, error: str | None = None, sta
         listing=listing,
         provider=provider,
         before=before,
+        buyers=buyers,
         changes=changes(before, listing.version.content) if before else (),
         error=error,
     )

@@ -1,6 +1,7 @@
 """What a reviewer is told of two wordings: everything that differs, and nothing else."""
 
 from cleanroom.marketplace.changes import Change, changes
+from cleanroom.money import Money
 from tests.market import MONTHLY, content, words
 
 
@@ -28,12 +29,12 @@ def test_every_part_that_differs_is_told_once() -> None:
         Change("terms", "", "days", "365", "30"),
         Change("terms", "", "resale", "true", "false"),
         Change("terms", "", "sectors", "", "media, retail"),
-        Change("plans", "monthly", "cpm_minor", "RUB\u00a01,500.00", None),
-        Change("plans", "monthly", "vat_bp", "20%", "12.5%"),
-        Change("plans", "monthly", "offered_to", None, "org_1"),
+        Change("plans", "monthly", "cpm_minor", Money(150_000, "RUB"), None),
+        Change("plans", "monthly", "vat_bp", 2_000, 1_250),
+        Change("plans", "monthly", "offered_to", None, ("org_1",)),
         Change("plans", "free", "currency", None, "RUB"),
         Change("plans", "free", "counted", None, "overlap"),
-        Change("plans", "free", "vat_bp", None, "0%"),
+        Change("plans", "free", "vat_bp", None, 0),
     }
 
 
@@ -43,4 +44,4 @@ def test_the_other_way_round_says_the_opposite() -> None:
     assert {(one.part, one.key, one.name, one.after, one.before) for one in back} == {
         (one.part, one.key, one.name, one.before, one.after) for one in there
     }
-    assert Change("plans", "monthly", "questions_cap_minor", "RUB\u00a080.00", "RUB\u00a00.00") in there
+    assert Change("plans", "monthly", "questions_cap_minor", Money(8_000, "RUB"), Money(0, "RUB")) in there
