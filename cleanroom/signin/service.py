@@ -188,7 +188,7 @@ class SignIn:
         self.confirm_password(member, current)
         hashed = hash_password(new)
         with self.db.transaction() as tx:
-            self._set_password(tx, member.user_id, hashed, linked=False)
+            self._set_password(tx, member.user_id, hashed)
             self.sessions.end_all(
                 tx, member.user_id, reason=EndReason.PASSWORD_CHANGED, except_id=member.session_id
             )
@@ -368,7 +368,6 @@ class SignIn:
         user_id: str,
         password_hash: str,
         *,
-        linked: bool = True,
         link_by: str | None = None,
     ) -> None:
         row, now = tx.session.get(CredentialRow, user_id), self.clock.now()
@@ -378,7 +377,8 @@ class SignIn:
             )
             tx.session.add(row)
         row.password_hash, row.password_set_at = password_hash, now
-        if linked:
+        # A link that somebody has sent to their own mailbox says nothing of who let them in.
+        if link_by is not None:
             row.linked_by, row.linked_at = link_by, now
         tx.session.flush()
         organisation_id = tx.session.get_one(UserRow, user_id).organisation_id

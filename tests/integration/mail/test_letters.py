@@ -12,6 +12,8 @@ import pytest
 from cryptography import x509
 
 from cleanroom.bootstrap import open_room
+from cleanroom.foureyes.deeds import SHRED
+from cleanroom.foureyes.errors import TooNewError
 from cleanroom.mail.outbox import FIRST_DELAY, LEASE, LONGEST_DELAY, MAX_ATTEMPTS, delay_after
 from cleanroom.signin.types import Entered, Refused
 from tests.integration.mail.conftest import Post
@@ -69,6 +71,32 @@ def test_a_forgotten_password_is_set_by_the_link_of_a_letter(post: Post) -> None
     post.room.signin.reset(link(post), NEW)
     assert isinstance(post.anna.sign_in(OLD), Refused)
     assert isinstance(post.anna.sign_in(NEW), Entered)
+
+
+def test_a_forgotten_password_does_not_hide_who_let_its_person_in(post: Post) -> None:
+    room, clock = post.room, post.access.clock
+    owner = post.anna.user.organisation_id
+    with room.db.transaction() as tx:
+        space = room.workspaces.create_workspace(tx, organisation_id=owner, name="space").id
+    # She has a second mailbox, and is to be her own second person.
+    clock.move(days=30)
+    with room.db.transaction() as tx:
+        made = room.access.users.invite(
+            tx, organisation_id=owner, email="anna.too@example.org", role="owner", by=post.anna.user.id
+        )
+        room.mail.invitation(tx, made.user, made.invitation, language="en")
+    assert post.send()
+    room.signin.accept(link(post), OLD, agent=AGENT)
+    clock.move(seconds=1)
+    room.mail.forgotten("anna.too@example.org", address=ADDRESS)
+    assert post.send()
+    room.signin.reset(link(post), NEW)
+    clock.move(seconds=1)
+    with room.db.transaction() as tx:
+        ask = room.four_eyes.ask(tx, SHRED, space, reason="done", by=post.anna.user.id)
+    clock.move(seconds=1)
+    with pytest.raises(TooNewError, match="by a link"), room.db.transaction() as tx:
+        room.four_eyes.confirm(tx, ask.id, organisation_id=owner, by=made.user.id)
 
 
 def test_of_unknown_addresses_nobody_learns_anything(post: Post) -> None:
