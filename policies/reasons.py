@@ -50,6 +50,14 @@ def consents_unconfirmed() -> Reason:
     return Reason("consents_unconfirmed", message, "confirmed", "to be confirmed")
 
 
+def base_erasing() -> Reason:
+    """Refuse because people of the base are to be erased, and its files still hold them."""
+    message = (
+        "People of the base are to be erased, and its files are being written anew; ask again in a minute."
+    )
+    return Reason("base_erasing", message, "written anew", "under way")
+
+
 def restored() -> Reason:
     """Refuse because the room's database is a backup that was put back: what was spent since is not known."""
     message = "The room was restored from a backup; it refuses until its operator has reconciled the budget."

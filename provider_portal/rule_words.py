@@ -237,6 +237,7 @@ RULE_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "consents_unconfirmed": N_(
                 "A backup was put back: the owner has to send withdrawals since then again, and confirm the consents."
             ),
+            "base_erasing": N_("People of the base are being erased. Ask again in a minute."),
             "restored": N_("The room was restored from a backup and is not reconciled yet."),
             "consent_epoch": N_("Consents changed while the answer was counted. Ask again."),
             "key_rotation": N_("Keys changed while the answer was counted. Ask again."),

@@ -23,11 +23,11 @@ from cleanroom.matching.service import Matching
 from cleanroom.release.answers import Asked, find_answer
 from cleanroom.release.gate import mechanism_of
 from cleanroom.release.service import Ticket
-from policies.decision import Deny, Gap, Permit
+from policies.decision import Deny, Gap, Permit, Reason
 from policies.engine import decide
 from policies.model import PolicyDocument
 from policies.outline import outline
-from policies.reasons import consents_unconfirmed, no_mandate
+from policies.reasons import base_erasing, consents_unconfirmed, no_mandate
 
 ANSWERED_AGAIN = "analyses.answered_again"
 
@@ -68,10 +68,9 @@ class Deciding:
         """
         if not self._may_ask(tx, facts, asker_id):
             return self.refusals.at_once(tx, facts, analysis_id, Refused((no_mandate(),)))
-        # Stored answers too: the database may have forgotten withdrawals that came after them.
-        stopped = self.grants.restored(tx) or (Deny((consents_unconfirmed(),)) if facts.unconfirmed else None)
-        if stopped is not None:
-            return self.refusals.at_once(tx, facts, analysis_id, Refused(stopped.reasons))
+        held = self._held(tx, facts)
+        if held:
+            return self.refusals.at_once(tx, facts, analysis_id, Refused(held))
         looked_for = _storable(facts)
         if looked_for is not None:
             permitted, asked = looked_for
@@ -130,6 +129,18 @@ class Deciding:
             body={"answer_of": stored.found.analysis_id, "consent_epoch": stored.found.epoch},
         )
         return stored
+
+    def _held(self, tx: Transaction, facts: Facts) -> tuple[Reason, ...]:
+        """Say why nothing is answered whatever the policy says, not even from the store.
+
+        The database may have forgotten withdrawals that came after an answer, and who is to be erased counts in none.
+        """
+        restored = self.grants.restored(tx)
+        if restored is not None:
+            return restored.reasons
+        if facts.unconfirmed:
+            return (consents_unconfirmed(),)
+        return (base_erasing(),) if facts.erasing else ()
 
     def _may_ask(self, tx: Transaction, facts: Facts, asker_id: str) -> bool:
         return asker_id == facts.grant.advertiser_id or self.accounts.mandate_in_force(
@@ -243,7 +254,7 @@ def _documents(facts: Facts) -> list[PolicyDocument]:
 def _storable(facts: Facts) -> tuple[Permit, Asked] | None:
     """Return how a question is permitted, and what an answer to it would be stored under; None when it is not."""
     # A stored answer costs nothing, so what is left of the grant must not stand in its way.
-    if facts.unconfirmed:
+    if facts.unconfirmed or facts.erasing:
         return None
     permitted = decide(_documents(facts), facts.request(left_micro=facts.grant.rho_micro))
     if not isinstance(permitted, Permit) or not facts.version or not facts.policy or facts.missing:

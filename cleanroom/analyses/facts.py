@@ -1,6 +1,6 @@
 """What a question meets: the published versions, the rule in force, the consents' state; all of it from SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -63,6 +63,8 @@ class Facts:
         asked: fresh questions of this grant so far, if a quota limits them.
         quota: how many there may be in all; None without a quota.
         unconfirmed: whether a restore may have lost withdrawals, and the owner has not confirmed the consents yet.
+        erasing: whether people of the base are to be erased. A base has no consents that would leave them out, so it
+            waits for the pass that takes them out of its files.
     """
 
     question: Question
@@ -85,6 +87,7 @@ class Facts:
     asked: int = 0
     quota: int | None = None
     unconfirmed: bool = False
+    erasing: bool = False
 
     @property
     def document(self) -> PolicyDocument | None:
@@ -148,6 +151,7 @@ class FactFinder:
     grants: Grants
     accounts: Accounts
     approvals: Approvals
+    erasing: Callable[[Transaction, str], bool]
 
     def find(
         self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
@@ -202,6 +206,7 @@ class FactFinder:
             policy=policy,
             stopped=self.rules.stopped(tx, dataset.id),
             unconfirmed=unconfirmed(tx, dataset.id) is not None,
+            erasing=self.erasing(tx, base.id),
             epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,

@@ -499,3 +499,29 @@ def test_an_old_letter_does_not_bring_back_whom_an_erasure_named(stage: Stage) -
     # Whoever was asked beside them confirms as before, by the one identifier that was given.
     confirming = requests.prepare_confirmation(stage.dataset_id, str(other))
     assert confirming.prepared.submitted.rows["key"].tolist() == [0]
+
+
+def test_a_base_waits_for_the_pass_that_takes_its_people_out(stage: Stage) -> None:
+    grant = stage.grant()
+    before = stage.ask(grant)
+    with stage.room.db.reading() as tx:
+        spent = stage.room.grants.status(tx, grant.id).spent_micro
+    stage.room.rights.erasures.ask(
+        stage.base_id,
+        asked(("email/room", email(3))),
+        organisation_id=stage.advertiser.organisation_id,
+        kind=DatasetKind.BASE,
+        by="cl_1",
+    )
+
+    # Neither counted nor taken from the store, and for nothing.
+    refused = stage.ask(grant)
+    assert [reason.rule for reason in refused.reasons] == ["base_erasing"]
+    with stage.room.db.reading() as tx:
+        assert stage.room.grants.status(tx, grant.id).spent_micro == spent
+
+    compact(stage, stage.base_id)
+    after = stage.ask(grant)
+    assert (before.outcome, after.outcome) == ("released", "released")
+    with stage.room.db.reading() as tx:
+        assert stage.room.grants.status(tx, grant.id).spent_micro == 2 * spent
