@@ -114,18 +114,17 @@ class ListingForm:
             FieldError: a field cannot be read.
             ListingFormError, PlanFormError: they can be, and make no listing.
         """
+        data = {
+            "title": self._words("title"),
+            "text": self._words("text"),
+            "attributes": self.named("attribute:"),
+            "segments": [self._segment(row) for row in self._filled("segments")],
+            "templates": [self._template(row) for row in self._filled("templates")],
+            "terms": self._terms(),
+            "plans": [self._plan(row) for row in self._filled("plans")],
+        }
         self._require()
-        return content_from_data(
-            {
-                "title": self._words("title"),
-                "text": self._words("text"),
-                "attributes": self.named("attribute:"),
-                "segments": [self._segment(row) for row in self._filled("segments")],
-                "templates": [self._template(row) for row in self._filled("templates")],
-                "terms": self._terms(),
-                "plans": [self._plan(row) for row in self._filled("plans")],
-            }
-        )
+        return content_from_data(data)
 
     def _require(self) -> None:
         """Tell what every listing has and this one lacks; the rest is the listing's own to refuse."""

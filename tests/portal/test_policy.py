@@ -188,7 +188,7 @@ def test_somebody_else_was_quicker_and_nothing_is_lost(cabinet: Cabinet, visit: 
     )
     assert in_force(cabinet).document.name == "strict"
     # The change is compared with what is in force now.
-    expect(page.get_by_role("table").first).to_contain_text("30,000")
+    expect(page.get_by_role("table").first).to_contain_text("ρ 0.03")
     page.get_by_role("button", name="Publish:").click()
     expect(page.get_by_role("status").first).to_contain_text("Published.")
     current = in_force(cabinet).document

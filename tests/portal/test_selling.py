@@ -95,7 +95,7 @@ def test_a_listing_goes_live_by_two_people(
     price = "75.50" if language == "en" else "75,50"
     page.locator("[id='plans.0.question']").fill(price)
     button(page, t("Save as a draft")).last.click()
-    expect(page.get_by_role("alert")).to_contain_text("`title`")
+    expect(page.get_by_role("alert")).to_contain_text(t("Title in Russian"))
     expect(page.locator("[id='segments.0.condition']")).to_have_value("age < 30")
     expect(page.locator("[id='plans.0.question']")).to_have_value(price)
     expect(page.locator("[name='kind:overlap']")).to_be_checked()
