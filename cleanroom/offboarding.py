@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cleanroom.access.service import Access
 from cleanroom.db.database import Transaction
 from cleanroom.grants.service import Grants
+from cleanroom.marketplace.entitlements import Entitlements
 from cleanroom.webhooks.endpoints import Endpoints
 from cleanroom.workspaces.service import Workspaces
 
@@ -18,6 +19,7 @@ class Departure:
         users: ids of users that stood.
         webhooks: ids of webhooks, and of those at which agencies listened for it.
         grants: ids of grants that were active: held, acted on as an agency, or given over its own people.
+        entitlements: ids of those that came with these grants.
         workspaces_destroyed: ids of workspaces whose keys were destroyed.
         workspaces_kept: ids of those that can still be read, until somebody decides.
     """
@@ -26,6 +28,7 @@ class Departure:
     users: tuple[str, ...]
     webhooks: tuple[str, ...]
     grants: tuple[str, ...]
+    entitlements: tuple[str, ...]
     workspaces_destroyed: tuple[str, ...]
     workspaces_kept: tuple[str, ...]
 
@@ -33,9 +36,17 @@ class Departure:
 class Offboarding:
     """Ends what several slices keep for an organisation."""
 
-    def __init__(self, access: Access, grants: Grants, workspaces: Workspaces, webhooks: Endpoints) -> None:
+    def __init__(
+        self,
+        access: Access,
+        grants: Grants,
+        entitlements: Entitlements,
+        workspaces: Workspaces,
+        webhooks: Endpoints,
+    ) -> None:
         self._access = access
         self._grants = grants
+        self._entitlements = entitlements
         self._workspaces = workspaces
         self._webhooks = webhooks
 
@@ -61,6 +72,7 @@ class Offboarding:
             users=ended.users,
             webhooks=self._webhooks.end_all(tx, organisation_id),
             grants=tuple(grant.id for grant in grants),
+            entitlements=self._entitlements.end_without_grant(tx),
             workspaces_destroyed=destroyed,
             workspaces_kept=() if destroy_workspaces else living,
         )

@@ -260,6 +260,19 @@ def compose(settings: Settings, clock: Clock) -> Room:
         memory_bytes=settings.memory_bytes,
     )
     removing = Removing(workspaces, datasets, consents, rules, grants, store, cache, clock)
+    marketplace = make_marketplace(
+        clock=clock,
+        accounts=accounts,
+        workspaces=workspaces,
+        datasets=datasets,
+        rules=rules,
+        grants=grants,
+        log=audit,
+        buyers=Buyers(accounts, clock),
+        review=Review(settings.listing_review),
+        fee_bp=settings.operator_fee_bp,
+        zone=ZoneInfo(settings.billing_zone),
+    )
     return Room(
         settings=settings,
         clock=clock,
@@ -274,7 +287,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         access=access,
         token_keys=token_keys,
         signin=signin,
-        offboarding=Offboarding(access, grants, workspaces, webhooks.endpoints),
+        offboarding=Offboarding(access, grants, marketplace.entitlements, workspaces, webhooks.endpoints),
         workspaces=workspaces,
         datasets=datasets,
         ingestion=ingestion,
@@ -296,7 +309,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         four_eyes=FourEyes(
             clock,
             accounts,
-            (Shredding(workspaces, rules), UnsafePolicy(rules), EvidenceExport(accounts, bundles)),
+            (Shredding(workspaces, rules, grants), UnsafePolicy(rules), EvidenceExport(accounts, bundles)),
         ),
         consents=consents,
         consent_register=register,
@@ -356,19 +369,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
             origin=settings.origin,
             erasure_hours=settings.erasure_hours,
         ),
-        marketplace=make_marketplace(
-            clock=clock,
-            accounts=accounts,
-            workspaces=workspaces,
-            datasets=datasets,
-            rules=rules,
-            grants=grants,
-            log=audit,
-            buyers=Buyers(accounts, clock),
-            review=Review(settings.listing_review),
-            fee_bp=settings.operator_fee_bp,
-            zone=ZoneInfo(settings.billing_zone),
-        ),
+        marketplace=marketplace,
         webhooks=webhooks,
         mail=mail,
         notices=make_notices(clock, audit, grants, rules, mail, public_url=settings.public_url),

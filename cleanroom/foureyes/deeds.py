@@ -12,6 +12,7 @@ from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
 from cleanroom.foureyes.errors import AskFormError
 from cleanroom.foureyes.types import Ask
+from cleanroom.grants.service import Grants
 from cleanroom.rules.service import Rules
 from cleanroom.workspaces.errors import UnknownWorkspaceError
 from cleanroom.workspaces.models import WorkspaceRow
@@ -28,6 +29,7 @@ class Shredding:
 
     workspaces: Workspaces
     rules: Rules
+    grants: Grants
     name: str = SHRED
     asks: str = KEYS_WRITE
     # One of the two is somebody who administers the organisation.
@@ -54,7 +56,10 @@ class Shredding:
         return {}
 
     def execute(self, tx: Transaction, ask: Ask) -> None:
-        """Stop its datasets and destroy its keys, once the transaction has committed; raises as `prepare`."""
+        """Stop its datasets, end the grants on them, and destroy its keys once the transaction has committed.
+
+        Raises as `prepare`.
+        """
         # Held against a rotation that ends at this moment.
         held = select(WorkspaceRow).where(WorkspaceRow.id == ask.subject_id).with_for_update()
         tx.session.execute(held.execution_options(populate_existing=True))
@@ -72,6 +77,7 @@ class Shredding:
         )
         for dataset_id in tx.session.scalars(datasets.order_by(DatasetRow.id)).all():
             self.rules.stop(tx, dataset_id, organisation_id=ask.organisation_id)
+            self.grants.revoke_on(tx, dataset_id)
         self.workspaces.destroy(tx, ask.subject_id)
 
     def names(self, tx: Transaction, subject_ids: Sequence[str]) -> Mapping[str, str]:

@@ -102,6 +102,7 @@ class Grants:
         Raises:
             GrantFormError: an unknown size, dates that exclude each other, or a party of another kind.
             DatasetNotFoundError: there is no such dataset.
+            OrganisationOffboardedError: a party, or the dataset's owner, has left the room.
         """
         now = self._clock.now()
         start = valid_from or now
@@ -117,7 +118,9 @@ class Grants:
         if stopped is not None:
             return stopped
         parties = (advertiser_id, agency_id)
-        population_id = self.population(tx, self._datasets.living(tx, dataset_id).id)
+        workspace = self._workspaces.workspace(tx, self._datasets.living(tx, dataset_id).workspace_id)
+        self._accounts.require_present(tx, workspace.organisation_id)
+        population_id = workspace.population_id
         documents = all_under_licence(documents, licence)
         limits = limits_for(self._accounts, tx, population_id, parties, purposes, documents, now)
         if not isinstance(limits, Limits):

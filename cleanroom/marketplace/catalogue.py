@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
 
+from cleanroom.accounts.models import OrganisationRow
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.errors import PageError
 from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVersionRow
@@ -69,7 +70,7 @@ class Catalogue:
         found = (
             select(ListingRow, ListingVersionRow)
             .join(ListingVersionRow, ListingVersionRow.id == ListingRow.live_version_id)
-            .where(ListingRow.state == ListingState.LIVE.value, _has("buyer", EVERYONE, *buyers))
+            .where(*_offered(buyers))
         )
         for word in words:
             found = found.where(ListingRow.search_text.contains(word, autoescape=True))
@@ -95,14 +96,21 @@ class Catalogue:
             .join(ListingVersionRow, ListingVersionRow.id == ListingRow.live_version_id)
             .where(
                 ListingRow.id == listing_id,
-                ListingRow.state == ListingState.LIVE.value,
-                _has("buyer", EVERYONE, *buyers),
+                *_offered(buyers),
             )
         )
         found = tx.session.execute(one).one_or_none()
         if found is None:
             raise unknown_listing()
         return listing_of(tx, *found).offered_to(*buyers)
+
+
+def _offered(buyers: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    """Limit listings to live ones that these buyers may see; whoever has left the room sells nothing."""
+    left = select(OrganisationRow.id).where(
+        OrganisationRow.id == ListingRow.provider_id, OrganisationRow.offboarded_at.is_not(None)
+    )
+    return ListingRow.state == ListingState.LIVE.value, _has("buyer", EVERYONE, *buyers), ~left.exists()
 
 
 def _has(kind: str, *values: str) -> ColumnElement[bool]:

@@ -8,8 +8,9 @@ from sqlalchemy import or_, select
 
 from cleanroom.clock import Clock, rfc3339
 from cleanroom.db.database import Transaction
+from cleanroom.grants.models import GrantRow
 from cleanroom.grants.service import Grants
-from cleanroom.grants.types import Grant
+from cleanroom.grants.types import Grant, GrantStatus
 from cleanroom.ids import new_id
 from cleanroom.marketplace.errors import RequestFormError, UnknownEntitlementError
 from cleanroom.marketplace.models import EntitlementRow
@@ -21,6 +22,7 @@ from policies.decision import Deny, Gap
 from policies.licence import LicenceTerms, licence_document
 
 _REASON = 500
+_NOTHING_LEFT = "Its data is gone, or a party to it has left the room."
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,36 @@ class Entitlements:
             _log(tx, row, "revoked", grant_id=row.grant_id, reason=text)
         return entitlement_of(tx, row)
 
+    def end_without_grant(self, tx: Transaction) -> tuple[str, ...]:
+        """End every entitlement whose grant was revoked otherwise: nobody owes a tariff for what cannot be asked.
+
+        That is when its dataset was deleted, its workspace shredded, or a party to it has left the room.
+
+        Returns:
+            The ids of the entitlements that ended.
+        """
+        lost = (
+            select(EntitlementRow)
+            .join(GrantRow, GrantRow.id == EntitlementRow.grant_id)
+            .where(
+                EntitlementRow.state == EntitlementState.ACTIVE.value,
+                GrantRow.status == GrantStatus.REVOKED.value,
+            )
+            .order_by(EntitlementRow.id)
+            .with_for_update(of=EntitlementRow)
+        )
+        ended = list(tx.session.scalars(lost))
+        for row in ended:
+            row.state, row.end_reason = EntitlementState.REVOKED.value, _NOTHING_LEFT
+            row.ended_at = min(self.clock.now(), row.expires_at)
+            _log(tx, row, "revoked", grant_id=row.grant_id, reason=_NOTHING_LEFT)
+        tx.session.flush()
+        return tuple(row.id for row in ended)
+
     def expire(self, tx: Transaction) -> tuple[str, ...]:
         """End every entitlement and grant whose term is over, and return the unspent budget of the grants.
+
+        Entitlements whose grant is gone end too.
 
         Returns:
             The ids of the entitlements that ended.
@@ -149,7 +179,7 @@ class Entitlements:
             row.state, row.ended_at = EntitlementState.EXPIRED.value, row.expires_at
             _log(tx, row, "expired", grant_id=row.grant_id)
         tx.session.flush()
-        return tuple(row.id for row in ended)
+        return (*(row.id for row in ended), *self.end_without_grant(tx))
 
     def entitlement(
         self, tx: Transaction, entitlement_id: str, *, organisation_id: str, advertiser_id: str | None = None

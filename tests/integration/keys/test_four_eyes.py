@@ -20,6 +20,7 @@ from cleanroom.foureyes.errors import (
 from cleanroom.foureyes.queue import queue, queued, waits_for
 from cleanroom.foureyes.service import LAPSES_AFTER, MAX_WAITING
 from cleanroom.foureyes.types import Ask, AskState
+from cleanroom.grants.types import GrantStatus
 from cleanroom.rules.errors import PolicyChangedError, UndeclaredAttributeError
 from cleanroom.worker.pieces import Chores
 from cleanroom.workspaces.errors import UnknownWorkspaceError, WorkspaceDestroyedError
@@ -77,6 +78,7 @@ def test_two_people_shred_a_workspace(stage: Stage, people: dict[str, Person]) -
     with stage.room.db.reading() as tx:
         kek = stage.room.workspaces.secrets(tx, stage.provider.workspace_id).kek
     sealed = kek.wrap(b"k" * 32, context=b"c")
+    grant = stage.grant()
     one = ask(stage, people["dasha"])
     assert (one.state, one.lapses_at - one.asked_at) == (AskState.WAITING, LAPSES_AFTER)
     assert readable(stage)
@@ -87,6 +89,7 @@ def test_two_people_shred_a_workspace(stage: Stage, people: dict[str, Person]) -
         kek.unwrap(sealed, context=b"c")
     with stage.room.db.reading() as tx:
         assert stage.room.rules.stopped(tx, stage.dataset_id)
+        assert stage.room.grants.status(tx, grant.id).status is GrantStatus.REVOKED
     told = stage.events(
         "foureyes.asked", "foureyes.confirmed", "workspaces.destroyed", "rules.dataset_stopped"
     )
