@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -17,6 +18,26 @@ from cleanroom.ids import new_id
 _NO_LIMITS = MandateLimits()
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _MAX_CAP = 2**53 - 1
+
+
+def mandate_stood(agency_id: Any, advertiser_id: Any, at: Any) -> ColumnElement[bool]:
+    """Tell in SQL whether an agency had a mandate of an advertiser at an instant.
+
+    What an advertiser asks under an agency's grant once the mandate has ended is not the agency's to know.
+
+    Args:
+        agency_id, advertiser_id, at: values, or columns of the statement that this becomes part of.
+    """
+    return (
+        select(MandateRow.id)
+        .where(
+            MandateRow.agency_id == agency_id,
+            MandateRow.advertiser_id == advertiser_id,
+            MandateRow.valid_from <= at,
+            *(or_(end.is_(None), end > at) for end in (MandateRow.valid_until, MandateRow.revoked_at)),
+        )
+        .exists()
+    )
 
 
 class Mandates:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from cleanroom.access.models import ClientRow
+from cleanroom.accounts.mandates import mandate_stood
 from cleanroom.accounts.models import EnrolledKeyRow, OrganisationRow
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.types import Outcome
@@ -334,7 +335,10 @@ def _party(table: Any, within: str | None) -> Iterator[ColumnElement[bool]]:
     """Limit answers or rights to those of one organisation: about its data, or its own."""
     if within is not None:
         own = _datasets(Scope(), within)
-        yield or_(table.dataset_id.in_(own), table.advertiser_id == within, table.agency_id == within)
+        through = table.agency_id == within
+        if table is AnalysisRow:
+            through = and_(through, mandate_stood(within, table.advertiser_id, table.asked_at))
+        yield or_(table.dataset_id.in_(own), table.advertiser_id == within, through)
 
 
 def _in_force(scope: Scope) -> Iterator[ColumnElement[bool]]:

@@ -18,7 +18,8 @@ def require_shown(
 
     Rates, shares, means and affinity indices are worked out anew from the proven figures. `match_rate:base` is not:
     it divides by the size of the asker's own base, which no receipt names. A stored answer's receipt is that of the
-    question which was counted, with the names that its segments had then: figures of segments are compared without.
+    question which was counted, with the names that its segments had then, and perhaps another base of the same people:
+    figures of segments are compared without names, and bases not at all.
 
     Args:
         record: of a receipt that `verify_receipt` has proven.
@@ -31,7 +32,9 @@ def require_shown(
     """
     body, stored = record["body"], answer["outcome"] == "stored"
     proven_by = answer["proven_by"] if stored else analysis_id
-    same = all(body[name] == asked[name] for name in ("kind", "purpose", "base_id") if name in asked)
+    # The same people may have been uploaded as two bases: what was counted with one is the answer to both.
+    alike = ("kind", "purpose") if stored else ("kind", "purpose", "base_id")
+    same = all(body[name] == asked[name] for name in alike if name in asked)
     if (
         record["kind"] != RELEASED
         or record["subject"] != proven_by

@@ -3,6 +3,8 @@
 import pytest
 
 from cleanroom.accounts.errors import OrganisationOffboardedError
+from cleanroom.analyses.errors import UnknownAnalysisError
+from cleanroom.incidents.types import IncidentKind, Scope, Severity
 from cleanroom.marketplace.catalogue import Search
 from cleanroom.marketplace.errors import UnknownListingError
 from cleanroom.marketplace.statements import Position
@@ -70,3 +72,39 @@ def test_nobody_owes_a_tariff_for_data_that_is_gone(market: Market) -> None:
     ] == []
     (told,) = stage.events("marketplace.entitlement_revoked")
     assert told["subject"] == entitlement.id
+
+
+def test_an_agency_follows_nothing_that_its_client_asks_without_it(market: Market) -> None:
+    room, stage = market.room, market.stage
+    agency = stage.party("agency", "agency")
+    with room.db.transaction() as tx:
+        mandate = room.accounts.grant_mandate(
+            tx, agency_id=agency.organisation_id, advertiser_id=market.advertiser
+        )
+    entitlement = market.bought(agency=agency.organisation_id)
+    through = market.question(entitlement, asker=agency)
+    with room.db.transaction() as tx:
+        room.accounts.revoke_mandate(tx, mandate.id)
+    stage.clock.move(days=10)
+    since = stage.clock.now()
+    alone = market.question(entitlement, precision="rough")
+    with room.db.transaction() as tx:
+        incident = room.incidents.open(
+            tx,
+            agency.organisation_id,
+            kind=IncidentKind.ACCESS,
+            severity=Severity.LOW,
+            title="t",
+            text="t",
+            discovered_at=stage.clock.now(),
+            by="us_1",
+            scope=Scope(since=since),
+        )
+
+    with room.db.reading() as tx:
+        listed = room.analyses.reading.analyses(tx, organisation_id=agency.organisation_id)
+        assert [one.id for one in listed] == [through.analysis_id]
+        with pytest.raises(UnknownAnalysisError):
+            room.analyses.reading.result(tx, alone.analysis_id, organisation_id=agency.organisation_id)
+        affected = room.incidents.affected(tx, incident, organisation_id=agency.organisation_id)
+    assert affected.releases == 0

@@ -208,6 +208,24 @@ def mandate(stage: Stage, agency, advertiser=None, **limits) -> str:
         ).id
 
 
+def test_an_agency_is_not_told_of_what_its_client_asks_after_it(sqlite_scene: Scene) -> None:
+    scene, market = sqlite_scene, Market(sqlite_scene.stage)
+    agency = scene.stage.party("agency", "agency")
+    given = mandate(scene.stage, agency)
+    entitlement = market.bought(agency=agency.organisation_id)
+    scene.register(agency)
+    market.question(entitlement, asker=agency)
+    scene.work()
+    told = len(scene.receiver.messages)
+    assert told
+    with scene.stage.room.db.transaction() as tx:
+        scene.stage.room.accounts.revoke_mandate(tx, given)
+    scene.stage.clock.move(days=10)
+    market.question(entitlement, precision="rough")
+    scene.work()
+    assert len(scene.receiver.messages) == told
+
+
 def test_an_agency_listens_for_one_client_while_its_mandate_lets_it(scene: Scene) -> None:
     stage = scene.stage
     agency, other = stage.party("agency", OrganisationKind.AGENCY), stage.party("other client")

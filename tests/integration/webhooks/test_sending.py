@@ -237,6 +237,17 @@ def test_retry_after_is_heeded(sqlite_scene: Scene) -> None:
     assert timedelta(0) <= scene.stage.clock.now() + timedelta(hours=1) - delivery.next_attempt_at < MOMENT
 
 
+def test_a_date_beyond_all_calendars_is_none(sqlite_scene: Scene) -> None:
+    scene = sqlite_scene
+    endpoint = scene.register()
+    absurd = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+    scene.receiver.status, scene.receiver.answered_with = 503, {"Retry-After": absurd}
+    scene.ping(endpoint)
+    scene.work()
+    (delivery,) = scene.deliveries(endpoint)
+    assert (delivery.status, delivery.failure) == (503, Failure.STATUS)
+
+
 def test_redirects_are_failures_and_nobody_goes_where_they_lead(sqlite_scene: Scene) -> None:
     scene = sqlite_scene
     with receiving() as inside:
