@@ -1,6 +1,6 @@
 """Monthly statements: everything that a buyer pays, a provider earns and the operator keeps, to the minor unit."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -171,10 +171,15 @@ class Statements:
         entitlements = self._entitlements(tx, organisation_id, side, month, advertiser_id)
         by_entitlement: dict[str, list[UsageRecord]] = defaultdict(list)
         sums: dict[tuple[str, Month], UsageSums] = {}
+        # Entitlements under which the advertiser asked without the agency.
+        shared: set[str] = set()
         if side is Side.BUYER:
             ids = [one.id for one in entitlements]
             for record in self.usage.records(tx, ids, month, agency_id=agency_id):
                 by_entitlement[record.entitlement_id].append(record)
+            if agency_id is not None:
+                every = Counter(record.entitlement_id for record in self.usage.records(tx, ids, month))
+                shared = {one for one in ids if every[one] != len(by_entitlement[one])}
         else:
             provider_id = organisation_id if side is Side.PROVIDER else None
             sums = self.usage.sums(tx, month, month, provider_id=provider_id)
@@ -193,7 +198,9 @@ class Statements:
                 # Read after every question, a provider's growing sum would tell the count of each.
                 if complete or side is Side.BUYER or line.position is Position.FLAT
                 # What lacks to a minimum tells what all answers came to, also those that are no longer its books.
-                if agency_id is None or line.position is not Position.MINIMUM or self._stands(tx, line, month)
+                if agency_id is None
+                or line.position is not Position.MINIMUM
+                or (entitlement.id not in shared and self._stands(tx, line, month))
             ]
         return Statement(
             organisation_id=organisation_id,

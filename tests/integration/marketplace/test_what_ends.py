@@ -9,7 +9,7 @@ from cleanroom.marketplace.catalogue import Search
 from cleanroom.marketplace.errors import UnknownListingError
 from cleanroom.marketplace.statements import Position
 from cleanroom.marketplace.types import Entitlement, EntitlementState
-from tests.market import Market
+from tests.market import MONTHLY, Market
 
 # PostgreSQL with the long runs.
 pytestmark = pytest.mark.slow_on("postgresql")
@@ -108,3 +108,28 @@ def test_an_agency_follows_nothing_that_its_client_asks_without_it(market: Marke
             room.analyses.reading.result(tx, alone.analysis_id, organisation_id=agency.organisation_id)
         affected = room.incidents.affected(tx, incident, organisation_id=agency.organisation_id)
     assert affected.releases == 0
+
+
+def test_an_agency_is_shown_no_minimum_that_its_client_has_met_without_it(market: Market) -> None:
+    room, stage = market.room, market.stage
+    agency = stage.party("agency", "agency")
+    parties = {"agency_id": agency.organisation_id, "advertiser_id": market.advertiser}
+    with room.db.transaction() as tx:
+        first = room.accounts.grant_mandate(tx, **parties)
+    listing = market.live(plans=[MONTHLY | {"minimum_minor": 1_800_000}])
+    entitlement = market.bought(listing=listing, agency=agency.organisation_id)
+    market.question(entitlement, asker=agency, precision="rough")
+    with room.db.transaction() as tx:
+        room.accounts.revoke_mandate(tx, first.id)
+    stage.clock.move(hours=1)
+    market.question(entitlement)
+    stage.clock.move(hours=1)
+    with room.db.transaction() as tx:
+        room.accounts.grant_mandate(tx, **parties)
+    market.next_month()
+    market.mint()
+
+    paid = {line.position for line in market.statement(market.advertiser).lines}
+    shown = {line.position for line in market.statement(agency.organisation_id).lines}
+    assert Position.MINIMUM not in shown | paid
+    assert Position.QUESTIONS in shown & paid

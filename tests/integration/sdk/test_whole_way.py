@@ -211,7 +211,20 @@ def test_an_answer_from_the_store_is_proven_under_other_names(desk: Desk) -> Non
             room._session.verify(swapped.receipt, shown, analysis_id=swapped.analysis_id, asked={})
         with pytest.raises(ReceiptError, match="not that of this result"):
             room._session.verify(
-                swapped.receipt, swapped.answer, analysis_id=swapped.analysis_id, asked={"base_id": "ds_0"}
+                swapped.receipt, swapped.answer, analysis_id=swapped.analysis_id, asked={"kind": "profile"}
+            )
+
+
+def test_the_same_people_uploaded_twice_get_one_answer_that_is_believed(desk: Desk) -> None:
+    desk.market.bought()
+    with as_(desk, "advertiser") as room:
+        fresh = room.overlap("Shoppers", customers(), on="phone").run().wait()
+        renamed = customers().rename({"phone": "mobile"})
+        stored = room.overlap("Shoppers", renamed, on={"phone": "mobile"}).run().wait()
+        assert (stored.answer["outcome"], stored.figure("overlap")) == ("stored", fresh.figure("overlap"))
+        with pytest.raises(ReceiptError, match="not that of this result"):
+            room._session.verify(
+                fresh.receipt, fresh.answer, analysis_id=fresh.analysis_id, asked={"base_id": "ds_0"}
             )
 
 
