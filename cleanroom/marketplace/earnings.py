@@ -10,7 +10,7 @@ from cleanroom.accounts.types import OrganisationKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.entitlements import entitlement_of
 from cleanroom.marketplace.models import EntitlementRow, ListingVersionRow
-from cleanroom.marketplace.months import Month
+from cleanroom.marketplace.months import Month, first_open
 from cleanroom.marketplace.pricing import MonthSoFar
 from cleanroom.marketplace.statements import Statements, rest_of_month
 from cleanroom.marketplace.types import Entitlement
@@ -77,7 +77,7 @@ def months_earned(
     """
     usage = statements.usage
     months = statements.months(tx, organisation_id)[::-1][: newest or None]
-    now = Month.of(statements.clock.now(), usage.zone)
+    now = first_open(statements.clock.now(), usage.zone)
     over = [month for month in months if month < now]
     if not over or usage.behind(tx):
         return MonthsEarned(months, (), frozenset())

@@ -9,6 +9,7 @@ from cleanroom.marketplace.errors import MonthError
 
 _PATTERN = re.compile(r"([0-9]{4})-([0-9]{2})")
 _TICK = timedelta(microseconds=1)
+_SETTLING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, order=True)
@@ -81,3 +82,12 @@ class Month:
         first = max(self.first, start.astimezone(zone).date())
         last = min(self.following.first - timedelta(days=1), (end - _TICK).astimezone(zone).date())
         return max(0, (last - first).days + 1)
+
+
+def first_open(now: datetime, zone: ZoneInfo) -> Month:
+    """Return the month from which on sums may still change; those before it are complete.
+
+    An answer belongs to the month of its release, and is in the books when its transaction has committed, which may be
+    a little after the month has ended.
+    """
+    return Month.of(now - _SETTLING, zone)

@@ -18,7 +18,7 @@ from cleanroom.db.database import Transaction
 from cleanroom.marketplace.content import Words
 from cleanroom.marketplace.entitlements import entitlement_of
 from cleanroom.marketplace.models import EntitlementRow, UsageRow
-from cleanroom.marketplace.months import Month
+from cleanroom.marketplace.months import Month, first_open
 from cleanroom.marketplace.pricing import Answered, MonthSoFar, Part, monthly
 from cleanroom.marketplace.types import Entitlement
 from cleanroom.marketplace.usage import Usage, UsageRecord, UsageSums
@@ -183,7 +183,7 @@ class Statements:
         else:
             provider_id = organisation_id if side is Side.PROVIDER else None
             sums = self.usage.sums(tx, month, month, provider_id=provider_id)
-        over = self.clock.now() >= month.ends_at(self.usage.zone)
+        over = month < first_open(self.clock.now(), self.usage.zone)
         complete = over and not self.usage.behind(tx)
         lines: list[StatementLine] = []
         for entitlement in entitlements:

@@ -10,7 +10,7 @@ from cleanroom.accounts.types import OrganisationKind
 from cleanroom.clock import Clock
 from cleanroom.db.database import Database, Transaction
 from cleanroom.marketplace.models import EntitlementRow, StatementMonthRow
-from cleanroom.marketplace.months import Month
+from cleanroom.marketplace.months import Month, first_open
 from cleanroom.marketplace.usage import Usage
 
 READY = "marketplace.statement_ready"
@@ -35,7 +35,7 @@ class StatementsReady:
 
     def _due(self, tx: Transaction) -> list[Month]:
         zone = self.usage.zone
-        now = Month.of(self.clock.now(), zone)
+        now = first_open(self.clock.now(), zone)
         last = tx.session.scalar(select(func.max(StatementMonthRow.month)))
         if last is not None:
             month = Month.parse(last).following

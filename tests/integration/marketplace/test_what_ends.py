@@ -133,3 +133,12 @@ def test_an_agency_is_shown_no_minimum_that_its_client_has_met_without_it(market
     shown = {line.position for line in market.statement(agency.organisation_id).lines}
     assert Position.MINIMUM not in shown | paid
     assert Position.QUESTIONS in shown & paid
+
+
+def test_a_month_is_complete_when_what_was_released_in_it_is_in_the_books(market: Market) -> None:
+    market.bought()
+    market.next_month()
+    market.stage.clock.move(minutes=-51)
+    assert not market.statement(market.advertiser).complete
+    market.stage.clock.move(minutes=2)
+    assert market.statement(market.advertiser).complete
