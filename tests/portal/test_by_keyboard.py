@@ -357,7 +357,7 @@ def test_a_client_is_registered(cabinet: Cabinet, sit: Sit) -> None:
     keys.pick("A secret that the room makes")
     desk.follow("Register")
     desk.past_the_menu()
-    keys.reach("By keyboard")
+    keys.reach("Secret of By keyboard")
     # It is selected with the focus, so that one key copies it.
     assert page.evaluate("getSelection().toString()").startswith("crs_")
     desk.follow("Done")
