@@ -58,7 +58,7 @@ from cleanroom.release import mechanism
 from cleanroom.release.receipts import Receipts
 from cleanroom.release.service import ReleaseService
 from cleanroom.rights.service import Rights, make_rights
-from cleanroom.rights.waiting import erasing
+from cleanroom.rights.waiting import waiting
 from cleanroom.rules.approvals import Approvals
 from cleanroom.rules.service import Rules
 from cleanroom.rules.trials import Trials
@@ -246,7 +246,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         clock=clock,
         memory_bytes=settings.memory_bytes,
     )
-    finder = FactFinder(workspaces, datasets, consents, rules, grants, accounts, approvals, erasing)
+    finder = FactFinder(workspaces, datasets, consents, rules, grants, accounts, approvals, waiting)
     deciding = Deciding(accounts, grants, matching, refusals, Approving(approvals), settings.release_tick_ms)
     ingestion = Ingestion(
         db=db,

@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 from cleanroom.accounts.service import Accounts
 from cleanroom.analyses.errors import NoSharedKeyError, NotYourBaseError, NotYourGrantError
 from cleanroom.analyses.models import AnalysisRow
-from cleanroom.consent.checks import unconfirmed
 from cleanroom.consent.service import Consents
 from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.datasets.service import Datasets
@@ -151,7 +150,7 @@ class FactFinder:
     grants: Grants
     accounts: Accounts
     approvals: Approvals
-    erasing: Callable[[Transaction, str], bool]
+    waiting: Callable[[Transaction, str, str], tuple[bool, bool]]
 
     def find(
         self, tx: Transaction, question: Question, *, grant_id: str, asker_id: str, at: datetime
@@ -195,6 +194,7 @@ class FactFinder:
         policy = self.rules.current(tx, dataset.id)
         rules = combine([under_licence(policy.document, grant.licence)]) if policy else {}
         quota = rules.get(Quota)
+        unconfirmed, erasing = self.waiting(tx, dataset.id, base.id)
         return Facts(
             question=question,
             grant=grant,
@@ -205,8 +205,8 @@ class FactFinder:
             base_version=self.datasets.current(tx, base.id),
             policy=policy,
             stopped=self.rules.stopped(tx, dataset.id),
-            unconfirmed=unconfirmed(tx, dataset.id) is not None,
-            erasing=self.erasing(tx, base.id),
+            unconfirmed=unconfirmed,
+            erasing=erasing,
             epoch=epoch,
             public_size=find_public(tx, version.id, question.purpose) if version else None,
             keys=keys,

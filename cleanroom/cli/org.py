@@ -74,6 +74,7 @@ def offboard(
         "users": left.users,
         "webhooks": left.webhooks,
         "grants": left.grants,
+        "entitlements": left.entitlements,
         "workspaces_destroyed": left.workspaces_destroyed,
         "workspaces_kept": left.workspaces_kept,
     }

@@ -11,15 +11,14 @@ from cleanroom.db.base import Base
 from cleanroom.db.database import Transaction
 
 _CHECKS = Base.metadata.tables[ConsentCheckRow.__tablename__].c
-# Made once: every question runs it.
-_OPEN = select(_CHECKS.since).where(
+OPEN_CHECK = select(_CHECKS.since).where(
     _CHECKS.dataset_id == bindparam("dataset_id"), _CHECKS.confirmed_at.is_(None)
 )
 
 
 def unconfirmed(tx: Transaction, dataset_id: str) -> datetime | None:
     """Return since when withdrawals of a dataset may be lost; None when nothing has to be confirmed."""
-    since: datetime | None = tx.connection.scalar(_OPEN, {"dataset_id": dataset_id})
+    since: datetime | None = tx.connection.scalar(OPEN_CHECK, {"dataset_id": dataset_id})
     return since
 
 

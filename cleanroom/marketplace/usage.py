@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cleanroom.accounts.models import MandateRow
+from cleanroom.accounts.mandates import mandate_stood
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.audit.log import AuditLog
 from cleanroom.audit.models import AuditEvent
@@ -285,20 +285,9 @@ class Usage:
 
 def _through(agency_id: str) -> ColumnElement[bool]:
     """Tell of a record whether its question was asked under an agency's entitlement while a mandate of it stood."""
-    stood = (
-        select(MandateRow.id)
-        .join(AnalysisRow, AnalysisRow.id == UsageRow.analysis_id)
-        .where(
-            MandateRow.agency_id == agency_id,
-            MandateRow.advertiser_id == EntitlementRow.advertiser_id,
-            MandateRow.valid_from <= AnalysisRow.asked_at,
-            *(
-                or_(end.is_(None), end > AnalysisRow.asked_at)
-                for end in (MandateRow.valid_until, MandateRow.revoked_at)
-            ),
-        )
-    )
-    return and_(EntitlementRow.agency_id == agency_id, stood.correlate(UsageRow, EntitlementRow).exists())
+    asked = select(AnalysisRow.asked_at).where(AnalysisRow.id == UsageRow.analysis_id).correlate(UsageRow)
+    stood = mandate_stood(agency_id, EntitlementRow.advertiser_id, asked.scalar_subquery())
+    return and_(EntitlementRow.agency_id == agency_id, stood)
 
 
 def _usage(row: UsageRow) -> UsageRecord:

@@ -137,6 +137,7 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
         "users": [],
         "webhooks": [],
         "grants": [],
+        "entitlements": [],
         "workspaces_destroyed": [],
         "workspaces_kept": [],
     }
