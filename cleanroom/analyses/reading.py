@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
-from cleanroom.accounts.mandates import mandate_stood
 from cleanroom.analyses.cells import layout_of
 from cleanroom.analyses.deciding import ANSWERED_AGAIN
 from cleanroom.analyses.errors import NoResultError, NotReadyError, UnknownAnalysisError
 from cleanroom.analyses.facts import declared, labels_of
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.parties import agency_of, asked_through
 from cleanroom.analyses.showing import show
 from cleanroom.analyses.ticks import next_look, progress, shown_at
 from cleanroom.analyses.types import Analysis, Answer, Outcome, State
@@ -76,13 +76,7 @@ class Reading:
             limit: how many at most.
         """
         rows = select(AnalysisRow).where(
-            or_(
-                AnalysisRow.advertiser_id == organisation_id,
-                and_(
-                    AnalysisRow.agency_id == organisation_id,
-                    mandate_stood(organisation_id, AnalysisRow.advertiser_id, AnalysisRow.asked_at),
-                ),
-            )
+            or_(AnalysisRow.advertiser_id == organisation_id, asked_through(organisation_id))
         )
         if advertiser_id is not None:
             rows = rows.where(AnalysisRow.advertiser_id == advertiser_id)
@@ -154,9 +148,8 @@ class Reading:
         row = tx.session.get(AnalysisRow, analysis_id)
         if (
             row is None
-            or organisation_id not in (row.advertiser_id, row.agency_id)
             or advertiser_id not in (None, row.advertiser_id)
-            or not (organisation_id == row.advertiser_id or _through(tx, row))
+            or organisation_id not in (row.advertiser_id, agency_of(tx, row))
         ):
             raise UnknownAnalysisError("There is no analysis with this id.", remedy="List your analyses.")
         return row
@@ -246,9 +239,3 @@ class Reading:
             receipt=self.receipts.place(made_by),
             suggestions=shown.suggestions,
         )
-
-
-def _through(tx: Transaction, row: AnalysisRow) -> bool:
-    """Tell whether a question under an agency's grant was asked while its mandate stood, and so is its to see."""
-    stood = select(mandate_stood(row.agency_id, row.advertiser_id, row.asked_at))
-    return bool(tx.session.scalar(stood))

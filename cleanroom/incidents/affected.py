@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from cleanroom.access.models import ClientRow
-from cleanroom.accounts.mandates import mandate_stood
 from cleanroom.accounts.models import EnrolledKeyRow, OrganisationRow
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.parties import asked_through
 from cleanroom.analyses.types import Outcome
 from cleanroom.audit.models import AuditEvent
 from cleanroom.client.receipts import KINDS
@@ -335,9 +335,7 @@ def _party(table: Any, within: str | None) -> Iterator[ColumnElement[bool]]:
     """Limit answers or rights to those of one organisation: about its data, or its own."""
     if within is not None:
         own = _datasets(Scope(), within)
-        through = table.agency_id == within
-        if table is AnalysisRow:
-            through = and_(through, mandate_stood(within, table.advertiser_id, table.asked_at))
+        through = asked_through(within) if table is AnalysisRow else table.agency_id == within
         yield or_(table.dataset_id.in_(own), table.advertiser_id == within, through)
 
 

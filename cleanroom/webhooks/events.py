@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cleanroom.accounts.mandates import mandate_stood
 from cleanroom.accounts.types import AgencyAction
 from cleanroom.analyses.deciding import ANSWERED_AGAIN
 from cleanroom.analyses.models import AnalysisRow
+from cleanroom.analyses.parties import agency_of
 from cleanroom.analyses.ticks import shown_at
 from cleanroom.analyses.types import Outcome
 from cleanroom.client.receipts import REFUSED, RELEASED
@@ -91,15 +91,12 @@ def _analysis(tx: Transaction, event: Mapping[str, Any], _at: datetime) -> Annou
     if row is None or row.finished_at is None:
         return None
     shown = shown_at(row.asked_at, row.finished_at, row.tick_ms)
-    through = row.agency_id is not None and tx.session.scalar(
-        select(mandate_stood(row.agency_id, row.advertiser_id, row.asked_at))
-    )
     return Announcement(
         type=_ANALYSES[Outcome(row.status)],
         at=shown,
         # One that was cancelled or lost has ended before its tick, and looks like the others until then.
         send_at=shown,
-        parties=_parties(row.advertiser_id, row.agency_id if through else None),
+        parties=_parties(row.advertiser_id, agency_of(tx, row)),
         advertiser_id=row.advertiser_id,
         mandate=None,
         data={"analysis_id": row.id, "advertiser_id": row.advertiser_id, "agency_id": row.agency_id},
