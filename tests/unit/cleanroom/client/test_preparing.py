@@ -72,7 +72,7 @@ def test_nothing_raw_is_in_the_package_files(desk: Any) -> None:
     stored = prepared.package_path.read_bytes() + prepared.manifest_path.read_bytes()
     for secret in (
         b"Petrov",
-        b"912",
+        b"79123456789",
         sha("+79123456789"),
         sha("+79123456789").hex().encode(),
         "Москва".encode(),
