@@ -13,7 +13,7 @@ from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Grant, GrantStatus
 from cleanroom.ids import new_id
 from cleanroom.marketplace.errors import RequestFormError, UnknownEntitlementError
-from cleanroom.marketplace.models import EntitlementRow
+from cleanroom.marketplace.models import EntitlementRequestRow, EntitlementRow
 from cleanroom.marketplace.plans import PricePlan, plan_to_data
 from cleanroom.marketplace.types import Entitlement, EntitlementRequest, EntitlementState, replace_parties
 from cleanroom.marketplace.views import content_of
@@ -266,8 +266,8 @@ def entitlement_of(tx: Transaction, row: EntitlementRow) -> Entitlement:
     )
 
 
-def plan_of(tx: Transaction, row: EntitlementRow) -> PricePlan:
-    """Return the tariff of an entitlement, in the wording that it was made from, without whom a private offer names."""
+def plan_of(tx: Transaction, row: EntitlementRow | EntitlementRequestRow) -> PricePlan:
+    """Return the tariff of an entitlement or a request, in its own wording, without whom a private offer names."""
     content = content_of(tx, row.listing_version_id)
     # Quotes and the log show it to the buyer, who is not to know the others.
     return replace_parties(next(plan for plan in content.plans if plan.key == row.plan_key))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.receipt_facts import people_at_most
@@ -12,10 +12,10 @@ from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
-from cleanroom.marketplace.buyers import Buyers
+from cleanroom.marketplace.caps import Caps
 from cleanroom.marketplace.entitlements import Entitlements
 from cleanroom.marketplace.errors import MoneyCapError, PageError, UnknownEntitlementError
-from cleanroom.marketplace.models import EntitlementRow, UsageRow
+from cleanroom.marketplace.models import EntitlementRow
 from cleanroom.marketplace.months import Month
 from cleanroom.marketplace.pricing import Quote, quote
 from cleanroom.marketplace.types import Entitlement
@@ -35,7 +35,8 @@ class CappedQuote:
 
     Attributes:
         quote: what the question will cost, at most.
-        cap_left: what the agency may still spend for the advertiser this month; None without a cap.
+        cap_left: what answers under the entitlement may still cost this month, beside all answers so far and a whole
+            month's standing charges; None without a cap.
         within_cap: whether the maximum fits; True without a cap.
     """
 
@@ -53,7 +54,7 @@ class Quoting:
     datasets: Datasets
     entitlements: Entitlements
     usage: Usage
-    buyers: Buyers
+    caps: Caps
 
     def quote(
         self,
@@ -100,7 +101,10 @@ class Quoting:
             people_at_most=self._at_most(tx, entitlement, question),
             sizes=sizes,
         )
-        return self._capped(tx, entitlement, month, found)
+        left = self.caps.left(tx, entitlement)
+        # In another currency than the cap's nothing fits.
+        fits = left is None or (left.currency == found.maximum.currency and found.maximum <= left)
+        return CappedQuote(found, left, fits)
 
     def hold_cap(self, tx: Transaction, entitlement: Entitlement) -> bool:
         """Tell whether a mandate caps what is spent under an entitlement; if so, others who ask under it wait.
@@ -110,9 +114,9 @@ class Quoting:
         agency_id, advertiser_id = entitlement.agency_id, entitlement.advertiser_id
         if agency_id is None:
             return False
-        if self.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id) is None:
+        if self.caps.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id) is None:
             return False
-        self.buyers.accounts.lock(tx, advertiser_id)
+        self.caps.accounts.lock(tx, advertiser_id)
         return True
 
     def require_within_cap(self, tx: Transaction, entitlement: Entitlement) -> None:
@@ -159,26 +163,3 @@ class Quoting:
         current = dataset.current_version_id
         size = None if current is None else find_public(tx, current, question.purpose)
         return people_at_most(self.datasets.current(tx, base.id).persons, size)
-
-    def _capped(self, tx: Transaction, entitlement: Entitlement, month: Month, found: Quote) -> CappedQuote:
-        agency_id, advertiser_id = entitlement.agency_id, entitlement.advertiser_id
-        if agency_id is None:
-            return CappedQuote(found, None, True)
-        cap = self.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id)
-        if cap is None:
-            return CappedQuote(found, None, True)
-        if cap.currency != found.maximum.currency:
-            # What is spent in another currency cannot be held against the cap, so nothing may be.
-            return CappedQuote(found, Money(0, cap.currency), False)
-        spent = (
-            select(func.sum(UsageRow.amount_minor))
-            .join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id)
-            .where(
-                EntitlementRow.agency_id == agency_id,
-                EntitlementRow.advertiser_id == advertiser_id,
-                UsageRow.month == str(month),
-                UsageRow.currency == cap.currency,
-            )
-        )
-        left = cap - Money(int(tx.session.scalar(spent) or 0), cap.currency)
-        return CappedQuote(found, left, found.maximum <= left)

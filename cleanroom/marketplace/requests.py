@@ -13,12 +13,12 @@ from cleanroom.grants.service import Grants
 from cleanroom.grants.types import Impact
 from cleanroom.ids import new_id
 from cleanroom.marketplace.buyers import Buyers
+from cleanroom.marketplace.caps import Caps
 from cleanroom.marketplace.catalogue import Catalogue
 from cleanroom.marketplace.content import ListingContent
-from cleanroom.marketplace.entitlements import Entitlements
+from cleanroom.marketplace.entitlements import Entitlements, plan_of
 from cleanroom.marketplace.errors import (
     MandateMissingError,
-    MoneyCapError,
     RequestFormError,
     RequestStateError,
     UnknownRequestError,
@@ -58,6 +58,7 @@ class Requests:
     grants: Grants
     entitlements: Entitlements
     buyers: Buyers
+    caps: Caps
 
     def ask(
         self,
@@ -104,7 +105,7 @@ class Requests:
                 "This listing is for verified organisations.", remedy="Ask the operator to verify yours."
             )
         if agency_id is not None:
-            self._require_within_cap(tx, plan, agency_id, advertiser_id)
+            self.caps.require_fits(tx, plan, agency_id=agency_id, advertiser_id=advertiser_id)
         row = EntitlementRequestRow(
             id=new_id("erq", now),
             listing_id=listing.id,
@@ -155,11 +156,16 @@ class Requests:
         Raises:
             UnknownRequestError: the provider has no such request.
             RequestStateError: it was rejected or withdrawn, or the listing's dataset has no rule any more.
+            MoneyCapError: the mandate of the agency that asked does not cover the plan any more; the request waits on.
         """
         row = self._decidable(tx, request_id, organisation_id)
         if row.state == RequestState.APPROVED:
             return self.entitlements.of_request(tx, row.id)
         _require_pending(row)
+        if row.agency_id is not None:
+            # Since it was asked for, others may have been bought, or the mandate changed.
+            plan = plan_of(tx, row)
+            self.caps.require_fits(tx, plan, agency_id=row.agency_id, advertiser_id=row.advertiser_id)
         return self._grant(tx, row, by=by)
 
     def reject(
@@ -311,17 +317,6 @@ class Requests:
         tx.audit(
             f"marketplace.request_{what}", subject_id=row.id, organisation_id=row.advertiser_id, body=body
         )
-
-    def _require_within_cap(
-        self, tx: Transaction, plan: PricePlan, agency_id: str, advertiser_id: str
-    ) -> None:
-        cap = self.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id)
-        standing = max(plan.flat_minor, plan.minimum_minor)
-        if cap is not None and (cap.currency != plan.currency or standing > cap.minor):
-            raise MoneyCapError(
-                "The plan's monthly charges pass what the mandate lets the agency spend, or are in another currency.",
-                remedy="Choose another plan, or ask the advertiser to raise the cap.",
-            )
 
 
 def request_of(row: EntitlementRequestRow) -> EntitlementRequest:

@@ -9,6 +9,7 @@ from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.grants.service import Grants
 from cleanroom.marketplace.buyers import Buyers
+from cleanroom.marketplace.caps import Caps
 from cleanroom.marketplace.catalogue import Catalogue
 from cleanroom.marketplace.entitlements import Entitlements
 from cleanroom.marketplace.listings import Listings
@@ -75,16 +76,17 @@ def make_marketplace(
     """
     catalogue, usage = Catalogue(), Usage(clock, log, zone)
     entitlements = Entitlements(clock, rules, grants, fee_bp)
+    caps = Caps(clock, accounts, buyers, usage)
     statements = Statements(clock, accounts, usage)
     return Marketplace(
         listings=Listings(
             clock=clock, accounts=accounts, datasets=datasets, rules=rules, log=log, review=review
         ),
         catalogue=catalogue,
-        requests=Requests(clock, accounts, catalogue, rules, grants, entitlements, buyers),
+        requests=Requests(clock, accounts, catalogue, rules, grants, entitlements, buyers, caps),
         entitlements=entitlements,
         usage=usage,
-        quoting=Quoting(clock, workspaces, datasets, entitlements, usage, buyers),
+        quoting=Quoting(clock, workspaces, datasets, entitlements, usage, caps),
         statements=statements,
         statement_files=StatementFiles(accounts, statements),
         statements_ready=StatementsReady(clock, usage),

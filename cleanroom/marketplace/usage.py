@@ -131,12 +131,21 @@ class Usage:
         reached = row.next_index if row else 0
         return bool(self._events(tx, reached, self.log.size(tx), 1))
 
-    def so_far(self, tx: Transaction, entitlement_id: str, month: Month) -> MonthSoFar:
-        """Return what an entitlement's answers have come to in a month, by the records that were made."""
+    def so_far(
+        self, tx: Transaction, entitlement_id: str, month: Month, *, agency_id: str | None = None
+    ) -> MonthSoFar:
+        """Return what an entitlement's answers have come to in a month, by the records that were made.
+
+        With `agency_id` only those that are this agency's books too: of questions asked while a mandate of it stood.
+        """
         answered = UsageRow.outcome == Answered.RELEASED.value
         sums = select(func.count(), func.sum(UsageRow.question_minor), func.sum(UsageRow.cpm_minor)).where(
             UsageRow.entitlement_id == entitlement_id, UsageRow.month == str(month), answered
         )
+        if agency_id is not None:
+            sums = sums.join(EntitlementRow, EntitlementRow.id == UsageRow.entitlement_id).where(
+                _through(agency_id)
+            )
         count, question, cpm = tx.session.execute(sums).one()
         return MonthSoFar(int(count), int(question or 0), int(cpm or 0))
 

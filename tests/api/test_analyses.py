@@ -232,7 +232,7 @@ def test_a_mandates_cap_holds_when_an_agency_asks_with_what_is_under_way(
     given = world.call("advertiser.owner", "GET", "/v1/mandates").json()["items"]
     assert world.call("advertiser.owner", "DELETE", f"/v1/mandates/{given[0]['id']}").status_code == 204
     agency = world.party("agency").organisation_id
-    cap = {"agency_id": agency, "cap": {"minor": 1_200_000, "currency": "RUB"}}
+    cap = {"agency_id": agency, "cap": {"minor": 2_200_000, "currency": "RUB"}}
     assert world.call("advertiser.owner", "POST", "/v1/mandates", cap).status_code == 201
     entitlement = market.bought(agency=agency)
 
@@ -240,6 +240,7 @@ def test_a_mandates_cap_holds_when_an_agency_asks_with_what_is_under_way(
         segments = {"young": {"attribute": "age", "op": "<", "value": age}}
         return ask(world, entitlement.id, "agency.analyst", segments=segments)
 
+    # Of the cap 10,000.00 RUB are the month's flat price.
     # Each may cost as much as 1,500 people do, 2,250.00 RUB: the sixth would not fit.
     assert [asked(age).status_code for age in range(20, 25)] == [202] * 5
     room = world.stage.room

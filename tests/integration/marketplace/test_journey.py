@@ -186,10 +186,11 @@ def test_a_mandate_limits_what_an_agency_asks_for_and_spends(sqlite_market):
     listing = market.live(terms={"verified_only": True})
 
     def knowing(known):
+        caps = replace(market.services.quoting.caps, buyers=known)
         services = replace(
             market.services,
-            requests=replace(market.services.requests, buyers=known),
-            quoting=replace(market.services.quoting, buyers=known),
+            requests=replace(market.services.requests, buyers=known, caps=caps),
+            quoting=replace(market.services.quoting, caps=caps),
         )
         market.stage.room = replace(market.room, marketplace=services)
 
@@ -202,15 +203,15 @@ def test_a_mandate_limits_what_an_agency_asks_for_and_spends(sqlite_market):
         with pytest.raises(error):
             market.ask(listing=listing, agency=agency.organisation_id)
 
-    knowing(Known(Money(1_200_000, "RUB")))
+    knowing(Known(Money(1_500_000, "RUB")))
     made = market.bought(listing=listing, agency=agency.organisation_id)
     question = market.stage.question()
     spent = market.question(made, asker=agency)
     with market.room.db.rehearsing() as tx:
         told = market.services.quoting.quote(tx, made.id, question, organisation_id=agency.organisation_id)
     assert told.within_cap
-    assert told.cap_left == Money(1_200_000 - min(spent.figures[0].value, 1_500) * 150, "RUB")
-    knowing(Known(Money(229_999, "RUB")))
+    assert told.cap_left == Money(500_000 - min(spent.figures[0].value, 1_500) * 150, "RUB")
+    knowing(Known(Money(1_229_999, "RUB")))
     with market.room.db.rehearsing() as tx:
         told = market.services.quoting.quote(tx, made.id, question, organisation_id=agency.organisation_id)
     assert not told.within_cap

@@ -1,0 +1,165 @@
+"""A mandate's monthly cap binds all that an agency spends for an advertiser: answers, flat prices, minimums."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from cleanroom.accounts.types import MandateLimits
+from cleanroom.analyses.types import Outcome
+from cleanroom.marketplace.errors import MoneyCapError
+from cleanroom.marketplace.quoting import CappedQuote
+from cleanroom.marketplace.types import Entitlement, Listing, RequestState
+from cleanroom.money import Money
+from tests.market import Market
+from tests.rooms import Party
+
+CAP = 1_000_000
+FLAT = {"key": "monthly", "currency": "RUB", "flat_minor": 600_000, "question_minor": 100_000}
+LEAST = {"key": "monthly", "currency": "RUB", "minimum_minor": CAP, "question_minor": 400_000}
+
+
+def capped(market: Market) -> Party:
+    agency = market.stage.party("agency", "agency")
+    grant_mandate(market, agency)
+    return agency
+
+
+def grant_mandate(market: Market, agency: Party) -> None:
+    with market.room.db.transaction() as tx:
+        market.room.accounts.grant_mandate(
+            tx,
+            agency_id=agency.organisation_id,
+            advertiser_id=market.advertiser,
+            limits=MandateLimits(cap_minor=CAP, cap_currency="RUB"),
+        )
+
+
+def listed(market: Market, plan: dict[str, Any], count: int = 1) -> list[Listing]:
+    return [market.live(plans=[plan]) for _ in range(count)]
+
+
+def quoted(market: Market, entitlement: Entitlement, agency: Party) -> CappedQuote:
+    with market.room.db.transaction() as tx:
+        return market.services.quoting.quote(
+            tx, entitlement.id, market.stage.question(), organisation_id=agency.organisation_id
+        )
+
+
+def test_what_stands_already_counts_when_an_agency_asks_for_more(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    first, second, cheap = [*listed(market, FLAT, 2), *listed(market, FLAT | {"flat_minor": 400_000})]
+    made = market.bought(listing=first, agency=agency.organisation_id, size="S")
+
+    with pytest.raises(MoneyCapError):
+        market.ask(listing=second, agency=agency.organisation_id, size="S")
+    # What the advertiser buys itself is its own money.
+    market.bought(listing=second, size="S")
+    with market.room.db.transaction() as tx:
+        market.services.entitlements.revoke(tx, made.id, organisation_id=market.provider, reason="over")
+    # It has cost nine days of thirty: 180,000.
+    market.bought(listing=second, agency=agency.organisation_id, size="S")
+    with pytest.raises(MoneyCapError):
+        market.ask(listing=cheap, agency=agency.organisation_id, size="S")
+
+
+def test_answers_count_when_an_agency_asks_for_more(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    first, cheap = [*listed(market, FLAT), *listed(market, FLAT | {"flat_minor": 400_000})]
+    made = market.bought(listing=first, agency=agency.organisation_id, size="S")
+    assert market.question(made, asker=agency, precision="rough").outcome is Outcome.RELEASED
+    market.mint()
+
+    with pytest.raises(MoneyCapError):
+        market.ask(listing=cheap, agency=agency.organisation_id, size="S")
+    market.next_month()
+    market.bought(listing=cheap, agency=agency.organisation_id, size="S")
+
+
+def test_a_quote_leaves_what_the_months_charges_leave(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    (listing,) = listed(market, FLAT | {"flat_minor": 950_000})
+    made = market.bought(listing=listing, agency=agency.organisation_id, size="S")
+
+    for _ in range(2):
+        told = quoted(market, made, agency)
+        assert (told.cap_left, told.within_cap) == (Money(50_000, "RUB"), False)
+        # Bought in a month's last days, it is charged by days; what is asked now may be answered in the next.
+        market.next_month()
+
+
+def test_answers_that_a_minimum_covers_cost_nothing_more(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    (listing,) = listed(market, LEAST)
+    made = market.bought(listing=listing, agency=agency.organisation_id, size="S")
+
+    assert quoted(market, made, agency).cap_left == Money(CAP, "RUB")
+    assert market.question(made, asker=agency, precision="rough").outcome is Outcome.RELEASED
+    told = quoted(market, made, agency)
+    assert (told.cap_left, told.within_cap) == (Money(CAP - 400_000, "RUB"), True)
+
+
+def test_an_approval_looks_at_the_cap_again(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    asked = [
+        market.ask(listing=listing, agency=agency.organisation_id, size="S")
+        for listing in listed(market, FLAT, 2)
+    ]
+    made = market.approve(asked[0])
+    assert isinstance(made, Entitlement)
+
+    with pytest.raises(MoneyCapError):
+        market.approve(asked[1])
+
+    with market.room.db.transaction() as tx:
+        (waiting,) = market.services.requests.requests(
+            tx, organisation_id=market.provider, state=RequestState.PENDING
+        )
+        market.services.entitlements.revoke(tx, made.id, organisation_id=market.provider, reason="over")
+    assert waiting.id == asked[1].request.id
+    assert isinstance(market.approve(asked[1]), Entitlement)
+
+
+def test_two_approvals_at_once_do_not_both_fit_under_a_cap(market: Market) -> None:
+    agency = capped(market)
+    asked = [
+        market.ask(listing=listing, agency=agency.organisation_id, size="S")
+        for listing in listed(market, FLAT, 2)
+    ]
+
+    def approved(one: Any) -> bool:
+        try:
+            return isinstance(market.approve(one), Entitlement)
+        except MoneyCapError:
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(approved, asked)) == [False, True]
+
+
+def test_what_is_left_tells_a_new_mandate_nothing_of_what_was_asked_without_one(
+    sqlite_market: Market,
+) -> None:
+    market = sqlite_market
+    clock, accounts = market.stage.clock, market.room.accounts
+    agency = capped(market)
+    (listing,) = listed(market, FLAT | {"flat_minor": 0})
+    made = market.bought(listing=listing, agency=agency.organisation_id, size="M")
+    assert market.question(made, asker=agency, precision="rough").outcome is Outcome.RELEASED
+    before = quoted(market, made, agency).cap_left
+    assert before == Money(CAP - 100_000, "RUB")
+
+    with market.room.db.transaction() as tx:
+        (mandate,) = accounts.mandates(tx, agency.organisation_id)
+        accounts.revoke_mandate(tx, mandate.id)
+    clock.move(hours=1)
+    assert market.question(made).outcome is Outcome.RELEASED
+    clock.move(hours=1)
+    grant_mandate(market, agency)
+
+    assert quoted(market, made, agency).cap_left == before
