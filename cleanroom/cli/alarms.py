@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cleanroom.alarms.types import AlarmKind
-from cleanroom.cli.remote import AsJson, Profile, calling, columns, echo
+from cleanroom.cli.remote import AsJson, DryRun, Profile, calling, columns, echo
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at alarms, and say what was found.")
 Which = Annotated[str, typer.Argument(help="al_...")]
@@ -36,8 +36,13 @@ def acknowledge(
     note: Annotated[str, typer.Option(help="What was found, in 1 to 500 characters; name no people.")],
     profile: Profile = None,
     as_json: AsJson = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Say what was found; the same pattern raises a new alarm then."""
     with calling(profile) as room:
+        if dry_run:
+            found = room.alarms.get(alarm)
+            echo(found, as_json=as_json, lines=[f"WOULD ACKNOWLEDGE {found['id']}"])
+            return
         done = room.alarms.acknowledge(alarm, note=note)
     echo(done, as_json=as_json, lines=[f"ACKNOWLEDGED {done['id']}"])

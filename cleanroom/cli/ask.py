@@ -17,6 +17,7 @@ from cleanroom.cli.remote import (
     figure_lines,
     figure_rows,
     read_plain,
+    tell_refusal,
 )
 
 estimate_app = typer.Typer(add_completion=False)
@@ -70,6 +71,8 @@ def estimate(
         asked = _question(room, kind, listing, file, options)
     echo(asked.answer, as_json=as_json, lines=estimate_lines(asked))
     if asked.refusal is not None:
+        if not as_json:
+            tell_refusal(asked.refusal, as_json=False)
         raise asked.refusal
 
 
@@ -135,10 +138,8 @@ def _options(
         )
     options: dict[str, Any] = {"base": base} if base is not None else base_options(on, schema, region, basis)
     if question is not None:
-        plain = read_plain(question, "question")
-        unknown = (
-            sorted(set(plain) - {*_ASKED, "purpose", "labels"}) if isinstance(plain, dict) else ["no mapping"]
-        )
+        plain = read_plain(question, "question", begins="segments")
+        unknown = sorted(set(plain) - {*_ASKED, "purpose", "labels"})
         if unknown:
             raise OptionError(
                 f"The question has the unknown key {unknown[0]}.", remedy=f"Use: {', '.join(_ASKED)}."

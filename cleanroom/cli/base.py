@@ -10,7 +10,7 @@ from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, calling, 
 
 if TYPE_CHECKING:
     from cleanroom.client.remote.options import UploadOptions
-    from cleanroom.client.remote.tables import Table
+    from cleanroom.client.remote.tables import Mode, Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Upload bases, and list them.")
 Source = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")]
@@ -70,12 +70,20 @@ def update(
     ] = False,
     profile: Profile = None,
     as_json: AsJson = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Load a base that is there anew, under its schema; run again, a broken upload goes on."""
-    options: UploadOptions = {"mode": "delta" if delta else "full"}
+    mode: Mode = "delta" if delta else "full"
+    options: UploadOptions = {"mode": mode}
     if junk_over_shared:
         options["over_shared"] = "junk"
     with calling(profile, as_json=as_json) as room:
+        if dry_run:
+            now = room.bases.get(base_id)
+            changed = now["current_version_id"] if delta else None
+            checked = rehearse(file, now["schema"], mode=mode, changed=changed)
+            echo(checked, as_json=as_json, lines=check_lines(checked))
+            return
         made = room.bases.upload(base_id, file, **options)
     _show(made, {}, as_json=as_json)
 
@@ -108,7 +116,7 @@ def base_options(on: list[str] | None, schema: Path | None, region: str | None, 
     if bool(on) == (schema is not None):
         raise OptionError("A base needs --on or --schema.", remedy="Name its keys, such as --on phone.")
     if schema is not None:
-        return {"schema": read_plain(schema, "schema")}
+        return {"schema": read_plain(schema, "schema", begins="match_keys")}
     keys: dict[str, list[str]] = {}
     for one in on or ():
         identifier, _, column = one.partition("=")
@@ -137,7 +145,7 @@ def check_here(file: Path, options: dict[str, Any]) -> dict[str, Any]:
     return rehearse(file, schema)
 
 
-def rehearse(file: Path, schema: Any) -> dict[str, Any]:
+def rehearse(file: Path, schema: Any, *, mode: "Mode" = "full", changed: str | None = None) -> dict[str, Any]:
     """Prepare a file for a throw-away key in a throw-away folder; returns the counts."""
     import tempfile
 
@@ -153,6 +161,8 @@ def rehearse(file: Path, schema: Any) -> dict[str, Any]:
             recipient=Recipient("ws_0", "ds_0", generate_identity()[1]),
             signer=Signer("ek_0", generate_signing_key()),
             out_dir=Path(folder),
+            mode=mode,
+            expected_version_id=changed,
         )
     return {
         "rows_read": done.rows_read,

@@ -9,10 +9,10 @@ import typer
 
 from cleanroom.cli.keys import verifier_key
 from cleanroom.cli.main import EXIT_PROBLEM_FOUND
-from cleanroom.cli.remote import AsJson, OptionError, Profile, calling, columns, echo
+from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, calling, columns, echo
 from cleanroom.client.certificates import verify_certificate
 from cleanroom.client.receipts import ReceiptError
-from cleanroom.client.remote.rights import SALT_BYTES
+from cleanroom.client.remote.rights import SALT_BYTES, hashed_as_declared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Erase people from a dataset or a base.")
 Table = Annotated[str, typer.Argument(help="ds_... of a dataset or a base.")]
@@ -40,9 +40,16 @@ def ask(
     base: Base = False,
     profile: Profile = None,
     as_json: AsJson = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Have one person erased: excluded at once, gone from all files after the next pass over them."""
     named = [_pair(one) for one in identifier]
+    if dry_run:
+        with calling(profile) as room:
+            schema = (room.bases if base else room.datasets).get(table)["schema"]
+        keys = [key for key, text in named if hashed_as_declared(schema, key, text)]
+        echo({"keys": keys}, as_json=as_json, lines=[f"WOULD SEND a hash of {key}" for key in keys])
+        return
     # Kept before anything is sent: a request whose answer was lost is sent again with the same salt, and taken once.
     salt = _salt(keep)
     with calling(profile) as room:

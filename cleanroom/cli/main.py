@@ -26,6 +26,7 @@ _EXITS = {
     "client.purpose_not_allowed": EXIT_REFUSED,
     "client.not_now": EXIT_REFUSED,
     "client.right_ended": EXIT_REFUSED,
+    "access.invalid_client": EXIT_NOT_LOGGED_IN,
     "client.configuration": EXIT_NOT_LOGGED_IN,
     "client.unreachable": EXIT_TRY_LATER,
     "client.still_running": EXIT_TRY_LATER,

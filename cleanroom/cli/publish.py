@@ -52,7 +52,7 @@ def publish(  # noqa: PLR0917 - a command takes its options in no order
         return
     if schema is None:
         raise OptionError("There is no schema.", remedy="Add --schema, or --into for a registered dataset.")
-    plain = read_plain(schema, "schema")
+    plain = read_plain(schema, "schema", begins="match_keys")
     described = schema_from_dict(plain)
     purposes = [consent.purpose for consent in described.consents]
     if not purposes:

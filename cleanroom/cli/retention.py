@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cleanroom.cli.remote import AsJson, Profile, calling, echo
+from cleanroom.cli.remote import AsJson, DryRun, Profile, calling, echo
+from cleanroom.client.remote.rights import Tables
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Say how long data are kept.")
 Table = Annotated[str, typer.Argument(help="ds_... of a dataset or a base.")]
@@ -40,6 +41,7 @@ def set_(
     base: Base = False,
     profile: Profile = None,
     as_json: AsJson = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Put a period in force instead of the one before; the room keeps it by itself."""
     rule = {
@@ -48,8 +50,14 @@ def set_(
         "collected_days": collected_days,
         "warn_days": warn_days,
     }
+    tables: Tables = "bases" if base else "datasets"
     with calling(profile) as room:
-        made = room.rights.keep(table, tables="bases" if base else "datasets", **rule)
+        if dry_run:
+            now = room.rights.retention(table, tables=tables)
+            lines = [f"NOW {table}", *_lines(now), "WOULD BE", *_lines(rule | {"ends": {}})]
+            echo({"now": now, "would_be": rule}, as_json=as_json, lines=lines)
+            return
+        made = room.rights.keep(table, tables=tables, **rule)
     echo(made, as_json=as_json, lines=_lines(made))
 
 

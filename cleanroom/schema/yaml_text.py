@@ -27,22 +27,24 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(source: str | Path) -> dict[str, Any]:
+def load_yaml(source: str | Path, *, what: str = "schema", begins: str = "match_keys") -> dict[str, Any]:
     """Read a YAML mapping whose scalars are all text.
 
     Args:
         source: the text itself, or the path of a file.
+        what: it is called in errors.
+        begins: a key that one may begin with.
 
     Raises:
         SchemaError: not a mapping, not YAML, larger than 8 MiB, deeper than 16, with anchors or double keys.
     """
-    text = _read(source) if isinstance(source, Path) else source
+    text = _read(source, what) if isinstance(source, Path) else source
     if len(text) > MAX_YAML_BYTES:
         raise SchemaError(
-            f"The schema is larger than the limit of {MAX_YAML_BYTES} bytes.", remedy="Shorten it."
+            f"The {what} is larger than the limit of {MAX_YAML_BYTES} bytes.", remedy="Shorten it."
         )
     try:
-        _check_events(text)
+        _check_events(text, what)
         plain = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a BaseLoader makes only text, lists and dicts
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -51,35 +53,35 @@ def load_yaml(source: str | Path) -> dict[str, Any]:
         ) from None
     except yaml.YAMLError:
         raise SchemaError(
-            "The schema holds characters that YAML does not allow.", remedy="Remove them."
+            f"The {what} holds characters that YAML does not allow.", remedy="Remove them."
         ) from None
     if not isinstance(plain, dict):
-        raise SchemaError("The schema is not a mapping of keys.", remedy="Begin with `match_keys:`.")
+        raise SchemaError(f"The {what} is not a mapping of keys.", remedy=f"Begin with `{begins}:`.")
     return plain
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, what: str) -> str:
     if path.stat().st_size > MAX_YAML_BYTES:
         raise SchemaError(
-            f"The schema is larger than the limit of {MAX_YAML_BYTES} bytes.", remedy="Shorten it."
+            f"The {what} is larger than the limit of {MAX_YAML_BYTES} bytes.", remedy="Shorten it."
         )
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise SchemaError("The schema file is not UTF-8.", remedy="Save it as UTF-8.") from None
+        raise SchemaError(f"The {what} file is not UTF-8.", remedy="Save it as UTF-8.") from None
 
 
-def _check_events(text: str) -> None:
+def _check_events(text: str, what: str) -> None:
     # Before any tree is built: the builder recurses, and aliases can multiply.
     depth = 0
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise SchemaError("The schema uses a YAML alias (*).", remedy="Write the value out.")
+            raise SchemaError(f"The {what} uses a YAML alias (*).", remedy="Write the value out.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_YAML_DEPTH:
                 raise SchemaError(
-                    f"The schema nests deeper than {MAX_YAML_DEPTH} levels.", remedy="Flatten it."
+                    f"The {what} nests deeper than {MAX_YAML_DEPTH} levels.", remedy="Flatten it."
                 )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

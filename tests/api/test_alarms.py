@@ -169,6 +169,8 @@ def test_the_sdk_and_the_commands_look_and_say_what_was_found(desk: Desk, run: R
     code, out, _ = run("alarms", "list", "--kind", "sign_in", "--json", "--profile", "provider")
     (one,) = json.loads(out)
     saying = ("alarms", "acknowledge", one["id"], "--note", NOTE, "--profile", "provider")
+    code, out, err = run(*saying, "--dry-run")
+    assert (code, out) == (0, f"WOULD ACKNOWLEDGE {one['id']}\n"), err
     code, out, err = run(*saying)
     assert (code, out) == (0, f"ACKNOWLEDGED {one['id']}\n"), err
     code, _, err = run(*saying)

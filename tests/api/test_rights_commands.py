@@ -26,6 +26,8 @@ def test_one_request_from_the_letter_to_the_act(desk: Desk, run: Run) -> None:
         *("erasure", "ask", dataset_id, "--identifier", f"email/room= {email(3).upper()} "),
         *("--reason", "consent_withdrawn", "--reference", "7", "--keep", str(kept), "--profile", "provider"),
     )
+    code, out, err = run(*asking, "--dry-run")
+    assert (code, out, kept.exists()) == (0, "WOULD SEND a hash of email/room\n", False), err
     code, out, err = run(*asking)
     assert code == 0, err
     erasure_id = out.split()[1]
@@ -78,7 +80,13 @@ def test_one_request_from_the_letter_to_the_act(desk: Desk, run: Run) -> None:
     sheet = load_workbook(desk.folder / "record.xlsx").worksheets[0]
     assert [cell.value for cell in sheet[2]][:2] == [dataset_id, "people"]
 
-    code, out, err = run("retention", "set", dataset_id, "--version-days", "400", "--profile", "provider")
+    setting = ("retention", "set", dataset_id, "--version-days", "400", "--profile", "provider")
+    code, out, err = run(*setting, "--dry-run")
+    assert code == 0, err
+    before, _, would_be = out.partition("WOULD BE\n")
+    assert ("version days\t-" in before, "version days\t400" in would_be) == (True, True)
+    assert "version days\t-" in run("retention", "show", dataset_id, "--profile", "provider")[1]
+    code, out, err = run(*setting)
     assert code == 0, err
     code, out, _ = run("retention", "show", dataset_id, "--profile", "provider")
     assert (code, "version days\t400" in out, "goes on" in out) == (0, True, True)

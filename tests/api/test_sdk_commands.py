@@ -14,7 +14,14 @@ import polars as pl
 import pytest
 import uvicorn
 
-from cleanroom.cli.main import EXIT_KNOWN_ERROR, EXIT_NOT_FOUND, EXIT_NOT_LOGGED_IN, EXIT_TRY_LATER, main
+from cleanroom.cli.main import (
+    EXIT_KNOWN_ERROR,
+    EXIT_NOT_FOUND,
+    EXIT_NOT_LOGGED_IN,
+    EXIT_REFUSED,
+    EXIT_TRY_LATER,
+    main,
+)
 from tests.api.conftest import MakeWorld
 from tests.api.sdk import Desk, work
 from tests.rooms import DATASET_HEADER, KNOWN, people, phone
@@ -74,12 +81,17 @@ def test_the_examples_of_the_guide_run(desk: Desk, capsys: pytest.CaptureFixture
     desk.logged_in()
     frame = pl.DataFrame({"phone": [phone(number) for number in range(KNOWN)]})
     names: dict[str, Any] = {"frame": frame}
-    for example in examples(Path("docs/how-to/sdk.md")):
-        exec(compile(example, "docs/how-to/sdk.md", "exec"), names)
+    estimates = []
+    for page in (Path("docs/how-to/estimate-a-question.md"), Path("docs/how-to/sdk.md")):
+        for example in examples(page):
+            exec(compile(example, str(page), "exec"), names)
+        names["room"].close()
+        estimates.append(names["estimate"])
     assert names["proof"].record["subject"] == names["result"].analysis_id
     asyncio.run(names["ask"]())
-    names["room"].close()
     assert capsys.readouterr().out.count(" to ") >= 2
+    # Next to nobody is expected in the first band.
+    assert estimates[0].answer["suggestions"]
 
 
 def log_in(desk: Desk, run: Run, party: str, *, role: str = "owner") -> None:
@@ -182,6 +194,61 @@ def on_the_market(desk: Desk, run: Run, listing: str) -> None:
     assert run("listing", "retire", listing, *own)[1] == f"RETIRED {listing}\n"
 
 
+def test_a_question_file_holds_numbers_and_flags(desk: Desk, run: Run) -> None:
+    listing = desk.market.bought().listing_id
+    log_in(desk, run, "advertiser")
+    file = desk.folder / "question.yaml"
+    file.write_text(
+        "half_width: 400\nlabels: false\nper_key: false\n"
+        'segments: {grown: {attribute: age, op: ">=", value: 30}}\n',
+        encoding="utf-8",
+    )
+    asked = (listing, "--base", desk.world.stage.base_id, "--profile", "advertiser", "--question", str(file))
+    code, out, err = run("overlap", *asked, "--json")
+    assert code == 0, err
+    assert {one["name"] for one in json.loads(out)["figures"]} == {
+        "overlap",
+        "segment:grown",
+        "match_rate:base",
+        "share:segment:grown",
+    }
+    for wrong, said in (("- a\n", "a mapping"), ("nonsense: 1\n", "nonsense"), ("a: [\n", "not YAML")):
+        file.write_text(wrong, encoding="utf-8")
+        code, _, err = run("estimate", *asked)
+        assert (code, said in err) == (EXIT_KNOWN_ERROR, True), err
+    file.write_bytes(b"purpose: \xff\n")
+    code, _, err = run("estimate", *asked)
+    assert (code, "UTF-8" in err) == (EXIT_KNOWN_ERROR, True), err
+
+
+def test_a_refusal_shows_the_nearest_question_as_a_file_takes_it(desk: Desk, run: Run) -> None:
+    listing = desk.market.bought(size="S").listing_id
+    log_in(desk, run, "advertiser")
+    asked = (listing, "--base", desk.world.stage.base_id, "--profile", "advertiser", "--yes")
+    # One person is shown by no rule.
+    code, out, err = run("overlap", *asked, "--question", str(wish(desk, "half_width: 1\n")))
+    assert (code, out) == (EXIT_REFUSED, "")
+    nearest = err.partition("NEAREST permitted, as --question takes it:\n")[2].rpartition("\n\n")[0]
+    code, _, err = run("overlap", *asked, "--question", str(wish(desk, nearest)))
+    assert code == 0, err
+
+    code, out, _ = run("overlap", *asked, "--question", str(wish(desk, "half_width: 1\n")), "--json")
+    told = json.loads(out)
+    assert (code, told["code"]) == (EXIT_REFUSED, "client.privacy_budget_exceeded")
+    assert told["reasons"]
+    assert told["nearest"]["question"]["half_width"] > 1
+    code, out, err = run("estimate", *asked[:-1], "--question", str(wish(desk, "half_width: 1\n")))
+    assert (code, "NEAREST" in err, out.startswith("refused\t")) == (EXIT_REFUSED, True, True)
+    code, out, err = run("estimate", *asked[:-1], "--question", str(wish(desk, "half_width: 1\n")), "--json")
+    assert (code, json.loads(out)["outcome"], "NEAREST" in err) == (EXIT_REFUSED, "refused", False)
+
+
+def wish(desk: Desk, text: str) -> Path:
+    path = desk.folder / "wish.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def test_a_base_is_loaded_anew_and_changed(desk: Desk, run: Run) -> None:
     log_in(desk, run, "advertiser")
     schema, file = desk.folder / "base.yaml", desk.folder / "base.csv"
@@ -213,6 +280,8 @@ def test_a_base_is_loaded_anew_and_changed(desk: Desk, run: Run) -> None:
         "1,z@example.org,replace",
         "4,d@example.org,add",
     ]
+    checked = load("update", base["id"], str(file), "--delta", "--dry-run", rows=changes)
+    assert (checked["rows"], persons(base["id"])) == (4, 2)
     changed = load("update", base["id"], str(file), "--delta", rows=changes)
     assert (changed["id"], persons(base["id"])) == (base["id"], 3)
     assert changed["version_id"] != base["version_id"]

@@ -71,6 +71,7 @@ class AskOptions(BaseOptions, total=False):
         per_key: whether each match key is counted apart.
         affinity: whether a profile is compared with the whole dataset.
         sizes: true counts to tell the chance of suppression and the price at.
+        expected_sizes: people expected, by a figure's name; an estimate then says which bands to merge.
     """
 
     base: str
@@ -86,6 +87,7 @@ class AskOptions(BaseOptions, total=False):
     per_key: bool
     affinity: bool
     sizes: Sequence[int]
+    expected_sizes: Mapping[str, int]
 
 
 class RequestOptions(TypedDict, total=False):

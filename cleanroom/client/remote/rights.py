@@ -33,7 +33,8 @@ class RightsFlows:
         """Have one person erased; identifiers are hashed here, as the table's schema says."""
         found = yield from self._connection.get(_path(tables, table_id))
         named = [
-            {"key": key, "sha256": _hashed(found["schema"], key, text).hex()} for key, text in identifiers
+            {"key": key, "sha256": hashed_as_declared(found["schema"], key, text).hex()}
+            for key, text in identifiers
         ]
         kept = salt or secrets.token_bytes(SALT_BYTES)
         body = {"identifiers": named, "reason": reason, "reference": reference, "salt": kept.hex()}
@@ -78,7 +79,7 @@ def _path(tables: Tables, table_id: str) -> str:
     return f"/v1/{tables}/{quote(table_id, safe='')}"
 
 
-def _hashed(declared: Mapping[str, Any], key: str, text: str) -> bytes:
+def hashed_as_declared(declared: Mapping[str, Any], key: str, text: str) -> bytes:
     """Hash an identifier as the table's key declares it."""
     # Heavy; only whoever has somebody erased needs them.
     from cleanroom.schema.codec import schema_from_dict  # noqa: PLC0415 - brings yaml

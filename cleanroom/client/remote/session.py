@@ -143,7 +143,10 @@ class Session:
             per_key=options.get("per_key", True),
             affinity=options.get("affinity", False),
         )
-        return body, (yield from self.questions.estimate(body, sizes=options.get("sizes", ())))
+        estimate = yield from self.questions.estimate(
+            body, sizes=options.get("sizes", ()), expected=options.get("expected_sizes")
+        )
+        return body, estimate
 
     def request(self, listing: str, options: RequestOptions) -> Flow[dict[str, Any]]:
         """Ask for an entitlement."""
