@@ -186,6 +186,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "uploads.failed": N_("An upload was refused"),
         "uploads.ingesting": N_("An upload is being taken in"),
         "uploads.loaded": N_("An upload was loaded"),
+        "uploads.postponed": N_("An upload is tried again later"),
         "uploads.received": N_("An upload arrived"),
         "uploads.terminated": N_("An upload was cancelled"),
         "webhooks.changed": N_("A webhook was changed"),

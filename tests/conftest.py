@@ -63,8 +63,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Fail a test in which something was changed without an event, and ought not to be."""
     yield
-    silent = WATCH.take()
-    if silent and item.get_closest_marker("unlogged") is None:
+    silent, unnamed = WATCH.take()
+    if item.get_closest_marker("unlogged") is not None:
+        return
+    if unnamed := {kind for kind in unnamed if not kind.startswith("test.")}:
+        pytest.fail(f"Not in docs/reference/events.md: {', '.join(sorted(unnamed))}", pytrace=False)
+    if silent:
         changes = "\n".join(f"{change}, by one of {', '.join(calls)}" for change, calls in silent[:5])
         pytest.fail(f"Committed without an event:\n{changes}", pytrace=False)
 

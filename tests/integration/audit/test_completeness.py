@@ -91,6 +91,14 @@ def test_a_service_that_is_silent_is_caught_by_the_watch(stage: Stage) -> None:
         stage.room.accounts.organisation(tx, stage.provider.organisation_id)
         tx.session.get_one(OrganisationRow, stage.provider.organisation_id).sector = "retail"
 
-    ((change, calls),) = WATCH.take()
+    ((change, calls),), _ = WATCH.take()
     assert change[:2] == ("UPDATE", "organisations")
     assert "cleanroom.accounts.service.Accounts.organisation" in calls
+
+
+def test_a_kind_that_the_reference_does_not_know_is_caught_by_the_watch(stage: Stage) -> None:
+    with stage.room.db.transaction() as tx:
+        tx.audit("accounts.sector_guessed", subject_id=stage.provider.organisation_id)
+        tx.audit("accounts.sector_declared", subject_id=stage.provider.organisation_id)
+
+    assert WATCH.take() == ([], {"accounts.sector_guessed"})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cleanroom
 from provider_portal.event_words import EVENTS, SLICES
+from tests.completeness import NAMED_KINDS
 
 HOME = Path(cleanroom.__file__).parent
 
@@ -55,6 +56,10 @@ def written() -> set[str]:
         for kind in _kinds(node.args[0], known)
         if "." in kind
     }
+
+
+def test_the_words_and_the_reference_of_the_log_name_the_same_kinds() -> None:
+    assert set(EVENTS) == NAMED_KINDS
 
 
 def test_every_kind_that_is_written_has_words() -> None:

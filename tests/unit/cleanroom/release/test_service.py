@@ -145,7 +145,7 @@ def test_a_receipt_of_a_release_or_refusal_verifies_and_holds_the_newest_checkpo
     with db.transaction() as tx:
         service.release(tx, TICKET, CELLS, epoch=0, at=AT)
     with db.transaction() as tx:
-        tx.audit("room.something_else", subject_id="an_1")
+        tx.audit("test.something_else", subject_id="an_1")
     receipts = Receipts(log, tmp_path / "receipts")
 
     with db.transaction() as tx:
