@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, echo
+from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, echo, tell_no_retries
 
 app = typer.Typer(add_completion=False)
 
@@ -61,6 +61,7 @@ def login(
         advertiser=advertiser or "",
         verifier_key=verifier_key or "",
     )
+    tell_no_retries()
     session = Session(saved)
     with SyncDriver(session.connection.url) as driver:
         if dry_run:

@@ -151,6 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = getattr(error, "code", "cleanroom.error")
         typer.echo(f"{error} [{code}]", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # Of a path that was named: no such folder, no right to write there.
+        typer.echo(f"{error.filename}: {error.strerror}. Check the path and its rights. [cli.file]", err=True)
+        sys.exit(EXIT_KNOWN_ERROR)
 
 
 def exit_code(error: Exception) -> int:

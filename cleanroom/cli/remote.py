@@ -34,14 +34,11 @@ class OptionError(CleanroomError):
 @contextmanager
 def calling(profile: str | None, *, as_json: bool = False) -> Iterator["Client"]:
     """Give a client of the profile or the environment."""
-    import stamina.instrumentation
-
     from cleanroom.client.remote.options import Options
     from cleanroom.client.remote.problems import Refused
     from cleanroom.client.remote.sync import Client
 
-    # Retries are told by nobody here: what this process prints is the command's own.
-    stamina.instrumentation.set_on_retry_hooks([])
+    tell_no_retries()
     options = Options()
     if profile is not None:
         options["profile"] = profile
@@ -53,6 +50,13 @@ def calling(profile: str | None, *, as_json: bool = False) -> Iterator["Client"]
         except Refused as refused:
             tell_refusal(refused, as_json=as_json)
             raise
+
+
+def tell_no_retries() -> None:
+    """Keep the library that tries again from saying so: what this process prints is the command's own."""
+    import stamina.instrumentation
+
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 def echo(value: Any, *, as_json: bool, lines: Sequence[str]) -> None:

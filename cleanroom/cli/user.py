@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cleanroom.access.types import User
-from cleanroom.cli.links import invitation_link, reset_link
+from cleanroom.cli.links import invitation_link, reset_link, say_where
 from cleanroom.cli.server import AsJson, Home, opened, show, show_all, when
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Invite, let in again, and disable users.")
@@ -24,6 +24,7 @@ def invite(
         with room.db.transaction() as tx:
             made = room.access.users.invite(tx, organisation_id=org, email=email, role=role)
         link = invitation_link(room, made.invitation)
+        say_where(room)
     value = _as_dict(made.user) | {
         "invitation": made.invitation,
         "link": link,
@@ -46,6 +47,7 @@ def reset_password(
         with room.db.transaction() as tx:
             made = room.signin.links.reset(tx, user, drop_second_factor=drop_second_factor)
         link = reset_link(room, made.token)
+        say_where(room)
     value = {"user_id": user, "link": link, "expires_at": when(made.expires_at)}
     show(value, as_json=as_json, line=f"LINK {link}")
 

@@ -55,7 +55,8 @@ def name_people(
         known = {profile: _hashed(text, kind, profile, default_region) for profile in made}
         if not any(known.values()):
             raise NoIdentifierError(
-                f"Line {number} is no {kind}.", remedy="Correct it, or name the region of phone numbers."
+                f"Line {number} is no {kind}.",
+                remedy="Correct it; name the identifier if it is another one, and the region of phone numbers.",
             )
         for profile, digest_text in known.items():
             # Some profiles take less than others: an address without a dot in its domain.

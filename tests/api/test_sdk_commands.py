@@ -107,6 +107,19 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     crm.write_text("\n".join((DATASET_HEADER, *people(1500))) + "\n")
     base.write_text("phone\n" + "\n".join(phone(number) for number in range(KNOWN)) + "\n")
     log_in(desk, run, "provider")
+    code, _, err = run(
+        "login",
+        desk.world.stage.room.settings.public_url,
+        *(
+            "--client-id",
+            f"cl_{'0' * 32}",
+            "--key",
+            str(desk.credential("provider")[1]),
+            "--profile",
+            "wrong",
+        ),
+    )
+    assert (code, "access.invalid_client" in err) == (EXIT_NOT_LOGGED_IN, True), err
     code, schema, _ = run("schema", "suggest", str(crm))
     assert code == 0
     (desk.folder / "crm.yaml").write_text(schema)

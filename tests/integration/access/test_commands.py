@@ -18,16 +18,20 @@ class Shell:
     def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.home, self._capsys = home, capsys
 
-    def fails(self, *words: str) -> tuple[int, str]:
+    def run(self, *words: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main([*words, "--home", str(self.home)])
         captured = self._capsys.readouterr()
-        return int(ended.value.code or 0), captured.out + captured.err
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    def fails(self, *words: str) -> tuple[int, str]:
+        code, out, err = self.run(*words)
+        return code, out + err
 
     def text(self, *words: str) -> str:
-        code, text = self.fails(*words)
-        assert code == 0, text
-        return text
+        code, out, err = self.run(*words)
+        assert code == 0, err
+        return out
 
     def json(self, *words: str) -> Any:
         return json.loads(self.text(*words, "--json"))
@@ -93,6 +97,9 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
     assert user["link"].endswith("/invitation/" + user["invitation"])
     assert user["email"] == "ann@example.org"
     assert user["invitation"] not in shell.text("user", "list", "--json")
+    _, out, err = shell.run("user", "invite", "bo@example.org", "--org", agency, "--role", "viewer")
+    assert "LINK http://127.0.0.1:8000/invitation/" in out
+    assert "CLEANROOM_PUBLIC_URL is not set" in err
     code, text = shell.fails("user", "invite", "ann@example.org", "--org", brand, "--role", "owner")
     assert (code, "access.bad_user" in text) == (EXIT_KNOWN_ERROR, True)
     code, text = shell.fails("user", "reset-password", user["id"])

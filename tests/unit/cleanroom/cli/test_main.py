@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,25 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["--help"])
     shown = capsys.readouterr().out.split()
     assert set(cli._GROUPS) <= set(shown)
+
+
+def test_a_path_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda *_, **__: (tmp_path / "none" / "file").write_bytes(b""))
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert end.value.code == cli.EXIT_KNOWN_ERROR
+    assert f"{tmp_path / 'none' / 'file'}: No such file or directory" in capsys.readouterr().err
+
+
+def test_an_error_of_no_file_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no file")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(OSError, match="no file"):
+        cli.main([])
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
