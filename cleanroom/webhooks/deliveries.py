@@ -1,10 +1,11 @@
 """Deliveries: whose turn it is, what became of an attempt, and what their owners see of them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, literal, or_, select, update
 
 from cleanroom.clock import Clock
 from cleanroom.db.database import Transaction
@@ -32,6 +33,7 @@ class Claimed:
 
     Attributes:
         id: `msg_...`.
+        organisation_id: whose endpoint it goes to.
         lease: names this claim.
         url: where.
         body: what.
@@ -39,6 +41,7 @@ class Claimed:
     """
 
     id: str
+    organisation_id: str
     lease: str
     url: str = field(repr=False)
     body: bytes = field(repr=False)
@@ -68,14 +71,22 @@ class Deliveries:
     endpoints: Endpoints
     sealing: Sealing
 
-    def due(self, tx: Transaction) -> tuple[str, ...]:
-        """Return the ids of deliveries to send now: of each organisation a few, those that are due longest first."""
+    def due(self, tx: Transaction, under_way: Counter[str]) -> tuple[str, ...]:
+        """Return the ids of deliveries to send now: of each organisation a few, those that are due longest first.
+
+        Args:
+            tx: any transaction.
+            under_way: how many this worker is sending already, by organisation: they count towards the few.
+        """
         now = self.clock.now()
+        few = literal(PER_ORGANISATION)
+        left = {one: PER_ORGANISATION - sending for one, sending in under_way.items()}
+        free = case(left, value=WebhookEndpointRow.organisation_id, else_=few) if left else few
         turn = func.row_number().over(
             partition_by=WebhookEndpointRow.organisation_id, order_by=WebhookDeliveryRow.due_at
         )
         waiting = (
-            select(WebhookDeliveryRow.id, WebhookDeliveryRow.due_at, turn.label("turn"))
+            select(WebhookDeliveryRow.id, WebhookDeliveryRow.due_at, turn.label("turn"), free.label("free"))
             .join(WebhookEndpointRow, WebhookEndpointRow.id == WebhookDeliveryRow.endpoint_id)
             .where(
                 WebhookEndpointRow.state == EndpointState.ACTIVE.value,
@@ -85,8 +96,9 @@ class Deliveries:
             )
             .subquery()
         )
-        rows = select(waiting.c.id).where(waiting.c.turn <= PER_ORGANISATION)
-        return tuple(tx.session.scalars(rows.order_by(waiting.c.due_at, waiting.c.id).limit(AT_ONCE)))
+        rows = select(waiting.c.id).where(waiting.c.turn <= waiting.c.free)
+        first = rows.order_by(waiting.c.due_at, waiting.c.id).limit(AT_ONCE - under_way.total())
+        return tuple(tx.session.scalars(first))
 
     def claim(self, tx: Transaction, delivery_ids: Sequence[str]) -> tuple[Claimed, ...]:
         """Take deliveries for this worker; those that another one has taken meanwhile are left out.
@@ -117,7 +129,9 @@ class Deliveries:
             except CryptoError:
                 # A key file older than the database: its owner gets messages again after the next rotation.
                 keys = []
-            claimed.append(Claimed(delivery_id, lease, endpoint.url, taken.body, tuple(keys)))
+            claimed.append(
+                Claimed(delivery_id, endpoint.organisation_id, lease, endpoint.url, taken.body, tuple(keys))
+            )
         return tuple(claimed)
 
     def record(self, tx: Transaction, claimed: Claimed, attempt: Attempt) -> None:

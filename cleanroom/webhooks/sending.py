@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ from cleanroom.webhooks.types import Failure
 ATTEMPT_SECONDS = 20.0
 """For the whole of an attempt, the name's resolution included, however slowly an answer trickles in."""
 _CONNECT_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
+"""So often, while receivers are slow, what has become due meanwhile is sent in the places that are free."""
 _MOST_ADDRESSES = 3
 _USER_AGENT = "Cleanroom-Webhooks/1"
 _TRY_NEXT = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -40,36 +43,70 @@ class Sending:
         default_factory=lambda: ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook-names")
     )
 
-    def send_due(self) -> bool:
-        """Send some deliveries that are due; returns whether there were any."""
-        with self.db.reading() as tx:
-            due = self.deliveries.due(tx)
-        if not due:
-            return False
-        with self.db.transaction() as tx:
-            claimed = self.deliveries.claim(tx, due)
-        asyncio.run(self._send_all(claimed))
+    def send_due(self, goes_on: Callable[[], bool], report: Callable[[str, Exception], None]) -> bool:
+        """Send deliveries that are due, and while some are slow, those that become due meanwhile.
+
+        Args:
+            goes_on: whether to begin with more; those under way are always finished.
+            report: is told of failures that nobody foresaw; what failed is noted as any attempt in vain.
+
+        Returns:
+            Whether there were any.
+        """
+        claimed = self._claim(Counter())
+        if claimed:
+            asyncio.run(self._send_all(claimed, goes_on, report))
         return bool(claimed)
 
     def close(self) -> None:
         """Let go of the threads that resolve names."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
-    async def _send_all(self, claimed: Sequence[Claimed]) -> None:
-        trusted = _trusted()
-        sent = (self._send(each, trusted) for each in claimed)
-        # What one meets does not end the others.
-        for failure in await asyncio.gather(*sent, return_exceptions=True):
-            if failure is not None:
-                raise failure
+    def _claim(self, under_way: Counter[str]) -> tuple[Claimed, ...]:
+        with self.db.reading() as tx:
+            due = self.deliveries.due(tx, under_way)
+        if not due:
+            return ()
+        with self.db.transaction() as tx:
+            return self.deliveries.claim(tx, due)
 
-    async def _send(self, claimed: Claimed, trusted: ssl.SSLContext) -> None:
-        attempt = Attempt(failure=Failure.UNREACHABLE)
+    async def _send_all(
+        self,
+        claimed: Sequence[Claimed],
+        goes_on: Callable[[], bool],
+        report: Callable[[str, Exception], None],
+    ) -> None:
+        trusted = _trusted()
+        under_way: dict[asyncio.Task[None], str] = {}
+        failures: list[BaseException] = []
+        while claimed or under_way:
+            for each in claimed:
+                sent = asyncio.create_task(self._send(each, trusted, report))
+                under_way[sent] = each.organisation_id
+            done, slow = await asyncio.wait(under_way, timeout=_LOOK_SECONDS)
+            failures += [failure for each in done if (failure := each.exception()) is not None]
+            under_way, claimed = {each: under_way[each] for each in slow}, ()
+            # With the database away nothing more is begun; when all are sent, whoever called looks for more.
+            if under_way and not failures:
+                try:
+                    claimed = await asyncio.to_thread(self._more, Counter(under_way.values()), goes_on)
+                except Exception as failure:  # noqa: BLE001 - raised below: it does not end those under way
+                    failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def _more(self, under_way: Counter[str], goes_on: Callable[[], bool]) -> tuple[Claimed, ...]:
+        return self._claim(under_way) if goes_on() else ()
+
+    async def _send(
+        self, claimed: Claimed, trusted: ssl.SSLContext, report: Callable[[str, Exception], None]
+    ) -> None:
         try:
             attempt = await self._attempt(claimed, trusted)
-        finally:
-            # Also of an attempt that nobody foresaw, or it would be tried for ever.
-            await asyncio.to_thread(self._record, claimed, attempt)
+        except Exception as error:  # noqa: BLE001 - one receiver's doing holds up no other
+            report("worker.webhook_failed", error)
+            attempt = Attempt(failure=Failure.UNREACHABLE)
+        await asyncio.to_thread(self._record, claimed, attempt)
 
     def _record(self, claimed: Claimed, attempt: Attempt) -> None:
         with self.db.transaction() as tx:

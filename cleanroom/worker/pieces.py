@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 
 from cleanroom.analyses.queue import Counted, Waiting
 from cleanroom.room import Room
@@ -151,14 +151,19 @@ class Compacting:
 
 @dataclass
 class Announcing:
-    """Sends webhooks."""
+    """Sends webhooks, until told to end."""
 
     room: Room
+    report: Report
+    ending: Event = field(default_factory=Event)
 
     def __call__(self) -> bool:
         """Send what is due; returns whether there was anything."""
+        return self._goes_on() and self.room.webhooks.sending.send_due(self._goes_on, self.report)
+
+    def _goes_on(self) -> bool:
         # A restored database would announce again what was announced since its backup.
-        return not restored(self.room) and self.room.webhooks.sending.send_due()
+        return not self.ending.is_set() and not restored(self.room)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def run(settings: Settings) -> None:
         pieces = {
             "questions": counting,
             "uploads": Loading(room),
-            "webhooks": Announcing(room),
+            "webhooks": Announcing(room, report, ending),
             "mail": Mailing(room),
         }
         threads = [

@@ -12,12 +12,13 @@ from sqlalchemy import select
 from cleanroom.access.models import IdempotencyRow
 from cleanroom.client.remote.problems import Conflict, InvalidRequest, NotFound
 from cleanroom.webhooks.endpoints import MAX_ENDPOINTS
-from cleanroom.worker.pieces import Announcing, Chores
+from cleanroom.worker.pieces import Chores
 from tests.api.conftest import MakeWorld
 from tests.api.matrix import new_webhook
 from tests.api.sdk import Desk
 from tests.api.world import World
 from tests.integration.webhooks.receiver import Receiver, receiving
+from tests.integration.webhooks.scene import announcing
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -114,7 +115,7 @@ def desk(make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def work(desk: Desk) -> None:
     room = desk.world.stage.room
     Chores(room)()
-    while Announcing(room)():
+    while announcing(room)():
         pass
 
 

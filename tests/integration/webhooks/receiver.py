@@ -29,6 +29,7 @@ class Receiver:
     messages: list[Message] = field(default_factory=list)
     # Set, messages wait in the server until it is let go.
     gate: threading.Event = field(default_factory=threading.Event)
+    _arrivals: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -41,6 +42,15 @@ class Receiver:
     def ids(self) -> list[str]:
         return [message.headers["webhook-id"] for message in self.messages]
 
+    def arrived(self, message: Message) -> None:
+        self.messages.append(message)
+        self._arrivals.release()
+
+    def await_messages(self, more: int) -> None:
+        """Come back when so many have come that were not waited for yet."""
+        for _ in range(more):
+            assert self._arrivals.acquire(timeout=60), "it did not come"
+
 
 @contextmanager
 def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
@@ -50,7 +60,7 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.messages.append(Message(self.path, headers, body))
+            receiver.arrived(Message(self.path, headers, body))
             receiver.gate.wait(30)
             head = f"HTTP/1.1 {receiver.status} x\r\n" + "".join(
                 f"{name}: {value}\r\n" for name, value in receiver.answered_with.items()

@@ -17,6 +17,23 @@ LOOPBACK = (ip_network("127.0.0.0/8"),)
 EVERYTHING = tuple(EventType)
 
 
+class KilledError(BaseException):
+    """The worker is no more."""
+
+
+def killed(*_arguments: Any) -> None:
+    raise KilledError
+
+
+def announcing(room: Room) -> Announcing:
+    """A worker's piece that fails of what nobody foresaw."""
+    return Announcing(room, unforeseen)
+
+
+def unforeseen(_event: str, error: Exception) -> None:
+    raise error
+
+
 @dataclass
 class Scene:
     stage: Stage
@@ -76,9 +93,12 @@ class Scene:
     def work(self) -> None:
         """Do what a worker does by now: read the log, send what is due."""
         Chores(self.room)()
-        send = Announcing(self.room)
-        while send():
+        while self.send():
             pass
+
+    def send(self) -> bool:
+        """Send what is due; what nobody foresaw fails the test."""
+        return announcing(self.room)()
 
     def types(self) -> list[str]:
         """Of the messages that came, in order."""
