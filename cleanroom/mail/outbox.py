@@ -197,7 +197,7 @@ class MailOutbox:
             sign_in = f"{self.public_url}/sign-in"
             return letter("no_password", credential.language, link=sign_in, room=self.room)
         # Made for each attempt anew, and good for the last one alone: no link that lets in waits in SQL.
-        made = self.links.reset(tx, user.id)
+        made = self.links.forgotten(tx, user)
         link = f"{self.public_url}/reset/{made.token}"
         return letter("reset", credential.language, link=link, room=self.room)
 

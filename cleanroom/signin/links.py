@@ -20,6 +20,7 @@ from cleanroom.signin.types import Invited, LinkKind, NewLink
 RESET_TERM = timedelta(hours=24)
 FIRST_RUN_TERM = timedelta(hours=24)
 _TOKEN_BYTES = 32
+_RESETS = (LinkKind.RESET, LinkKind.FORGOTTEN)
 _LABEL = b"cleanroom/one-time-link/v1\n"
 
 
@@ -54,12 +55,13 @@ class Links:
         made = self._make(
             tx, LinkKind.RESET, user_id, RESET_TERM, drop_second_factor=drop_second_factor, by=by
         )
-        tx.audit(
-            "signin.reset_link_made",
-            subject_id=user_id,
-            organisation_id=user.organisation_id,
-            body={"by": by, "drop_second_factor": drop_second_factor},
-        )
+        _say_made(tx, user_id, user.organisation_id, by=by, drop_second_factor=drop_second_factor)
+        return made
+
+    def forgotten(self, tx: Transaction, user: UserRow) -> NewLink:
+        """Make a link for a letter that anybody can have sent: one that was handed over stays good beside it."""
+        made = self._make(tx, LinkKind.FORGOTTEN, user.id, RESET_TERM)
+        _say_made(tx, user.id, user.organisation_id)
         return made
 
     def first_run(self, tx: Transaction) -> NewLink:
@@ -75,18 +77,31 @@ class Links:
         return Invited(user, self.accounts.require_present(tx, user.organisation_id).name)
 
     def find(self, tx: Transaction, kind: LinkKind, token: str) -> LinkRow:
-        """Return a link that still counts; raises LinkError."""
+        """Return a link that still counts, for a reset one of either kind; raises LinkError."""
         row = tx.session.get(LinkRow, _digest(token), with_for_update=True)
-        if row is None or row.kind != kind or self.clock.now() >= row.expires_at:
+        if (
+            row is None
+            or row.kind not in (_RESETS if kind in _RESETS else (kind,))
+            or self.clock.now() >= row.expires_at
+        ):
             raise dead_link()
         if row.user_id is not None and tx.session.get_one(UserRow, row.user_id).disabled_at is not None:
             raise dead_link()
         return row
 
     def use_up(self, tx: Transaction, kind: LinkKind, token: str) -> LinkRow:
-        """Use a link up; of several who try at once one succeeds, the others get a LinkError."""
+        """Use a link up, and with it all others of its person; of several who try at once one succeeds.
+
+        Raises:
+            LinkError: it does not count, or somebody else was first.
+        """
+        whose = select(LinkRow.user_id).where(LinkRow.digest == _digest(token)).scalar_subquery()
+        # In one order, so that two who use two links of one person do not wait for each other.
+        held = select(LinkRow).where(LinkRow.user_id == whose).order_by(LinkRow.digest).with_for_update()
+        others = tx.session.scalars(held).all()
         row = self.find(tx, kind, token)
-        tx.session.delete(row)
+        for one in {row, *others}:
+            tx.session.delete(one)
         tx.session.flush()
         return row
 
@@ -120,6 +135,22 @@ class Links:
         )
         tx.session.flush()
         return NewLink(token, expires_at)
+
+
+def _say_made(
+    tx: Transaction,
+    user_id: str,
+    organisation_id: str,
+    *,
+    by: str | None = None,
+    drop_second_factor: bool = False,
+) -> None:
+    tx.audit(
+        "signin.reset_link_made",
+        subject_id=user_id,
+        organisation_id=organisation_id,
+        body={"by": by, "drop_second_factor": drop_second_factor},
+    )
 
 
 def dead_link() -> LinkError:

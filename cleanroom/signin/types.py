@@ -19,6 +19,8 @@ class LinkKind(StrEnum):
     """What a one-time link lets its bearer do."""
 
     RESET = "reset"
+    # A reset too, which whoever knows an address can have sent there; it replaces none that was handed over.
+    FORGOTTEN = "forgotten"
     FIRST_RUN = "first_run"
 
 

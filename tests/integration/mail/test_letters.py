@@ -15,6 +15,7 @@ from cleanroom.bootstrap import open_room
 from cleanroom.foureyes.deeds import SHRED
 from cleanroom.foureyes.errors import TooNewError
 from cleanroom.mail.outbox import FIRST_DELAY, LEASE, LONGEST_DELAY, MAX_ATTEMPTS, delay_after
+from cleanroom.signin.errors import LinkError
 from cleanroom.signin.types import Entered, Refused
 from tests.integration.mail.conftest import Post
 from tests.integration.mail.relay import PASSWORD, USER, relaying
@@ -71,6 +72,22 @@ def test_a_forgotten_password_is_set_by_the_link_of_a_letter(post: Post) -> None
     post.room.signin.reset(link(post), NEW)
     assert isinstance(post.anna.sign_in(OLD), Refused)
     assert isinstance(post.anna.sign_in(NEW), Entered)
+
+
+def test_a_letter_that_anybody_can_ask_for_ends_no_link_that_was_handed_over(post: Post) -> None:
+    signin = post.room.signin
+    with post.room.db.transaction() as tx:
+        handed = signin.links.reset(tx, post.anna.user.id, drop_second_factor=True)
+    for _ in range(2):
+        post.room.mail.forgotten(post.anna.user.email, address=ADDRESS)
+        assert post.send()
+    with post.room.db.reading() as tx:
+        assert signin.links.whose(tx, handed.token).user.id == post.anna.user.id
+    signin.reset(handed.token, NEW)
+    assert isinstance(post.anna.sign_in(NEW), Entered)
+    # Who has a new password needs no other link.
+    with pytest.raises(LinkError):
+        signin.reset(link(post), OLD)
 
 
 def test_a_forgotten_password_does_not_hide_who_let_its_person_in(post: Post) -> None:

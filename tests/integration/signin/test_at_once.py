@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cleanroom.access.errors import InvitationError, LastOwnerError
+from cleanroom.access.models import UserRow
 from cleanroom.errors import CleanroomError
 from cleanroom.signin.errors import LinkError
 from cleanroom.signin.models import SignInSecretRow
@@ -70,6 +71,16 @@ def test_a_link_followed_at_once_counts_once(one: AccessRoom, anna: Person) -> N
     with one.room.db.transaction() as tx:
         token = one.room.signin.links.reset(tx, anna.user.id).token
     outcomes = at_once(lambda n: one.room.signin.reset(token, f"eleven patient otters {n}"))
+    assert len([outcome for outcome in outcomes if outcome is None]) == 1
+    assert len([outcome for outcome in outcomes if isinstance(outcome, LinkError)]) == THREADS - 1
+
+
+def test_of_two_links_of_a_person_that_are_followed_at_once_one_counts(one: AccessRoom, anna: Person) -> None:
+    with one.room.db.transaction() as tx:
+        links = one.room.signin.links
+        anna_row = tx.session.get_one(UserRow, anna.user.id)
+        tokens = links.reset(tx, anna.user.id).token, links.forgotten(tx, anna_row).token
+    outcomes = at_once(lambda n: one.room.signin.reset(tokens[n % 2], f"eleven patient otters {n}"))
     assert len([outcome for outcome in outcomes if outcome is None]) == 1
     assert len([outcome for outcome in outcomes if isinstance(outcome, LinkError)]) == THREADS - 1
 
