@@ -6,6 +6,14 @@ document.addEventListener("submit", function (event) {
 document.addEventListener("focusin", function (event) {
   if (event.target.matches("[data-select]")) event.target.select();
 });
+// Buttons that copy what stands in an element; a browser lets pages copy on https and loopback alone.
+document.querySelectorAll("[data-copy]").forEach((one) => { one.hidden = !navigator.clipboard; });
+document.addEventListener("click", function (event) {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const from = document.getElementById(button.dataset.copy);
+  navigator.clipboard.writeText(from.value ?? from.innerText).then(() => { button.textContent = button.dataset.done; });
+});
 // A menu that is open closes with Escape, and the focus goes back to where it was opened.
 document.addEventListener("keydown", function (event) {
   if (event.key !== "Escape") return;

@@ -359,7 +359,12 @@ def test_a_client_is_registered(cabinet: Cabinet, sit: Sit) -> None:
     desk.past_the_menu()
     keys.reach("Secret of By keyboard")
     # It is selected with the focus, so that one key copies it.
-    assert page.evaluate("getSelection().toString()").startswith("crs_")
+    assert (secret := page.evaluate("getSelection().toString()")).startswith("crs_")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    keys.reach("Copy")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_focused()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
     desk.follow("Done")
     expect(page.locator("h1")).to_contain_text("By keyboard")
     assert desk.visitor.faults() == []

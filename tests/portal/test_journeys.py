@@ -84,6 +84,11 @@ def test_a_second_factor_from_setting_it_up_to_using_it(cabinet: Cabinet, visit:
     expect(page.locator("h1")).to_have_text("Recovery codes")
     assert visitor.faults() == []
     spare = page.locator(".codes code").first.inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()").split("\n")
+    assert copied == page.locator(".codes code").all_inner_texts()
     page.get_by_role("link", name="I have kept them").click()
     expect(page.locator("main")).to_contain_text("Signing in takes a code")
 

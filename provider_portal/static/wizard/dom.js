@@ -67,9 +67,3 @@ export async function post(path, fields) {
   if (!answer.ok) throw Object.assign(new Error("refused"), { status: answer.status });
   return answer.json();
 }
-
-// Buttons that copy what stands in an element.
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (button) navigator.clipboard?.writeText(document.getElementById(button.dataset.copy).textContent);
-});
