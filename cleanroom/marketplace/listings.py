@@ -16,6 +16,7 @@ from cleanroom.marketplace.content import ListingContent, content_to_data
 from cleanroom.marketplace.errors import ListingFormError, ListingStateError
 from cleanroom.marketplace.models import ListingFacetRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.offerable import Offerable, check_offer, offerable, open_sectors
+from cleanroom.marketplace.steps import log_move
 from cleanroom.marketplace.types import Barrier, Listing, ListingState, Review, Way
 from cleanroom.marketplace.views import EVERYONE, listing_of, listings_of, read_content, unknown_listing
 from cleanroom.matching.views import info_of
@@ -175,12 +176,7 @@ class Listings:
                 remedy="The way is draft, review, live, paused, live, retired.",
             )
         tx.session.flush()
-        tx.audit(
-            "marketplace.listing_moved",
-            subject_id=row.id,
-            organisation_id=row.provider_id,
-            body={"from": before, "to": str(to), "version_id": newest.id, "by": by, "operator": operator},
-        )
+        log_move(tx, row, before, str(to), by=by, operator=operator)
         return self._listing(tx, row)
 
     def offerable(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> Offerable:

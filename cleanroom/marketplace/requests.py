@@ -28,6 +28,7 @@ from cleanroom.marketplace.licensing import terms_of
 from cleanroom.marketplace.models import EntitlementRequestRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.plans import PricePlan
 from cleanroom.marketplace.refusals import for_the_asker
+from cleanroom.marketplace.steps import decide, log_request
 from cleanroom.marketplace.types import (
     Ask,
     Asked,
@@ -129,7 +130,7 @@ class Requests:
         )
         tx.session.add(row)
         tx.session.flush()
-        self._log(tx, row, "requested", plan=plan.key, size=ask.size, days=ask.days, by=by)
+        log_request(tx, row, "requested", plan=plan.key, size=ask.size, days=ask.days, by=by)
         at_once = content.terms.match_test_at_once and ask.size == SMALLEST and ask.kinds == {MATCH_TEST}
         if not at_once:
             return Asked(request_of(row))
@@ -181,7 +182,7 @@ class Requests:
         row = self._decidable(tx, request_id, organisation_id)
         _require_pending(row)
         row.reason = text
-        self._decide(tx, row, RequestState.REJECTED, by=by, reason=text)
+        decide(tx, row, RequestState.REJECTED, at=self.clock.now(), by=by, reason=text)
         return request_of(row)
 
     def withdraw(
@@ -200,7 +201,7 @@ class Requests:
         if advertiser_id not in (None, row.advertiser_id):
             raise _unknown()
         _require_pending(row)
-        self._decide(tx, row, RequestState.WITHDRAWN, by=by)
+        decide(tx, row, RequestState.WITHDRAWN, at=self.clock.now(), by=by)
         return request_of(row)
 
     def request(
@@ -278,12 +279,12 @@ class Requests:
         terms = terms_of(content, request.ask, valid_from=now, expires_at=_end(row, now))
         made = self.entitlements.issue(tx, request, dataset_id=listing.dataset_id, terms=terms)
         if isinstance(made, Entitlement):
-            self._decide(tx, row, RequestState.APPROVED, by=by, entitlement=made.id, grant=made.grant_id)
+            decide(tx, row, RequestState.APPROVED, at=now, by=by, entitlement=made.id, grant=made.grant_id)
         else:
             refused = (
                 [reason.rule for reason in made.reasons] if isinstance(made, Deny) else list(made.missing)
             )
-            self._log(tx, row, "refused_by_rule", refused=refused, by=by)
+            log_request(tx, row, "refused_by_rule", refused=refused, by=by)
         return made
 
     def _listing(self, tx: Transaction, row: EntitlementRequestRow) -> tuple[ListingRow, ListingContent]:
@@ -296,27 +297,6 @@ class Requests:
         if row is None or row.provider_id != organisation_id:
             raise _unknown()
         return row
-
-    def _decide(
-        self, tx: Transaction, row: EntitlementRequestRow, state: RequestState, *, by: str, **facts: object
-    ) -> None:
-        row.state, row.decided_by, row.decided_at = state.value, by, self.clock.now()
-        tx.session.flush()
-        self._log(tx, row, state.value, by=by, **facts)
-
-    def _log(self, tx: Transaction, row: EntitlementRequestRow, what: str, **facts: object) -> None:
-        body = {
-            "listing_id": row.listing_id,
-            "listing_version_id": row.listing_version_id,
-            "provider_id": row.provider_id,
-            "advertiser_id": row.advertiser_id,
-            "agency_id": row.agency_id,
-            "purposes": row.purposes,
-            **facts,
-        }
-        tx.audit(
-            f"marketplace.request_{what}", subject_id=row.id, organisation_id=row.advertiser_id, body=body
-        )
 
 
 def request_of(row: EntitlementRequestRow) -> EntitlementRequest:
