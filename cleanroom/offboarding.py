@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from cleanroom.access.service import Access
 from cleanroom.db.database import Transaction
-from cleanroom.grants.service import Grants
-from cleanroom.marketplace.entitlements import Entitlements
+from cleanroom.marketplace.closing import Closing
 from cleanroom.webhooks.endpoints import Endpoints
 from cleanroom.workspaces.service import Workspaces
 
@@ -20,6 +19,8 @@ class Departure:
         webhooks: ids of webhooks, and of those at which agencies listened for it.
         grants: ids of grants that were active: held, acted on as an agency, or given over its own people.
         entitlements: ids of those that came with these grants.
+        requests: ids of those that waited: to it, for it, or through it.
+        listings: ids of its own that were not retired.
         workspaces_destroyed: ids of workspaces whose keys were destroyed.
         workspaces_kept: ids of those that can still be read, until somebody decides.
     """
@@ -29,6 +30,8 @@ class Departure:
     webhooks: tuple[str, ...]
     grants: tuple[str, ...]
     entitlements: tuple[str, ...]
+    requests: tuple[str, ...]
+    listings: tuple[str, ...]
     workspaces_destroyed: tuple[str, ...]
     workspaces_kept: tuple[str, ...]
 
@@ -36,17 +39,9 @@ class Departure:
 class Offboarding:
     """Ends what several slices keep for an organisation."""
 
-    def __init__(
-        self,
-        access: Access,
-        grants: Grants,
-        entitlements: Entitlements,
-        workspaces: Workspaces,
-        webhooks: Endpoints,
-    ) -> None:
+    def __init__(self, access: Access, closing: Closing, workspaces: Workspaces, webhooks: Endpoints) -> None:
         self._access = access
-        self._grants = grants
-        self._entitlements = entitlements
+        self._closing = closing
         self._workspaces = workspaces
         self._webhooks = webhooks
 
@@ -62,7 +57,7 @@ class Offboarding:
             UnknownOrganisationError: there is no such organisation.
         """
         ended = self._access.offboard(tx, organisation_id)
-        grants = self._grants.revoke_all(tx, organisation_id)
+        closed = self._closing.end_party(tx, organisation_id)
         living = tuple(workspace.id for workspace in self._workspaces.living_of(tx, organisation_id))
         destroyed = living if destroy_workspaces else ()
         for workspace_id in destroyed:
@@ -71,8 +66,10 @@ class Offboarding:
             clients=ended.clients,
             users=ended.users,
             webhooks=self._webhooks.end_all(tx, organisation_id),
-            grants=tuple(grant.id for grant in grants),
-            entitlements=self._entitlements.end_without_grant(tx),
+            grants=closed.grants,
+            entitlements=closed.entitlements,
+            requests=closed.requests,
+            listings=closed.listings,
             workspaces_destroyed=destroyed,
             workspaces_kept=() if destroy_workspaces else living,
         )

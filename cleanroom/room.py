@@ -259,7 +259,6 @@ def compose(settings: Settings, clock: Clock) -> Room:
         clock=clock,
         memory_bytes=settings.memory_bytes,
     )
-    removing = Removing(workspaces, datasets, consents, rules, grants, store, cache, clock)
     marketplace = make_marketplace(
         clock=clock,
         accounts=accounts,
@@ -273,6 +272,8 @@ def compose(settings: Settings, clock: Clock) -> Room:
         fee_bp=settings.operator_fee_bp,
         zone=ZoneInfo(settings.billing_zone),
     )
+    closing = marketplace.closing
+    removing = Removing(workspaces, datasets, consents, rules, closing.end_dataset, store, cache, clock)
     return Room(
         settings=settings,
         clock=clock,
@@ -287,7 +288,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         access=access,
         token_keys=token_keys,
         signin=signin,
-        offboarding=Offboarding(access, grants, marketplace.entitlements, workspaces, webhooks.endpoints),
+        offboarding=Offboarding(access, closing, workspaces, webhooks.endpoints),
         workspaces=workspaces,
         datasets=datasets,
         ingestion=ingestion,
@@ -309,7 +310,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         four_eyes=FourEyes(
             clock,
             accounts,
-            (Shredding(workspaces, rules, grants), UnsafePolicy(rules), EvidenceExport(accounts, bundles)),
+            (Shredding(workspaces, rules, closing), UnsafePolicy(rules), EvidenceExport(accounts, bundles)),
         ),
         consents=consents,
         consent_register=register,

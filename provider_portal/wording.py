@@ -43,6 +43,11 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "rejected": N_("Rejected"),
             "withdrawn": N_("Withdrawn by the buyer"),
         },
+        # Reasons that the room gives by itself; what people write is shown as it is.
+        "request_reason": {
+            "A party to it has left the room.": N_("A party to it has left the room."),
+            "The data was deleted or destroyed.": N_("The data was deleted or destroyed."),
+        },
         "notice": {
             "request_waits": N_("A request waits for a decision"),
             "request_decided": N_("Your request was decided on"),

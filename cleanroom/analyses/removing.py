@@ -1,5 +1,6 @@
 """Taking data out for good, a whole dataset or one version: sealed files go, the history stays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select, update
@@ -15,7 +16,6 @@ from cleanroom.datasets.rows import remove_files
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import WITHOUT_FILES, Dataset, DatasetKind, VersionStatus
 from cleanroom.db.database import Transaction
-from cleanroom.grants.service import Grants
 from cleanroom.rules.service import Rules
 from cleanroom.storage import ObjectStore
 from cleanroom.storage.removing import delete_after_commit
@@ -24,13 +24,17 @@ from cleanroom.workspaces.service import Workspaces
 
 @dataclass(frozen=True)
 class Removing:
-    """Deletes datasets, bases and versions."""
+    """Deletes datasets, bases and versions.
+
+    Attributes:
+        end_dataset: ends all that was given or is sold of a dataset, its grants too.
+    """
 
     workspaces: Workspaces
     datasets: Datasets
     consents: Consents
     rules: Rules
-    grants: Grants
+    end_dataset: Callable[[Transaction, str], object]
     store: ObjectStore
     cache: ColumnCache
     clock: Clock
@@ -39,7 +43,7 @@ class Removing:
         """Delete a dataset or a base.
 
         Versions, receipts and the log stay, and so does what it cost. Grants on a dataset end, and what they leave
-        returns to its accounts.
+        returns to its accounts; so do its entitlements, requests that wait for it, and its listings.
 
         Args:
             tx: the caller's transaction; files are removed once it has committed.
@@ -55,7 +59,7 @@ class Removing:
         self._refuse_work(tx, dataset)
         if dataset.kind is DatasetKind.DATASET:
             self.rules.stop(tx, dataset_id, organisation_id=organisation_id)
-            self.grants.revoke_on(tx, dataset_id)
+            self.end_dataset(tx, dataset_id)
         files = remove_files(tx, dataset_id)
         withdrawals = self.consents.forget(tx, dataset_id)
         versions = [version.id for version in self.datasets.versions(tx, dataset_id)]

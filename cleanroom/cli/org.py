@@ -60,7 +60,7 @@ def offboard(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an organisation go: clients, users, webhooks, mandates, signing keys and grants end now; history stays."""
+    """Let an organisation go: clients, users, webhooks, mandates, keys, grants and sales end now; history stays."""
     with opened(home) as room:
         with room.db.transaction() as tx:
             left = room.offboarding.leave(tx, organisation, destroy_workspaces=destroy_workspaces)
@@ -75,12 +75,15 @@ def offboard(
         "webhooks": left.webhooks,
         "grants": left.grants,
         "entitlements": left.entitlements,
+        "requests": left.requests,
+        "listings": left.listings,
         "workspaces_destroyed": left.workspaces_destroyed,
         "workspaces_kept": left.workspaces_kept,
     }
     line = (
-        f"OFFBOARDED {organisation}: {len(left.clients)} clients, {len(left.users)} users and {len(left.grants)} "
-        f"grants ended; {len(left.workspaces_destroyed)} workspaces destroyed"
+        f"OFFBOARDED {organisation}: {len(left.clients)} clients, {len(left.users)} users, {len(left.grants)} "
+        f"grants, {len(left.entitlements)} entitlements, {len(left.requests)} requests and {len(left.listings)} "
+        f"listings ended; {len(left.workspaces_destroyed)} workspaces destroyed"
     )
     if left.workspaces_kept:
         line += (

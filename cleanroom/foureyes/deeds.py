@@ -12,7 +12,7 @@ from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
 from cleanroom.foureyes.errors import AskFormError
 from cleanroom.foureyes.types import Ask
-from cleanroom.grants.service import Grants
+from cleanroom.marketplace.closing import Closing
 from cleanroom.rules.service import Rules
 from cleanroom.workspaces.errors import UnknownWorkspaceError
 from cleanroom.workspaces.models import WorkspaceRow
@@ -29,7 +29,7 @@ class Shredding:
 
     workspaces: Workspaces
     rules: Rules
-    grants: Grants
+    closing: Closing
     name: str = SHRED
     asks: str = KEYS_WRITE
     # One of the two is somebody who administers the organisation.
@@ -56,7 +56,7 @@ class Shredding:
         return {}
 
     def execute(self, tx: Transaction, ask: Ask) -> None:
-        """Stop its datasets, end the grants on them, and destroy its keys once the transaction has committed.
+        """Stop its datasets, end what is sold of them, and destroy its keys once the transaction has committed.
 
         Raises as `prepare`.
         """
@@ -70,14 +70,17 @@ class Shredding:
             details=ask.details,
             reason=ask.reason,
         )
-        datasets = select(DatasetRow.id).where(
+        living = select(DatasetRow.id).where(
             DatasetRow.workspace_id == ask.subject_id,
             DatasetRow.kind == DatasetKind.DATASET.value,
             DatasetRow.deleted_at.is_(None),
         )
-        for dataset_id in tx.session.scalars(datasets.order_by(DatasetRow.id)).all():
+        datasets = tx.session.scalars(living.order_by(DatasetRow.id)).all()
+        # All are held before anything sold of them: whoever buys holds the dataset first.
+        for dataset_id in datasets:
             self.rules.stop(tx, dataset_id, organisation_id=ask.organisation_id)
-            self.grants.revoke_on(tx, dataset_id)
+        for dataset_id in datasets:
+            self.closing.end_dataset(tx, dataset_id)
         self.workspaces.destroy(tx, ask.subject_id)
 
     def names(self, tx: Transaction, subject_ids: Sequence[str]) -> Mapping[str, str]:

@@ -121,19 +121,17 @@ class Entitlements:
         self.grants.revoke(tx, row.grant_id)
         tx.session.refresh(row, with_for_update=True)
         if row.state == EntitlementState.ACTIVE:
-            row.state, row.ended_at, row.end_reason = (
-                EntitlementState.REVOKED.value,
-                min(self.clock.now(), row.expires_at),
-                text,
-            )
-            tx.session.flush()
-            _log(tx, row, "revoked", grant_id=row.grant_id, reason=text)
+            self._revoke(tx, row, text)
         return entitlement_of(tx, row)
 
-    def end_without_grant(self, tx: Transaction) -> tuple[str, ...]:
+    def end_without_grant(self, tx: Transaction, *, reason: str = _NOTHING_LEFT) -> tuple[str, ...]:
         """End every entitlement whose grant was revoked otherwise: nobody owes a tariff for what cannot be asked.
 
         That is when its dataset was deleted, its workspace shredded, or a party to it has left the room.
+
+        Args:
+            tx: the caller's transaction, which holds the budget's accounts if it has revoked the grants.
+            reason: shown to the buyer.
 
         Returns:
             The ids of the entitlements that ended.
@@ -147,13 +145,11 @@ class Entitlements:
             )
             .order_by(EntitlementRow.id)
             .with_for_update(of=EntitlementRow)
+            .execution_options(populate_existing=True)
         )
-        ended = list(tx.session.scalars(lost))
+        ended = tx.session.scalars(lost).all()
         for row in ended:
-            row.state, row.end_reason = EntitlementState.REVOKED.value, _NOTHING_LEFT
-            row.ended_at = min(self.clock.now(), row.expires_at)
-            _log(tx, row, "revoked", grant_id=row.grant_id, reason=_NOTHING_LEFT)
-        tx.session.flush()
+            self._revoke(tx, row, reason)
         return tuple(row.id for row in ended)
 
     def expire(self, tx: Transaction) -> tuple[str, ...]:
@@ -242,6 +238,12 @@ class Entitlements:
         if row is None:
             raise _unknown()
         return entitlement_of(tx, row)
+
+    def _revoke(self, tx: Transaction, row: EntitlementRow, reason: str) -> None:
+        row.state, row.end_reason = EntitlementState.REVOKED.value, reason
+        row.ended_at = min(self.clock.now(), row.expires_at)
+        tx.session.flush()
+        _log(tx, row, "revoked", grant_id=row.grant_id, reason=reason)
 
 
 def entitlement_of(tx: Transaction, row: EntitlementRow) -> Entitlement:

@@ -28,7 +28,7 @@ from cleanroom.marketplace.licensing import terms_of
 from cleanroom.marketplace.models import EntitlementRequestRow, ListingRow, ListingVersionRow
 from cleanroom.marketplace.plans import PricePlan
 from cleanroom.marketplace.refusals import for_the_asker
-from cleanroom.marketplace.steps import decide, log_request
+from cleanroom.marketplace.steps import decide, hold_offer, log_request
 from cleanroom.marketplace.types import (
     Ask,
     Asked,
@@ -97,6 +97,7 @@ class Requests:
                 "The agency has no mandate of this advertiser in force that lets it ask for this.",
                 remedy="Ask the advertiser for one.",
             )
+        self._hold(tx, listing_id, advertiser_id, agency_id)
         parties = [party for party in (advertiser_id, agency_id) if party is not None]
         listing = self.catalogue.listing(tx, listing_id, buyers=parties)
         content = listing.version.content
@@ -287,15 +288,23 @@ class Requests:
             log_request(tx, row, "refused_by_rule", refused=refused, by=by)
         return made
 
+    def _hold(self, tx: Transaction, listing_id: str, advertiser_id: str, agency_id: str | None) -> None:
+        if agency_id is not None:
+            # The cap locks it as well; whoever lets the advertiser go holds it before requests.
+            self.accounts.lock(tx, advertiser_id)
+        hold_offer(tx, listing_id)
+
     def _listing(self, tx: Transaction, row: EntitlementRequestRow) -> tuple[ListingRow, ListingContent]:
         version = tx.session.get_one(ListingVersionRow, row.listing_version_id)
         return tx.session.get_one(ListingRow, row.listing_id), read_content(version)
 
     def _decidable(self, tx: Transaction, request_id: str, organisation_id: str) -> EntitlementRequestRow:
-        # Whoever decides at the same moment waits here, and then sees what was decided.
-        row = tx.session.get(EntitlementRequestRow, request_id, with_for_update=True, populate_existing=True)
+        row = tx.session.get(EntitlementRequestRow, request_id)
         if row is None or row.provider_id != organisation_id:
             raise _unknown()
+        self._hold(tx, row.listing_id, row.advertiser_id, row.agency_id)
+        # Whoever decides at the same moment waits here, and then sees what was decided.
+        tx.session.refresh(row, with_for_update=True)
         return row
 
 

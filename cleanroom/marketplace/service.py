@@ -11,6 +11,7 @@ from cleanroom.grants.service import Grants
 from cleanroom.marketplace.buyers import Buyers
 from cleanroom.marketplace.caps import Caps
 from cleanroom.marketplace.catalogue import Catalogue
+from cleanroom.marketplace.closing import Closing
 from cleanroom.marketplace.entitlements import Entitlements
 from cleanroom.marketplace.listings import Listings
 from cleanroom.marketplace.quoting import Quoting
@@ -33,6 +34,7 @@ class Marketplace:
         catalogue: for buyers who look.
         requests: asking for a listing, and deciding.
         entitlements: what was given, and its end.
+        closing: the end of all that, when a party leaves or the data is gone.
         usage: what every answer cost, from the log.
         quoting: what a question will cost.
         statements: what a month comes to.
@@ -44,6 +46,7 @@ class Marketplace:
     catalogue: Catalogue
     requests: Requests
     entitlements: Entitlements
+    closing: Closing
     usage: Usage
     quoting: Quoting
     statements: Statements
@@ -85,6 +88,7 @@ def make_marketplace(
         catalogue=catalogue,
         requests=Requests(clock, accounts, catalogue, rules, grants, entitlements, buyers, caps),
         entitlements=entitlements,
+        closing=Closing(clock, grants, entitlements),
         usage=usage,
         quoting=Quoting(clock, workspaces, datasets, entitlements, usage, caps),
         statements=statements,

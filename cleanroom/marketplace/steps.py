@@ -2,9 +2,25 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
+
+from cleanroom.datasets.models import DatasetRow
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.models import EntitlementRequestRow, ListingRow
 from cleanroom.marketplace.types import RequestState
+
+
+def hold_offer(tx: Transaction, listing_id: str) -> None:
+    """Let nobody end a listing or its dataset until this transaction does; for whoever asks for it or gives it.
+
+    Dataset, listing, request, the budget's accounts: whoever ends what is sold locks them in this order too.
+    """
+    offered = select(ListingRow.dataset_id).where(ListingRow.id == listing_id).scalar_subquery()
+    for held in (
+        select(DatasetRow.id).where(DatasetRow.id == offered),
+        select(ListingRow.id).where(ListingRow.id == listing_id),
+    ):
+        tx.session.execute(held.with_for_update(read=True, key_share=True))
 
 
 def decide(

@@ -175,7 +175,8 @@ class EntitlementRequest:
         reason: of a rejection.
         requested_by: the person or client that asked.
         requested_at: when.
-        decided_by: the person or client that decided; `policy` when the listing's own terms did; None before.
+        decided_by: the person or client that decided; `policy` when the listing's own terms did; `room` when a party
+            left or the data is gone; None before.
         decided_at: when; None before.
     """
 

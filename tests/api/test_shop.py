@@ -48,6 +48,17 @@ def test_from_an_offer_to_the_end_of_an_entitlement(world: World) -> None:
     assert seen["state"] == "revoked"
 
 
+def test_whoever_left_offers_nothing_and_what_was_bought_of_it_has_ended(world: World) -> None:
+    listing, entitlement = shop.live(world), shop.bought(world)
+    with world.stage.room.db.transaction() as tx:
+        world.stage.room.offboarding.leave(tx, world.stage.provider.organisation_id)
+    assert world.call("advertiser.buyer", "GET", "/v1/listings").json()["items"] == []
+    refused = shop.asked(world, listing=listing, kinds=["match_test"], size="S")
+    assert (refused.status_code, refused.json()["code"]) == (404, "marketplace.unknown_listing")
+    seen = world.call("advertiser.viewer", "GET", f"/v1/entitlements/{entitlement}").json()
+    assert (seen["state"], seen["end_reason"]) == ("revoked", "A party to it has left the room.")
+
+
 def test_an_agency_asks_for_the_advertiser_that_it_names_and_sees_that_one_only(world: World) -> None:
     nameless = {"Cleanroom-Advertiser": ""}
     assert world.call("agency.viewer", "GET", "/v1/listings", headers=nameless).status_code == 400

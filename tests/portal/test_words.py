@@ -19,6 +19,7 @@ from cleanroom.foureyes.deeds import SHRED, UNSAFE_POLICY
 from cleanroom.foureyes.evidence import EVIDENCE_EXPORT
 from cleanroom.foureyes.types import AskState, LapsedFor
 from cleanroom.grants.types import AccountKind, GrantStatus
+from cleanroom.marketplace.closing import DATA_GONE, PARTY_LEFT
 from cleanroom.marketplace.content import content_to_data
 from cleanroom.marketplace.plans import Counted
 from cleanroom.marketplace.pricing import Part
@@ -132,6 +133,7 @@ def test_what_the_domain_names_has_words() -> None:
     assert set(What) == set(WORDS["rotation_of"])
     assert set(AskState) == set(WORDS["ask"])
     assert set(LapsedFor) == set(WORDS["lapsed"])
+    assert {PARTY_LEFT, DATA_GONE} == set(WORDS["request_reason"])
     assert set(AlarmKind) == set(WORDS["alarm"]) == set(WORDS["alarm_means"])
     for table in ("deed", "deed_ask", "deed_do", "deed_means"):
         assert {SHRED, UNSAFE_POLICY, EVIDENCE_EXPORT} == set(WORDS[table])

@@ -145,6 +145,8 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
         "webhooks": [],
         "grants": [],
         "entitlements": [],
+        "requests": [],
+        "listings": [],
         "workspaces_destroyed": [],
         "workspaces_kept": [],
     }

@@ -1,23 +1,15 @@
-"""Whoever has left sells nothing, and nobody owes a tariff for what cannot be asked any more."""
+"""Nobody owes a tariff for what cannot be asked any more, and an agency follows nothing after its mandate."""
 
 import pytest
 
-from cleanroom.accounts.errors import OrganisationOffboardedError
 from cleanroom.analyses.errors import UnknownAnalysisError
 from cleanroom.incidents.types import IncidentKind, Scope, Severity
-from cleanroom.marketplace.catalogue import Search
-from cleanroom.marketplace.errors import UnknownListingError
 from cleanroom.marketplace.statements import Position
 from cleanroom.marketplace.types import Entitlement, EntitlementState
 from tests.market import MONTHLY, Market
 
 # PostgreSQL with the long runs.
 pytestmark = pytest.mark.slow_on("postgresql")
-
-
-def leave(market: Market, party: str) -> None:
-    with market.room.db.transaction() as tx:
-        market.room.offboarding.leave(tx, party)
 
 
 def now(market: Market, entitlement: Entitlement) -> Entitlement:
@@ -33,33 +25,12 @@ def sweep(market: Market) -> None:
         market.services.entitlements.expire(tx)
 
 
-def test_a_provider_that_has_left_sells_nothing(market: Market) -> None:
-    waiting, entitlement = market.ask(), market.bought()
-    leave(market, market.provider)
-
-    ended = now(market, entitlement)
-    assert (ended.state, ended.ended_at is None) == (EntitlementState.REVOKED, False)
-    with market.room.db.reading() as tx:
-        assert market.services.catalogue.search(tx, Search(), buyers=[market.advertiser]) == ()
-        with pytest.raises(UnknownListingError):
-            market.services.catalogue.listing(tx, market.listing.id, buyers=[market.advertiser])
-    with pytest.raises(OrganisationOffboardedError):
-        market.approve(waiting)
-    with pytest.raises(OrganisationOffboardedError):
-        market.stage.grant()
-
-
-def test_what_a_buyer_that_has_left_had_ends(market: Market) -> None:
-    entitlement = market.bought()
-    leave(market, market.advertiser)
-    assert now(market, entitlement).state is EntitlementState.REVOKED
-
-
-def test_nobody_owes_a_tariff_for_data_that_is_gone(market: Market) -> None:
+def test_nobody_owes_a_tariff_once_the_grant_was_revoked_by_itself(market: Market) -> None:
     entitlement = market.bought()
     room, stage = market.room, market.stage
+    # As a room of an earlier version left it: the data gone, and still paid for.
     with room.db.transaction() as tx:
-        room.removing.delete(tx, stage.dataset_id, organisation_id=market.provider)
+        room.grants.revoke_on(tx, stage.dataset_id)
     sweep(market)
     assert now(market, entitlement).state is EntitlementState.REVOKED
     market.next_month()
