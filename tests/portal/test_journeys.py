@@ -187,7 +187,7 @@ def test_requests_are_sorted_and_filtered_by_the_server(cabinet: Cabinet, visit:
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Size")
     page.get_by_role("link", name="Size").click()
     expect(page.locator("th[aria-sort=descending]")).to_have_text("Size")
-    assert page.locator("tbody tr td:nth-child(4)").all_inner_texts() == ["L", "L", "L", "S"]
+    assert page.locator("tbody tr td:nth-child(5)").all_inner_texts() == ["L", "L", "L", "S"]
 
 
 def test_a_colleague_from_invitation_to_the_end(cabinet: Cabinet, visit: Visit) -> None:
