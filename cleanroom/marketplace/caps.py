@@ -118,7 +118,7 @@ class Caps:
         standing = monthly(plan, MonthSoFar(), days=1, of=1).total
         if cap.currency != plan.currency or sum(one.minor for one in spent) + standing.minor > cap.minor:
             raise MoneyCapError(
-                "The plan's monthly charges, beside what is bought and spent already, pass what the mandate lets the "
-                "agency spend, or are in another currency.",
-                remedy="Choose another plan, or have the advertiser raise the cap.",
+                "The plan's monthly charges do not fit what the mandate lets the agency spend, or are in another "
+                "currency.",
+                remedy="Have the advertiser raise the cap, or ask for another plan.",
             )
