@@ -127,7 +127,7 @@ class GrantRoom:
         """Settle as whoever releases an answer does, who logs it."""
         with self.db.transaction() as tx:
             self.grants.settle(tx, analysis_id)
-            tx.audit("analyses.released", subject_id=analysis_id)
+            tx.audit("release.released", subject_id=analysis_id)
 
     def expire(self) -> tuple[Grant, ...]:
         with self.db.transaction() as tx:

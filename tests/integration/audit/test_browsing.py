@@ -36,7 +36,7 @@ def db(engine: Engine, log: AuditLog, clock: MovableClock) -> Database:
     for number in range(30):
         with opened.transaction() as tx:
             tx.audit(
-                ("grants.one", "grants.two", "rules.one")[number % 3],
+                ("grants.grant_issued", "grants.grant_revoked", "rules.policy_set")[number % 3],
                 subject_id=f"subject-{number % 5}",
                 organisation_id=(None, "org_a", "org_b")[number % 3],
                 body={"number": number, "dataset_id": DATASETS[number % 2]},
@@ -57,9 +57,9 @@ def numbers(db: Database, wanted: EventFilter) -> list[int]:
     [
         (EventFilter(), range(31)),
         (EventFilter(organisation_id="org_a"), [*range(1, 30, 3), 30]),
-        (EventFilter(kinds=["grants.two"]), range(1, 30, 3)),
+        (EventFilter(kinds=["grants.grant_revoked"]), range(1, 30, 3)),
         (EventFilter(kinds=["grants."]), [number for number in range(30) if number % 3 < 2]),
-        (EventFilter(kinds=["rules.one", "datasets."]), [*range(2, 30, 3), 30]),
+        (EventFilter(kinds=["rules.policy_set", "datasets."]), [*range(2, 30, 3), 30]),
         # An underscore stands for itself, not for any character.
         (EventFilter(kinds=["grants_"]), []),
         (EventFilter(subject_id="subject-3"), range(3, 30, 5)),
@@ -74,7 +74,7 @@ def test_a_filter_finds_what_it_names(db: Database, wanted: EventFilter, expecte
 
 def test_a_time_bounds_from_its_instant_on(db: Database) -> None:
     with db.reading() as tx:
-        page = page_of_events(tx, EventFilter(kinds=["grants.one"]))
+        page = page_of_events(tx, EventFilter(kinds=["grants.grant_issued"]))
         instants = {event.index: event for event in page.events}
     first = MovableClock().instant
     since = EventFilter(since=first + timedelta(hours=3), until=first + timedelta(hours=6))
@@ -112,4 +112,4 @@ def test_an_event_is_shown_with_a_proof_to_its_owner_alone(db: Database, log: Au
     head = open_note(found.checkpoint, log.verifier_key)
     assert (head.size, head.root) == (found.size, found.root)
     verify_inclusion(leaf_hash(found.event.record), 4, found.size, found.proof, head.root)
-    assert (found.event.kind, found.event.dataset_id) == ("grants.two", "ds_a")
+    assert (found.event.kind, found.event.dataset_id) == ("grants.grant_revoked", "ds_a")

@@ -7,7 +7,7 @@ from cleanroom.accounts.models import OrganisationRow
 from tests.completeness import WATCH, explained, service_functions, writes
 from tests.rooms import Stage
 
-LOGS = re.compile(r"\baudit\(|_log\(|_audit\(|_note\(")
+LOGS = re.compile(r"\baudit\(|_log\(|\blog_request\(|_audit\(|_note\(")
 
 # The event is written by whoever calls it, in the same transaction; the watch over every test sees that it is.
 BY_ITS_CALLER = {
