@@ -100,16 +100,18 @@ def ask_question(room: OpenRoom, caller: Running, once: OnlyOnce, body: AskedQue
             return foreseen[1]
         entitlement = entitled(room, tx, caller, body.entitlement_id)
         # A mandate binds the agency; what the advertiser asks itself is its own money.
-        capped = caller.agency_id is not None and room.marketplace.quoting.hold_cap(tx, entitlement)
+        caps = room.marketplace.caps if caller.agency_id is not None else None
+        if caps and entitlement.agency_id:
+            caps.hold(tx, agency_id=entitlement.agency_id, advertiser_id=entitlement.advertiser_id)
         begun = room.analyses.begin(
             tx,
             body.question(entitlement.dataset_id),
             grant_id=entitlement.grant_id,
             asker_id=asker_of(caller),
         )
-        if capped and begun.answer is None:
+        if caps and begun.answer is None:
             # What is answered at once costs no money.
-            room.marketplace.quoting.require_within_cap(tx, entitlement)
+            caps.require_within(tx, entitlement)
         asked.append(begun)
         return _asked(begun, entitlement)
 

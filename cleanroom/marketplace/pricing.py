@@ -230,18 +230,28 @@ def quote(
     for size in sizes:
         facts = AnswerFacts(Answered.RELEASED, size, (size,) * segments, people_at_most, 0)
         prices.append(SizePrice(size, price(plan, so_far, facts).total))
+    return Quote(
+        plan=plan,
+        prices=tuple(prices),
+        maximum=maximum(plan, segments=segments, people_at_most=people_at_most),
+        people_at_most=people_at_most,
+        free_questions_left=max(0, plan.free_questions - so_far.questions),
+        standing=standing(plan),
+    )
+
+
+def maximum(plan: PricePlan, *, segments: int, people_at_most: int) -> Money:
+    """Return what a question never costs more than, whatever else is asked and whenever it is answered."""
     figures = max(1, segments) if plan.counted is Counted.SEGMENTS else 1
     question = plan.question_minor
     if plan.questions_cap_minor is not None:
         question = min(question, plan.questions_cap_minor)
-    return Quote(
-        plan=plan,
-        prices=tuple(prices),
-        maximum=_cpm(plan, figures * people_at_most) + Money(question, plan.currency),
-        people_at_most=people_at_most,
-        free_questions_left=max(0, plan.free_questions - so_far.questions),
-        standing=Money(max(plan.flat_minor, plan.minimum_minor), plan.currency),
-    )
+    return _cpm(plan, figures * people_at_most) + Money(question, plan.currency)
+
+
+def standing(plan: PricePlan) -> Money:
+    """Return what a whole month costs at least, without any answer."""
+    return Money(max(plan.flat_minor, plan.minimum_minor), plan.currency)
 
 
 def _cpm(plan: PricePlan, people: int) -> Money:

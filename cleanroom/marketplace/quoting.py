@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
-from cleanroom.analyses.models import AnalysisRow
 from cleanroom.analyses.receipt_facts import people_at_most
-from cleanroom.analyses.types import Outcome
 from cleanroom.clock import Clock
 from cleanroom.datasets.service import Datasets
 from cleanroom.datasets.types import DatasetKind
 from cleanroom.db.database import Transaction
 from cleanroom.marketplace.caps import Caps
 from cleanroom.marketplace.entitlements import Entitlements
-from cleanroom.marketplace.errors import MoneyCapError, PageError, UnknownEntitlementError
-from cleanroom.marketplace.models import EntitlementRow
+from cleanroom.marketplace.errors import PageError, UnknownEntitlementError
 from cleanroom.marketplace.months import Month
 from cleanroom.marketplace.pricing import Quote, quote
 from cleanroom.marketplace.types import Entitlement
@@ -23,7 +18,7 @@ from cleanroom.marketplace.usage import Usage
 from cleanroom.money import Money
 from cleanroom.release.public import find_public
 from cleanroom.workspaces.service import Workspaces
-from policies.question import Question, question_from_dict
+from policies.question import Question
 
 MOST_SIZES = 100
 _LARGEST = 1_000_000_000
@@ -35,8 +30,8 @@ class CappedQuote:
 
     Attributes:
         quote: what the question will cost, at most.
-        cap_left: what answers under the entitlement may still cost this month, beside all answers so far and a whole
-            month's standing charges; None without a cap.
+        cap_left: what further answers under the entitlement may cost this month, beside all that is answered or under
+            way and a whole month's standing charges; None without a cap.
         within_cap: whether the maximum fits; True without a cap.
     """
 
@@ -105,52 +100,6 @@ class Quoting:
         # In another currency than the cap's nothing fits.
         fits = left is None or (left.currency == found.maximum.currency and found.maximum <= left)
         return CappedQuote(found, left, fits)
-
-    def hold_cap(self, tx: Transaction, entitlement: Entitlement) -> bool:
-        """Tell whether a mandate caps what is spent under an entitlement; if so, others who ask under it wait.
-
-        Call it before a question is asked, and `require_within_cap` in the same transaction, once it has reserved.
-        """
-        agency_id, advertiser_id = entitlement.agency_id, entitlement.advertiser_id
-        if agency_id is None:
-            return False
-        if self.caps.buyers.monthly_cap(tx, agency_id=agency_id, advertiser_id=advertiser_id) is None:
-            return False
-        self.caps.accounts.lock(tx, advertiser_id)
-        return True
-
-    def require_within_cap(self, tx: Transaction, entitlement: Entitlement) -> None:
-        """Refuse a question that has just reserved when it might pass the mandate's cap, those under way counted in.
-
-        Raised in the transaction that asks, it leaves nothing asked, reserved or spent.
-
-        Raises:
-            MoneyCapError: the maximum of all that is not answered yet is more than the cap leaves this month.
-        """
-        self.usage.mint_all(tx)
-        under_way = (
-            select(AnalysisRow.question, EntitlementRow.id)
-            .join(EntitlementRow, EntitlementRow.grant_id == AnalysisRow.grant_id)
-            .where(
-                EntitlementRow.agency_id == entitlement.agency_id,
-                EntitlementRow.advertiser_id == entitlement.advertiser_id,
-                AnalysisRow.status == Outcome.RESERVED.value,
-            )
-        )
-        maximum = 0
-        for question, entitlement_id in tx.session.execute(under_way).all():
-            told = self.quote(
-                tx,
-                entitlement_id,
-                question_from_dict(question),
-                organisation_id=entitlement.advertiser_id,
-            )
-            maximum += told.quote.maximum.minor
-            if not told.within_cap or told.cap_left is None or maximum > told.cap_left.minor:
-                raise MoneyCapError(
-                    "The question might cost more than the mandate lets the agency spend this month.",
-                    remedy="Wait for the answers that are under way, or ask the advertiser to raise the cap.",
-                )
 
     def _at_most(self, tx: Transaction, entitlement: Entitlement, question: Question) -> int:
         base = self.datasets.dataset(tx, question.base_id)

@@ -36,6 +36,7 @@ class Marketplace:
         entitlements: what was given, and its end.
         closing: the end of all that, when a party leaves or the data is gone.
         usage: what every answer cost, from the log.
+        caps: what agencies may spend.
         quoting: what a question will cost.
         statements: what a month comes to.
         statement_files: the same as files.
@@ -48,6 +49,7 @@ class Marketplace:
     entitlements: Entitlements
     closing: Closing
     usage: Usage
+    caps: Caps
     quoting: Quoting
     statements: Statements
     statement_files: StatementFiles
@@ -90,6 +92,7 @@ def make_marketplace(
         entitlements=entitlements,
         closing=Closing(clock, grants, entitlements),
         usage=usage,
+        caps=caps,
         quoting=Quoting(clock, workspaces, datasets, entitlements, usage, caps),
         statements=statements,
         statement_files=StatementFiles(accounts, statements),

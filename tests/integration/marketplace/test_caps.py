@@ -12,10 +12,11 @@ from cleanroom.marketplace.quoting import CappedQuote
 from cleanroom.marketplace.types import Entitlement, Listing, RequestState
 from cleanroom.money import Money
 from tests.market import Market
-from tests.rooms import Party
+from tests.rooms import BASE_HEADER, Party, clients
 
 CAP = 1_000_000
 FLAT = {"key": "monthly", "currency": "RUB", "flat_minor": 600_000, "question_minor": 100_000}
+PER_QUESTION = {"key": "monthly", "currency": "RUB", "question_minor": 450_000}
 LEAST = {"key": "monthly", "currency": "RUB", "minimum_minor": CAP, "question_minor": 400_000}
 
 
@@ -44,6 +45,21 @@ def quoted(market: Market, entitlement: Entitlement, agency: Party) -> CappedQuo
         return market.services.quoting.quote(
             tx, entitlement.id, market.stage.question(), organisation_id=agency.organisation_id
         )
+
+
+def begin(market: Market, entitlement: Entitlement, agency: Party, **changed: Any) -> None:
+    """Ask a question that nobody counts yet, as the API does."""
+    caps = market.services.caps
+    with market.room.db.transaction() as tx:
+        caps.hold(tx, agency_id=agency.organisation_id, advertiser_id=market.advertiser)
+        begun = market.room.analyses.begin(
+            tx,
+            market.stage.question(**changed),
+            grant_id=entitlement.grant_id,
+            asker_id=agency.organisation_id,
+        )
+        assert begun.answer is None
+        caps.require_within(tx, entitlement)
 
 
 def test_what_stands_already_counts_when_an_agency_asks_for_more(sqlite_market: Market) -> None:
@@ -163,3 +179,65 @@ def test_what_is_left_tells_a_new_mandate_nothing_of_what_was_asked_without_one(
     grant_mandate(market, agency)
 
     assert quoted(market, made, agency).cap_left == before
+
+
+def test_what_is_under_way_counts_when_an_agency_asks_for_more(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    first, second = listed(market, PER_QUESTION, 2)
+    made = market.bought(listing=first, agency=agency.organisation_id, size="M")
+    (dear,) = listed(market, FLAT | {"flat_minor": 200_000})
+
+    for precision in ("rough", "normal"):
+        begin(market, made, agency, precision=precision)
+    with pytest.raises(MoneyCapError):
+        market.ask(listing=dear, agency=agency.organisation_id, size="S")
+    assert quoted(market, made, agency).cap_left == Money(CAP - 2 * 450_000, "RUB")
+    # A third under another entitlement would pass it, too.
+    other = market.bought(listing=second, agency=agency.organisation_id, size="S")
+    with pytest.raises(MoneyCapError):
+        begin(market, other, agency, precision="rough")
+
+
+def test_answers_without_a_record_count_when_an_agency_asks_for_more(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    (listing,) = listed(market, PER_QUESTION)
+    made = market.bought(listing=listing, agency=agency.organisation_id, size="M")
+    (dear,) = listed(market, FLAT)
+    assert market.question(made, asker=agency, precision="rough").outcome is Outcome.RELEASED
+
+    with pytest.raises(MoneyCapError):
+        market.ask(listing=dear, agency=agency.organisation_id, size="S")
+    market.next_month()
+    market.bought(listing=dear, agency=agency.organisation_id, size="S")
+
+
+def test_two_minimums_take_what_each_covers(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    half = {"key": "monthly", "currency": "RUB", "minimum_minor": CAP // 2, "question_minor": 400_000}
+    made = [
+        market.bought(listing=listing, agency=agency.organisation_id, size="M")
+        for listing in listed(market, half, 2)
+    ]
+    # Both fit, whichever comes first: each is covered by the minimum of its own.
+    for one in made:
+        begin(market, one, agency, precision="rough")
+    assert quoted(market, made[0], agency).cap_left == Money(100_000, "RUB")
+    with pytest.raises(MoneyCapError):
+        begin(market, made[1], agency, precision="normal")
+
+
+def test_a_smaller_base_makes_no_question_under_way_cheaper(sqlite_market: Market) -> None:
+    market = sqlite_market
+    agency = capped(market)
+    (listing,) = listed(market, {"key": "monthly", "currency": "RUB", "cpm_minor": 300_000})
+    made = market.bought(listing=listing, agency=agency.organisation_id, size="M")
+    begin(market, made, agency, precision="rough")
+    before = quoted(market, made, agency)
+    assert before.cap_left == Money(CAP - before.quote.maximum.minor, "RUB")
+    market.stage.load(market.stage.base_id, BASE_HEADER, clients()[:1200], party=market.stage.advertiser)
+    after = quoted(market, made, agency)
+    assert after.quote.maximum < before.quote.maximum
+    assert after.cap_left == before.cap_left
