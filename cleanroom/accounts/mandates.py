@@ -47,10 +47,14 @@ class Mandates:
         self._clock = clock
 
     def lock(self, tx: Transaction, organisation_id: str) -> None:
-        """Let nobody else act for an organisation until this transaction ends, where that would race."""
-        one = select(OrganisationRow.id).where(OrganisationRow.id == organisation_id)
+        """Let nobody else act for an organisation until this transaction ends, where that would race.
+
+        What is read of the organisation afterwards is what stands, whatever was read of it before.
+        """
+        one = select(OrganisationRow).where(OrganisationRow.id == organisation_id)
         # Not FOR UPDATE: rows that only refer to the organisation may still be written.
-        tx.session.execute(one.with_for_update(key_share=True))
+        held = one.with_for_update(key_share=True).execution_options(populate_existing=True)
+        tx.session.execute(held).all()
 
     def grant_mandate(
         self,

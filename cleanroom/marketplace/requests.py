@@ -86,10 +86,14 @@ class Requests:
 
         Raises:
             UnknownListingError: no such listing is offered to them.
+            OrganisationOffboardedError: one of them has left.
             MandateMissingError, VerificationError, MoneyCapError: the parties may not ask for it.
             RequestFormError: the listing does not offer what is asked for.
         """
         now = self.clock.now()
+        parties = self._hold(tx, listing_id, advertiser_id, agency_id)
+        for party in parties:
+            self.accounts.require_present(tx, party)
         if agency_id is not None and not self.buyers.may_request(
             tx, agency_id=agency_id, advertiser_id=advertiser_id, purposes=ask.purposes
         ):
@@ -97,8 +101,6 @@ class Requests:
                 "The agency has no mandate of this advertiser in force that lets it ask for this.",
                 remedy="Ask the advertiser for one.",
             )
-        self._hold(tx, listing_id, advertiser_id, agency_id)
-        parties = [party for party in (advertiser_id, agency_id) if party is not None]
         listing = self.catalogue.listing(tx, listing_id, buyers=parties)
         content = listing.version.content
         plan = _check(content, ask, through_agency=agency_id is not None)
@@ -288,11 +290,15 @@ class Requests:
             log_request(tx, row, "refused_by_rule", refused=refused, by=by)
         return made
 
-    def _hold(self, tx: Transaction, listing_id: str, advertiser_id: str, agency_id: str | None) -> None:
-        if agency_id is not None:
-            # The cap locks it as well; whoever lets the advertiser go holds it before requests.
-            self.accounts.lock(tx, advertiser_id)
+    def _hold(
+        self, tx: Transaction, listing_id: str, advertiser_id: str, agency_id: str | None
+    ) -> tuple[str, ...]:
+        """Hold the buyers, which are returned, then what is offered: whoever ends one of them does so in this order."""
+        parties = tuple(sorted(party for party in (advertiser_id, agency_id) if party is not None))
+        for party in parties:
+            self.accounts.lock(tx, party)
         hold_offer(tx, listing_id)
+        return parties
 
     def _listing(self, tx: Transaction, row: EntitlementRequestRow) -> tuple[ListingRow, ListingContent]:
         version = tx.session.get_one(ListingVersionRow, row.listing_version_id)

@@ -202,6 +202,49 @@ def test_a_request_made_at_the_moment_in_which_the_provider_leaves_does_not_wait
         assert leaving.result().requests == (asked.request.id,)
 
 
+@pytest.mark.parametrize("who", ["advertiser", "agency"])
+def test_what_a_buyer_asks_for_at_the_moment_in_which_it_leaves_ends_with_it(market, who):
+    case = Case(market)
+    agency = case.agency if who == "agency" else None
+    wanted = MATCH_TEST if agency is None else {"size": "S", "kinds": frozenset({"overlap"})}
+    ask = Ask("monthly", frozenset({PURPOSE}), days=90, **wanted)
+
+    def leave():
+        with market.room.db.transaction() as tx:
+            case.end(who, tx)
+
+    with ThreadPoolExecutor(1) as pool:
+        with market.room.db.transaction() as tx:
+            asked = market.services.requests.ask(
+                tx,
+                market.listing.id,
+                ask,
+                advertiser_id=market.advertiser,
+                agency_id=agency,
+                by="client",
+            )
+            leaving = pool.submit(leave)
+            wait([leaving], timeout=1)
+        leaving.result()
+    if agency is None:
+        assert case.entitlement(asked.entitlement).state is EntitlementState.REVOKED
+    else:
+        assert case.request(asked).state is RequestState.WITHDRAWN
+
+
+@pytest.mark.parametrize("who", ["advertiser", "agency"])
+def test_a_buyer_that_leaves_at_this_moment_asks_for_nothing_more(market, who):
+    case = Case(market)
+    agency = case.agency if who == "agency" else None
+    with ThreadPoolExecutor(1) as pool:
+        with market.room.db.transaction() as tx:
+            case.end(who, tx)
+            asking = pool.submit(market.ask, size="S", agency=agency)
+            wait([asking], timeout=1)
+        with pytest.raises(OrganisationOffboardedError):
+            asking.result()
+
+
 @slow_on_postgresql
 @pytest.mark.parametrize("who", ["advertiser", "agency"])
 def test_a_buyer_that_left_is_charged_no_more(market, who):
