@@ -161,6 +161,12 @@ class Datasets:
             raise _not_found()
         return dataset
 
+    def readable(self, tx: Transaction, dataset_id: str) -> Dataset:
+        """Return a dataset whose data is there; raises DatasetNotFoundError, WorkspaceDestroyedError."""
+        dataset = self.living(tx, dataset_id)
+        self._workspaces.require_living(tx, dataset.workspace_id)
+        return dataset
+
     def owned(self, tx: Transaction, dataset_id: str, *, organisation_id: str, kind: DatasetKind) -> Dataset:
         """Return an organisation's own dataset or base.
 

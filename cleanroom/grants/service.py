@@ -101,7 +101,7 @@ class Grants:
 
         Raises:
             GrantFormError: an unknown size, dates that exclude each other, or a party of another kind.
-            DatasetNotFoundError: there is no such dataset.
+            DatasetNotFoundError, WorkspaceDestroyedError: there is no such dataset, or nobody can read it any more.
             OrganisationOffboardedError: a party, or the dataset's owner, has left the room.
         """
         now = self._clock.now()
@@ -118,7 +118,7 @@ class Grants:
         if stopped is not None:
             return stopped
         parties = (advertiser_id, agency_id)
-        workspace = self._workspaces.workspace(tx, self._datasets.living(tx, dataset_id).workspace_id)
+        workspace = self._workspaces.workspace(tx, self._datasets.readable(tx, dataset_id).workspace_id)
         self._accounts.require_present(tx, workspace.organisation_id)
         population_id = workspace.population_id
         documents = all_under_licence(documents, licence)

@@ -71,10 +71,11 @@ class Listings:
 
         Raises:
             DatasetNotFoundError, NotYourDatasetError: the organisation owns no such dataset.
+            WorkspaceDestroyedError: nobody can read it any more.
             ListingFormError: the content offers what the dataset's rule does not allow, or there is no rule.
         """
         require_owner(tx, dataset_id, organisation_id)
-        if self._datasets.dataset(tx, dataset_id).kind is not DatasetKind.DATASET:
+        if self._datasets.readable(tx, dataset_id).kind is not DatasetKind.DATASET:
             raise ListingFormError("A base is not offered to anybody.", remedy="Name a dataset.")
         now = self._clock.now()
         version_id = new_id("lv", now)
@@ -144,6 +145,7 @@ class Listings:
             UnknownListingError: the organisation has no such listing.
             ListingStateError: it cannot go there from where it is, needs another person, or has a newer version.
             ListingFormError: the dataset's rule has changed since the wording was written.
+            DatasetNotFoundError, WorkspaceDestroyedError: nobody can read the dataset any more.
         """
         operator = self._accounts.organisation(tx, organisation_id).kind is OrganisationKind.OPERATOR
         row = _locked(tx, listing_id) if operator else self._own(tx, listing_id, organisation_id)
@@ -182,7 +184,7 @@ class Listings:
     def offerable(self, tx: Transaction, dataset_id: str, *, organisation_id: str) -> Offerable:
         """Return what a listing of a dataset can offer; raises as `create` does when there can be none."""
         require_owner(tx, dataset_id, organisation_id)
-        dataset = self._datasets.dataset(tx, dataset_id)
+        dataset = self._datasets.readable(tx, dataset_id)
         policy = self._policy(tx, dataset_id)
         return offerable(dataset_id, dataset.name, policy.document, self._attributes(tx, dataset_id))
 
@@ -319,6 +321,8 @@ class Listings:
                 "Whoever wrote a wording does not let it go live.",
                 remedy="Ask a second person of your organisation, or the operator.",
             )
+        # It may have gone while the listing was written.
+        self._datasets.readable(tx, row.dataset_id)
         policy = self._policy(tx, row.dataset_id)
         content = read_content(version)
         if policy.id != version.policy_id:

@@ -165,6 +165,10 @@ class Workspaces:
             kek=self._kek(row),
         )
 
+    def require_living(self, tx: Transaction, workspace_id: str) -> None:
+        """Raise as `secrets` does where a workspace's keys were destroyed, and unwrap nothing."""
+        _living(tx, workspace_id)
+
     def kek(self, tx: Transaction, workspace_id: str) -> WrapKey:
         """Return the key that opens a workspace's files, without unwrapping its secrets; raises as `secrets`."""
         return self._kek(_living(tx, workspace_id))

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from cleanroom.accounts.errors import OrganisationOffboardedError
+from cleanroom.datasets.errors import DatasetNotFoundError
 from cleanroom.db.database import Transaction
 from cleanroom.foureyes.deeds import SHRED
 from cleanroom.foureyes.types import Ask as DeedAsk
@@ -13,10 +14,11 @@ from cleanroom.grants.types import GrantStatus
 from cleanroom.marketplace.catalogue import Search
 from cleanroom.marketplace.closing import ROOM
 from cleanroom.marketplace.errors import RequestStateError, UnknownListingError
-from cleanroom.marketplace.models import ListingRow
+from cleanroom.marketplace.models import ListingRow, ListingVersionRow
 from cleanroom.marketplace.types import Ask, EntitlementState, ListingState, RequestState
+from cleanroom.workspaces.errors import WorkspaceDestroyedError
 from policies.codec import load_preset
-from tests.market import Market
+from tests.market import Market, content
 from tests.rooms import PURPOSE
 
 FLAT = {"key": "monthly", "currency": "RUB", "flat_minor": 3_000_000, "vat_bp": 0}
@@ -136,6 +138,33 @@ def test_data_that_is_gone_is_neither_offered_nor_charged(market, how):
     market.next_month()
     market.next_month()
     assert case.flat("2026-12") == []
+
+
+@pytest.mark.parametrize(
+    ("how", "refused"), [("deleted", DatasetNotFoundError), ("shredded", WorkspaceDestroyedError)]
+)
+def test_data_that_is_gone_is_not_offered_anew(sqlite_market, how, refused):
+    market = sqlite_market
+    case = Case(market)
+    with market.room.db.transaction() as tx:
+        draft = market.services.listings.create(
+            tx,
+            organisation_id=market.provider,
+            dataset_id=market.stage.dataset_id,
+            content=content(),
+            by="anna",
+        )
+        case.end(how, tx)
+        # As one that was written at that moment.
+        row = tx.session.get_one(ListingRow, draft.id)
+        row.state = "review"
+        tx.session.get_one(ListingVersionRow, row.newest_version_id).state = "review"
+    with pytest.raises(refused), market.room.db.transaction() as tx:
+        market.services.listings.move(tx, draft.id, "live", organisation_id=market.provider, by="boris")
+    with pytest.raises(refused):
+        market.live(plans=[FLAT])
+    with pytest.raises(refused):
+        market.stage.try_grant("S", documents=[load_preset("standard", purposes=[PURPOSE])])
 
 
 def test_nothing_is_given_at_the_moment_in_which_the_provider_leaves(market):
