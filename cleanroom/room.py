@@ -273,7 +273,7 @@ def compose(settings: Settings, clock: Clock) -> Room:
         zone=ZoneInfo(settings.billing_zone),
     )
     closing = marketplace.closing
-    removing = Removing(workspaces, datasets, consents, rules, closing.end_dataset, store, cache, clock)
+    removing = Removing(workspaces, datasets, consents, rules, closing.end_datasets, store, cache, clock)
     return Room(
         settings=settings,
         clock=clock,

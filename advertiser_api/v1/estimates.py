@@ -98,7 +98,12 @@ class QuoteOut(Shown):
     people_at_most: Annotated[int, Field(description="no figure is charged for more people")]
     free_questions_left: int
     standing: Annotated[MoneyOut, Field(description="what a month costs besides, at least")]
-    cap_left: Annotated[MoneyOut | None, Field(description="of the mandate's monthly cap; null without one")]
+    cap_left: Annotated[
+        MoneyOut | None,
+        Field(
+            description="what further answers may cost this month under the mandate's cap; null without one"
+        ),
+    ]
     within_cap: bool
 
     @classmethod

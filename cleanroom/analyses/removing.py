@@ -1,6 +1,6 @@
 """Taking data out for good, a whole dataset or one version: sealed files go, the history stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select, update
@@ -27,14 +27,14 @@ class Removing:
     """Deletes datasets, bases and versions.
 
     Attributes:
-        end_dataset: ends all that was given or is sold of a dataset, its grants too.
+        end_datasets: ends all that was given or is sold of datasets, their grants too.
     """
 
     workspaces: Workspaces
     datasets: Datasets
     consents: Consents
     rules: Rules
-    end_dataset: Callable[[Transaction, str], object]
+    end_datasets: Callable[[Transaction, Sequence[str]], object]
     store: ObjectStore
     cache: ColumnCache
     clock: Clock
@@ -59,7 +59,7 @@ class Removing:
         self._refuse_work(tx, dataset)
         if dataset.kind is DatasetKind.DATASET:
             self.rules.stop(tx, dataset_id, organisation_id=organisation_id)
-            self.end_dataset(tx, dataset_id)
+            self.end_datasets(tx, [dataset_id])
         files = remove_files(tx, dataset_id)
         withdrawals = self.consents.forget(tx, dataset_id)
         versions = [version.id for version in self.datasets.versions(tx, dataset_id)]

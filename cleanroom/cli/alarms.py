@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cleanroom.alarms.types import AlarmKind
-from cleanroom.cli.remote import AsJson, DryRun, Profile, calling, columns, echo
+from cleanroom.cli.remote import AsJson, DryRun, OptionError, Profile, calling, columns, echo
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at alarms, and say what was found.")
 Which = Annotated[str, typer.Argument(help="al_...")]
@@ -42,6 +42,8 @@ def acknowledge(
     with calling(profile) as room:
         if dry_run:
             found = room.alarms.get(alarm)
+            if found["state"] != "open":
+                raise OptionError("The alarm was acknowledged before.", remedy="Look at its note.")
             echo(found, as_json=as_json, lines=[f"WOULD ACKNOWLEDGE {found['id']}"])
             return
         done = room.alarms.acknowledge(alarm, note=note)

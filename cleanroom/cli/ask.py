@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cleanroom.cli.base import base_options
+from cleanroom.cli.base import base_options, check_here, check_lines
 from cleanroom.cli.remote import (
     AsJson,
     DryRun,
@@ -70,10 +70,7 @@ def estimate(
     with calling(profile, as_json=as_json) as room:
         asked = _question(room, kind, listing, file, options)
     echo(asked.answer, as_json=as_json, lines=estimate_lines(asked))
-    if asked.refusal is not None:
-        if not as_json:
-            tell_refusal(asked.refusal, as_json=False)
-        raise asked.refusal
+    _raise_refusal(asked, as_json=as_json)
 
 
 @overlap_app.command()
@@ -96,29 +93,49 @@ def overlap(
 ) -> None:
     """Count how many people of a base are in a listing's dataset."""
     options = _options(file, base, on, schema, region, basis, purpose, question, precision)
+    if dry_run and file is not None:
+        # An estimate needs the base in the room, and this is to put nothing there.
+        checked = check_here(file, options)
+        lines = [*check_lines(checked), "WOULD UPLOAD them as a base, estimate, and ask"]
+        echo(checked, as_json=as_json, lines=lines)
+        return
     with calling(profile, as_json=as_json) as room:
         asked = _question(room, "overlap", listing, file, options)
-        if dry_run:
-            echo(asked.answer, as_json=as_json, lines=estimate_lines(asked))
-            return
-        if asked.refusal is not None:
-            raise asked.refusal
-        if not (yes or as_json):
-            for line in estimate_lines(asked):
-                typer.echo(line, err=True)
-            typer.confirm("Ask?", abort=True, err=True)
-        result = asked.run().wait()
-        value = {
-            "analysis_id": result.analysis_id,
-            "figures": figure_rows(result.figures),
-            "receipt": str(result.receipt.path),
-        }
-        lines = [
-            f"ANALYSIS {result.analysis_id}",
-            *figure_lines(result.figures),
-            f"receipt\t{value['receipt']}",
-        ]
+        if not dry_run:
+            _ask(asked, sure=yes or as_json, as_json=as_json)
+    if dry_run:
+        echo(asked.answer, as_json=as_json, lines=estimate_lines(asked))
+        _raise_refusal(asked, as_json=as_json)
+
+
+def _ask(asked: Any, *, sure: bool, as_json: bool) -> None:
+    if asked.refusal is not None:
+        raise asked.refusal
+    if not sure:
+        for line in estimate_lines(asked):
+            typer.echo(line, err=True)
+        typer.confirm("Ask?", abort=True, err=True)
+    result = asked.run().wait()
+    value = {
+        "analysis_id": result.analysis_id,
+        "figures": figure_rows(result.figures),
+        "receipt": str(result.receipt.path),
+    }
+    lines = [
+        f"ANALYSIS {result.analysis_id}",
+        *figure_lines(result.figures),
+        f"receipt\t{value['receipt']}",
+    ]
     echo(value, as_json=as_json, lines=lines)
+
+
+def _raise_refusal(asked: Any, *, as_json: bool) -> None:
+    if asked.refusal is None:
+        return
+    # The answer that was printed holds all of it.
+    if not as_json:
+        tell_refusal(asked.refusal, as_json=False)
+    raise asked.refusal
 
 
 def _options(

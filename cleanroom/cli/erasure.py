@@ -45,6 +45,7 @@ def ask(
     """Have one person erased: excluded at once, gone from all files after the next pass over them."""
     named = [_pair(one) for one in identifier]
     if dry_run:
+        _kept_salt(keep)
         with calling(profile) as room:
             schema = (room.bases if base else room.datasets).get(table)["schema"]
         keys = [key for key, text in named if hashed_as_declared(schema, key, text)]
@@ -122,15 +123,22 @@ def verify(
 
 def _salt(keep: Path) -> bytes:
     """Return the salt of a request that was begun before, or a new one, which is written down first."""
-    if keep.exists():
-        told = json.loads(keep.read_text(encoding="utf-8"))
-        if "id" in told:
-            raise OptionError("The file belongs to a request that was taken.", remedy="Name a new file.")
-        return bytes.fromhex(told["salt"])
+    kept = _kept_salt(keep)
+    if kept is not None:
+        return kept
     salt = secrets.token_bytes(SALT_BYTES)
     keep.touch(mode=0o600, exist_ok=False)
     keep.write_text(json.dumps({"salt": salt.hex()}) + "\n", encoding="utf-8")
     return salt
+
+
+def _kept_salt(keep: Path) -> bytes | None:
+    if not keep.exists():
+        return None
+    told = json.loads(keep.read_text(encoding="utf-8"))
+    if "id" in told:
+        raise OptionError("The file belongs to a request that was taken.", remedy="Name a new file.")
+    return bytes.fromhex(told["salt"])
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ def say_where(room: Room) -> None:
     """Say what a link takes for granted where nobody has said how the room is reached."""
     if room.settings.public_url == DEFAULT_PUBLIC_URL:
         typer.echo(
-            f"The link begins with {DEFAULT_PUBLIC_URL}, because CLEANROOM_PUBLIC_URL is not set: if the room answers "
-            "elsewhere, put that address in its place.",
+            f"The link begins with {DEFAULT_PUBLIC_URL}, because CLEANROOM_PUBLIC_URL says nothing else: if the room "
+            "answers elsewhere, put that address in its place.",
             err=True,
         )

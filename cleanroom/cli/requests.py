@@ -74,7 +74,16 @@ def withdraw(
 
 
 def _would(room: "Client", what: str, request: str, *, as_json: bool) -> None:
-    found: dict[str, Any] = next((one for one in room.requests() if one["id"] == request), {"id": request})
+    from cleanroom.client.remote.problems import NotFound
+
+    found = next((one for one in room.requests() if one["id"] == request), None)
+    if found is None:
+        raise NotFound(
+            "There is no request with this id.",
+            remedy="List them: cleanroom requests list --all",
+            code="marketplace.unknown_request",
+            status=404,
+        )
     echo(found, as_json=as_json, lines=[f"WOULD {what} {request}"])
 
 

@@ -79,8 +79,7 @@ class Shredding:
         # All are held before anything sold of them: whoever buys holds the dataset first.
         for dataset_id in datasets:
             self.rules.stop(tx, dataset_id, organisation_id=ask.organisation_id)
-        for dataset_id in datasets:
-            self.closing.end_dataset(tx, dataset_id)
+        self.closing.end_datasets(tx, datasets)
         self.workspaces.destroy(tx, ask.subject_id)
 
     def names(self, tx: Transaction, subject_ids: Sequence[str]) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Ending everything sold when a party leaves or the data is gone: listings, requests, grants and entitlements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, or_, select
@@ -59,20 +59,20 @@ class Closing:
             reason=PARTY_LEFT,
         )
 
-    def end_dataset(self, tx: Transaction, dataset_id: str) -> Closed:
-        """End what is sold of a dataset that nobody can read any more, and all grants on it.
+    def end_datasets(self, tx: Transaction, dataset_ids: Sequence[str]) -> Closed:
+        """End what is sold of datasets that nobody can read any more, and all grants on them.
 
         Args:
-            tx: the caller's transaction, which holds the dataset.
-            dataset_id: which.
+            tx: the caller's transaction, which holds the datasets.
+            dataset_ids: which; all at once, so that what whoever buys or leaves holds is locked in one order.
         """
-        listings = select(ListingRow.id).where(ListingRow.dataset_id == dataset_id)
+        listings = select(ListingRow.id).where(ListingRow.dataset_id.in_(dataset_ids))
         return self._end(
             tx,
-            listings=ListingRow.dataset_id == dataset_id,
+            listings=ListingRow.dataset_id.in_(dataset_ids),
             requests=EntitlementRequestRow.listing_id.in_(listings),
             rejects=lambda _: True,
-            grants=lambda: self.grants.revoke_on(tx, dataset_id),
+            grants=lambda: tuple(grant for one in dataset_ids for grant in self.grants.revoke_on(tx, one)),
             reason=DATA_GONE,
         )
 

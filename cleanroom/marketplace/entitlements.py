@@ -119,7 +119,7 @@ class Entitlements:
             raise _unknown()
         # The budget's accounts are locked before the entitlement, as when terms end: no deadlock.
         self.grants.revoke(tx, row.grant_id)
-        tx.session.refresh(row, with_for_update=True)
+        tx.session.refresh(row, with_for_update={"key_share": True})
         if row.state == EntitlementState.ACTIVE:
             self._revoke(tx, row, text)
         return entitlement_of(tx, row)
@@ -144,7 +144,8 @@ class Entitlements:
                 GrantRow.status == GrantStatus.REVOKED.value,
             )
             .order_by(EntitlementRow.id)
-            .with_for_update(of=EntitlementRow)
+            # Not FOR UPDATE: usage that only refers to them may still be recorded.
+            .with_for_update(of=EntitlementRow, key_share=True)
             .execution_options(populate_existing=True)
         )
         ended = tx.session.scalars(lost).all()
@@ -168,7 +169,7 @@ class Entitlements:
                 EntitlementRow.expires_at <= self.clock.now(),
             )
             .order_by(EntitlementRow.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
         ended = list(tx.session.scalars(due))
         for row in ended:

@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, select
 
@@ -90,20 +92,22 @@ class Links:
         return row
 
     def use_up(self, tx: Transaction, kind: LinkKind, token: str) -> LinkRow:
-        """Use a link up, and with it all others of its person; of several who try at once one succeeds.
+        """Use a link up; of several who try at once, with this link or another of its person, one succeeds.
 
         Raises:
             LinkError: it does not count, or somebody else was first.
         """
-        whose = select(LinkRow.user_id).where(LinkRow.digest == _digest(token)).scalar_subquery()
-        # In one order, so that two who use two links of one person do not wait for each other.
-        held = select(LinkRow).where(LinkRow.user_id == whose).order_by(LinkRow.digest).with_for_update()
-        others = tx.session.scalars(held).all()
+        _hold(tx, select(LinkRow.user_id).where(LinkRow.digest == _digest(token)).scalar_subquery())
         row = self.find(tx, kind, token)
-        for one in {row, *others}:
-            tx.session.delete(one)
+        tx.session.delete(row)
         tx.session.flush()
         return row
+
+    def end_all(self, tx: Transaction, user_id: str) -> None:
+        """End all links of a person: whoever has set a password needs none, and may not have asked for them."""
+        for row in _hold(tx, user_id):
+            tx.session.delete(row)
+        tx.session.flush()
 
     def sweep(self, tx: Transaction) -> None:
         """Forget links that have expired."""
@@ -135,6 +139,12 @@ class Links:
         )
         tx.session.flush()
         return NewLink(token, expires_at)
+
+
+def _hold(tx: Transaction, user_id: Any) -> Sequence[LinkRow]:
+    """Lock a person's links in one order, so that two who use two of them do not wait for each other."""
+    held = select(LinkRow).where(LinkRow.user_id == user_id).order_by(LinkRow.digest).with_for_update()
+    return tx.session.scalars(held).all()
 
 
 def _say_made(

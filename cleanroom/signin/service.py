@@ -370,6 +370,7 @@ class SignIn:
         *,
         link_by: str | None = None,
     ) -> None:
+        self.links.end_all(tx, user_id)
         row, now = tx.session.get(CredentialRow, user_id), self.clock.now()
         if row is None:
             row = CredentialRow(

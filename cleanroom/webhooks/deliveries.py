@@ -72,7 +72,7 @@ class Deliveries:
     sealing: Sealing
 
     def due(self, tx: Transaction, under_way: Counter[str]) -> tuple[str, ...]:
-        """Return the ids of deliveries to send now: of each organisation a few, those that are due longest first.
+        """Return the ids of deliveries to send now: of each organisation a few, in turns.
 
         Args:
             tx: any transaction.
@@ -97,7 +97,9 @@ class Deliveries:
             .subquery()
         )
         rows = select(waiting.c.id).where(waiting.c.turn <= waiting.c.free)
-        first = rows.order_by(waiting.c.due_at, waiting.c.id).limit(AT_ONCE - under_way.total())
+        # Whoever has least under way comes first: a place that frees does not go to those whose receivers hang.
+        turns = rows.order_by(waiting.c.turn - waiting.c.free, waiting.c.due_at, waiting.c.id)
+        first = turns.limit(AT_ONCE - under_way.total())
         return tuple(tx.session.scalars(first))
 
     def claim(self, tx: Transaction, delivery_ids: Sequence[str]) -> tuple[Claimed, ...]:

@@ -173,6 +173,8 @@ def test_the_sdk_and_the_commands_look_and_say_what_was_found(desk: Desk, run: R
     assert (code, out) == (0, f"WOULD ACKNOWLEDGE {one['id']}\n"), err
     code, out, err = run(*saying)
     assert (code, out) == (0, f"ACKNOWLEDGED {one['id']}\n"), err
+    code, _, err = run(*saying, "--dry-run")
+    assert (code, "acknowledged before" in err) == (EXIT_KNOWN_ERROR, True)
     code, _, err = run(*saying)
     assert (code, "alarms.ended" in err) == (EXIT_KNOWN_ERROR, True)
     code, _, _ = run("alarms", "acknowledge", f"al_{'0' * 32}", "--note", NOTE, "--profile", "provider")

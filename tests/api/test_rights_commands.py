@@ -92,6 +92,8 @@ def test_one_request_from_the_letter_to_the_act(desk: Desk, run: Run) -> None:
     assert (code, "version days\t400" in out, "goes on" in out) == (0, True, True)
     code, _, err = run("retention", "set", dataset_id, "--version-days", "0", "--profile", "provider")
     assert (code, "rights.retention_form" in err) == (EXIT_KNOWN_ERROR, True)
+    code, _, err = run(*asking, "--dry-run")
+    assert (code, "was taken" in err) == (EXIT_KNOWN_ERROR, True)
     code, _, err = run(*asking)
     assert (code, "was taken" in err) == (EXIT_KNOWN_ERROR, True)
     # A request whose answer was lost: the same salt, so the same request.

@@ -152,6 +152,9 @@ def test_from_a_file_to_a_receipt(desk: Desk, run: Run) -> None:
     assert code == 0
     assert "plans: monthly" in out
     asked = ("Shoppers", str(base), "--on", "phone", "--profile", "advertiser")
+    code, out, err = run("overlap", *asked, "--dry-run")
+    assert (code, f"rows\t{KNOWN} of {KNOWN}" in out) == (0, True), err
+    assert run("base", "list", "--profile", "advertiser")[1].count("\n") == 1
     code, out, err = run("estimate", *asked)
     assert code == 0, err
     assert "people (95%)" in out
@@ -198,6 +201,7 @@ def on_the_market(desk: Desk, run: Run, listing: str) -> None:
     code, out, _ = run("requests", "list", *own)
     assert f"{request[1]}\tpending\tadvertiser\tadvertising\tS" in out
     assert run("requests", "approve", request[1], *own, "--dry-run")[1] == f"WOULD APPROVE {request[1]}\n"
+    assert run("requests", "approve", f"erq_{'0' * 32}", *own, "--dry-run")[0] == EXIT_NOT_FOUND
     code, out, err = run("requests", "approve", request[1], *own)
     assert code == 0, err
     entitlement = out.split()[1]
@@ -250,6 +254,8 @@ def test_a_refusal_shows_the_nearest_question_as_a_file_takes_it(desk: Desk, run
     assert (code, told["code"]) == (EXIT_REFUSED, "client.privacy_budget_exceeded")
     assert told["reasons"]
     assert told["nearest"]["question"]["half_width"] > 1
+    code, out, err = run("overlap", *asked, "--dry-run", "--question", str(wish(desk, "half_width: 1\n")))
+    assert (code, err.count("NEAREST"), out.startswith("refused\t")) == (EXIT_REFUSED, 1, True)
     code, out, err = run("estimate", *asked[:-1], "--question", str(wish(desk, "half_width: 1\n")))
     assert (code, "NEAREST" in err, out.startswith("refused\t")) == (EXIT_REFUSED, True, True)
     code, out, err = run("estimate", *asked[:-1], "--question", str(wish(desk, "half_width: 1\n")), "--json")

@@ -99,7 +99,7 @@ def test_users_mandates_and_departures(shell: Shell) -> None:
     assert user["invitation"] not in shell.text("user", "list", "--json")
     _, out, err = shell.run("user", "invite", "bo@example.org", "--org", agency, "--role", "viewer")
     assert "LINK http://127.0.0.1:8000/invitation/" in out
-    assert "CLEANROOM_PUBLIC_URL is not set" in err
+    assert "CLEANROOM_PUBLIC_URL says nothing else" in err
     code, text = shell.fails("user", "invite", "ann@example.org", "--org", brand, "--role", "owner")
     assert (code, "access.bad_user" in text) == (EXIT_KNOWN_ERROR, True)
     code, text = shell.fails("user", "reset-password", user["id"])

@@ -89,6 +89,21 @@ def test_while_receivers_are_slow_others_are_sent_what_becomes_due(scene: Scene,
     assert len(set(quick.ids)) == len(quick.ids) == len(others)
 
 
+def test_a_place_that_frees_goes_to_whoever_has_least_under_way(sqlite_scene: Scene, quick: Receiver) -> None:
+    scene = sqlite_scene
+    older = pinged(scene, 2)
+    other = scene.register(scene.stage.provider, url=quick.url)
+    scene.stage.clock.move(seconds=1)
+    scene.ping(other)
+    # All places but one are taken: two of the older ones' organisation, the others by somebody else's.
+    under_way = Counter({scene.stage.advertiser.organisation_id: 2, "org_else": AT_ONCE - 3})
+    with scene.room.db.reading() as tx:
+        (next_one,) = scene.room.webhooks.deliveries.due(tx, under_way)
+        first, *_ = scene.room.webhooks.deliveries.due(tx, Counter())
+    assert next_one == scene.deliveries(other)[0].id
+    assert first == scene.deliveries(older[0])[0].id
+
+
 def test_what_a_killed_worker_began_while_others_were_slow_is_sent_again(
     scene: Scene, quick: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +187,7 @@ def test_an_organisation_has_a_few_places_and_those_under_way_count(scene: Scene
         ({}, {advertiser: 4, provider: 1}),
         ({advertiser: 3}, {advertiser: 1, provider: 1}),
         ({advertiser: 4, provider: 3}, {provider: 1}),
-        ({"org_other": AT_ONCE - 2}, {advertiser: 2}),
+        ({"org_other": AT_ONCE - 2}, {advertiser: 1, provider: 1}),
         ({"org_other": AT_ONCE}, {}),
     ):
         assert whose_turn(scene, Counter(under_way)) == expected

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from cleanroom.access.errors import InvitationError, LastOwnerError, UnknownScopeError, UnknownUserError
+from cleanroom.access.models import UserRow
 from cleanroom.audit.models import AuditEvent
 from cleanroom.signin import passwords
 from cleanroom.signin.errors import (
@@ -375,6 +376,21 @@ def test_a_reset_sets_a_password_once_and_lets_nobody_in(access_room: AccessRoom
         lost = links.reset(tx, anna.user.id, by=None, drop_second_factor=True)
     signin.reset(lost.token, PASSWORD)
     assert isinstance(anna.sign_in(), Entered)
+
+
+def test_links_end_when_their_person_sets_a_password_otherwise(access_room: AccessRoom, anna: Person) -> None:
+    room, links = access_room.room, access_room.room.signin.links
+    with room.db.transaction() as tx:
+        handed = links.reset(tx, anna.user.id, drop_second_factor=True)
+        asked_for = links.forgotten(tx, tx.session.get_one(UserRow, anna.user.id))
+    entered = anna.sign_in()
+    assert isinstance(entered, Entered)
+    member = room.signin.sessions.member(entered.token)
+    assert member is not None
+    room.signin.change_password(member, PASSWORD, "eleven patient otters")
+    for link in (handed, asked_for):
+        with pytest.raises(LinkError):
+            room.signin.reset(link.token, PASSWORD)
 
 
 def test_links_end_with_their_term_and_their_user(access_room: AccessRoom, anna: Person) -> None:
