@@ -264,6 +264,8 @@ class Access:
             UnknownOrganisationError: there is no such organisation.
         """
         self._accounts.organisation(tx, organisation_id)
+        # Before its users, as whoever takes a role away.
+        self._accounts.lock(tx, organisation_id)
         ended = Offboarded(
             clients=self.clients.revoke_all(tx, organisation_id),
             users=self.users.disable_all(tx, organisation_id),

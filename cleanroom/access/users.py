@@ -168,6 +168,8 @@ class Users:
             UnknownScopeError: the organisation's kind has no such role.
             LastOwnerError: nobody would be left who administers the organisation's users.
         """
+        if role not in LEADING:
+            self._hold_organisation(tx, user_id)
         row = _standing(tx, user_id)
         scopes_of_role(self._accounts.organisation(tx, row.organisation_id).kind, role)
         if row.role == role:
@@ -196,6 +198,7 @@ class Users:
             UnknownUserError: there is no such user.
             LastOwnerError: this is the last one who administers the organisation's users.
         """
+        self._hold_organisation(tx, user_id)
         row = tx.session.get(UserRow, user_id)
         if row is not None and row.disabled_at is None:
             self._require_another_leader(tx, row)
@@ -236,11 +239,15 @@ class Users:
             rows = rows.where(UserRow.organisation_id == organisation_id)
         return tuple(_user(row) for row in tx.session.scalars(rows))
 
+    def _hold_organisation(self, tx: Transaction, user_id: str) -> None:
+        """Let two who take each other's role away at once take turns; before the user, as when all of them leave."""
+        whose = tx.session.scalar(select(UserRow.organisation_id).where(UserRow.id == user_id))
+        if whose is not None:
+            self._accounts.lock(tx, whose)
+
     def _require_another_leader(self, tx: Transaction, row: UserRow) -> None:
         if row.role not in LEADING:
             return
-        # Two who take each other's role away at once: the second one waits here, and sees what the first one did.
-        self._accounts.lock(tx, row.organisation_id)
         others = select(UserRow.id).where(
             UserRow.organisation_id == row.organisation_id,
             UserRow.id != row.id,
