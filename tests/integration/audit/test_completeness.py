@@ -31,6 +31,7 @@ BY_ITS_CALLER = {
     "marketplace.usage.Usage._record",
     "release.public.enter_public",
     "rights.one_pass.OnePass._note_replaced",
+    "signin.links.Links.end_all",
     "signin.links.Links.use_up",
     "signin.links.Links._make",
     "signin.single_sign_on.SingleSignOn._without_password",
