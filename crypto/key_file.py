@@ -2,11 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Self, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +24,7 @@ _PURPOSE = b"cleanroom/kek-wrap/v1\n"
 _FORMAT = b"\x01"
 _NONCE_BYTES = 12
 FileStamp = tuple[int, int, int]
+_Read = TypeVar("_Read")
 
 
 class KeyFileExposedError(CryptoError):
@@ -169,12 +170,9 @@ class LocalKeyFile:
         """Read the file again when it was replaced since the last time."""
         require_private(self._path.parent, "700")
         require_private(self._path, "600")
-        with self._path.open("rb") as file:
-            stamp = file_stamp(os.fstat(file.fileno()))
-            if stamp == self._stamp:
-                return
-            self._ring = decode_ring(file.read(MAX_KEY_FILE_BYTES + 1), self._root)
-        self._stamp = stamp
+        found = read_whole(self._path, lambda data: decode_ring(data, self._root), known=self._stamp)
+        if found is not None:
+            self._stamp, self._ring = found
 
     def _root(self, seal: Seal) -> bytes | None:
         known = self._ring.lock
@@ -196,7 +194,44 @@ class LocalKeyFile:
 def read_seal(path: Path) -> Seal | None:
     """Read what seals a key file, without any key; None for one in clear; raises KeyFileError."""
     require_private(path, "600")
-    return seal_of(path.read_bytes())
+    found = read_whole(path, seal_of)
+    return found[1] if found is not None else None
+
+
+def read_whole(
+    path: Path,
+    decode: Callable[[bytes], _Read],
+    *,
+    known: FileStamp | None = None,
+    limit: int = MAX_KEY_FILE_BYTES,
+    damaged: type[Exception] = KeyFileError,
+) -> tuple[FileStamp, _Read] | None:
+    """Read a file of keys that others may replace, which overwrites the one before, perhaps while it is read here.
+
+    Args:
+        path: of the file.
+        decode: reads its bytes.
+        known: the stamp of the file that was read before.
+        limit: how many bytes it may have; one more is read, for `decode` to refuse.
+        damaged: what `decode` raises when the bytes are no such file.
+
+    Returns:
+        The file's stamp and what it says; None when it is the one that is known.
+
+    Raises:
+        `damaged`: it is, and not because another has taken its place.
+    """
+    while True:
+        with path.open("rb") as file:
+            stamp = file_stamp(os.fstat(file.fileno()))
+            if stamp == known:
+                return None
+            data = file.read(limit + 1)
+        try:
+            return stamp, decode(data)
+        except damaged:
+            if file_stamp(path.stat()) == stamp:
+                raise
 
 
 def bound_to(purpose: bytes, kek_id: str, context: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """The keys that sign access tokens: one file that only its owner can read, shared by the room's processes."""
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from joserfc.jwk import ECKey
 from cleanroom.access.errors import TokenKeysError
 from cleanroom.clock import rfc3339
 from crypto.durable import locked, replace_erasing, write_private
-from crypto.key_file import FileStamp, file_stamp, require_private
+from crypto.key_file import FileStamp, file_stamp, read_whole, require_private
 
 CURVE = "P-256"
 # Longer than any token may live, so that what the old key signed ends before the key does.
@@ -130,19 +129,11 @@ class TokenKeys:
         require_private(self._path.parent, "700")
         if file_stamp(require_private(self._path, "600")) == self._stamp:
             return
-        while True:
-            with self._path.open("rb") as file:
-                stamp = file_stamp(os.fstat(file.fileno()))
-                data = file.read(_MAX_FILE_BYTES + 1)
-            try:
-                self._keys = _decode(data)
-            except TokenKeysError:
-                # A rotation overwrites the old content, perhaps while it was read; the new one is in place then.
-                if file_stamp(self._path.stat()) == stamp:
-                    raise
-            else:
-                self._stamp = stamp
-                return
+        found = read_whole(
+            self._path, _decode, known=self._stamp, limit=_MAX_FILE_BYTES, damaged=TokenKeysError
+        )
+        if found is not None:
+            self._stamp, self._keys = found
 
 
 def _new_key(now: datetime) -> _TokenKey:

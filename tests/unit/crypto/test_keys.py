@@ -1,6 +1,7 @@
 """The local key file keeps keys to its owner, survives other processes, and forgets what is destroyed."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from crypto import key_file
 from crypto.keys import (
     KeyDestroyedError,
     KeyFileError,
@@ -142,6 +144,26 @@ def test_what_another_process_creates_or_destroys_is_seen_at_once(keys: LocalKey
     other.destroy(kek_id)
     with pytest.raises(KeyDestroyedError):
         keys.unwrap(kek_id, wrapped, context=b"")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_not_called_damaged(
+    keys: LocalKeyFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, made = LocalKeyFile.open(path), []
+
+    def replaced_meanwhile(status: os.stat_result) -> key_file.FileStamp:
+        # Between opening the file and reading it, another process replaces it, and overwrites the one before.
+        if not made:
+            made.append("")
+            made.append(other.create_kek("theirs"))
+        return key_file_stamp(status)
+
+    key_file_stamp = key_file.file_stamp
+    monkeypatch.setattr(key_file, "file_stamp", replaced_meanwhile)
+    assert LocalKeyFile.open(path).kek_ids() == keys.kek_ids()
+    assert made[1] in keys.kek_ids()
+    made.clear()
+    assert key_file.read_seal(path) is None
 
 
 def test_processes_that_create_keys_at_once_lose_none(keys: LocalKeyFile, path: Path) -> None:
