@@ -88,7 +88,7 @@ def bill_by_matches() -> Iterator[None]:
         def faulty(self: Completing, tx: Any, reserved: Any, cells: Any, *rest: Any) -> Any:
             if cells:
                 tx.audit(
-                    "analyses.billed",
+                    "planted.billed",
                     subject_id=reserved.ticket.analysis_id,
                     organisation_id=tx.session.get_one(
                         WorkspaceRow, reserved.dataset.workspace_id
